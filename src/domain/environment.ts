@@ -1,0 +1,70 @@
+import { z } from "zod";
+
+/** Where a task works: image, variables, set-up script, limits, network. */
+
+export const accessLevels = ["none", "limited", "custom", "full"] as const;
+
+export const limitsSchema = z.object({
+  /** Bytes of memory, swap included. */
+  memoryBytes: z
+    .number()
+    .int()
+    .min(
+      256 * 1024 * 1024,
+      "A sandbox needs at least 256 MiB of memory: the agent alone takes about 300 MB at its peak.",
+    )
+    .default(4 * 1024 ** 3),
+  /** Processor cores, in fractions if need be. */
+  cpus: z.number().min(0.1).max(1024).default(2),
+  /** Processes and threads at once. */
+  pids: z.number().int().min(64).max(1_000_000).default(2048),
+  /** Wall time of the whole task, in minutes. */
+  minutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(7 * 24 * 60)
+    .default(240),
+});
+export type SandboxLimits = z.infer<typeof limitsSchema>;
+
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export const environmentSchema = z.object({
+  name: z
+    .string()
+    .regex(
+      /^[a-z0-9][a-z0-9-]{0,62}$/,
+      "An environment's name has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit.",
+    ),
+  /** A built-in recipe's name (`slim`) or any image that the container engine holds. */
+  image: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][\w./:@-]{0,254}$/,
+      "That is not an image reference such as `slim` or `registry/name:tag`.",
+    )
+    .default("slim"),
+  access: z.enum(accessLevels).default("none"),
+  variables: z
+    .record(
+      z
+        .string()
+        .regex(
+          variableName,
+          "A variable's name has letters, digits and underscores, and starts with no digit.",
+        ),
+      z
+        .string()
+        .max(64 * 1024)
+        .refine((value) => !value.includes("\0"), "A variable's value cannot hold a NUL character."),
+    )
+    .default({}),
+  setupScript: z
+    .string()
+    .max(256 * 1024, "The set-up script is over 256 KiB.")
+    .default(""),
+  limits: limitsSchema.default(limitsSchema.parse({})),
+});
+export type Environment = z.infer<typeof environmentSchema>;
+export type EnvironmentInput = z.input<typeof environmentSchema>;

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { jsonSchema } from "./json.ts";
+
+/**
+ * What happens in a task, in order: the transcript. A guest event comes from the sandbox and is hostile until
+ * parsed; an appliance event is written by the server itself. Both stand in one table with one cursor.
+ */
+
+/** The longest text one event carries; the guest splits or cuts longer ones and says so. */
+export const maxEventText = 256 * 1024;
+/** The longest line the control door takes from a guest, in bytes: text escaped by JSON, with room to spare. */
+export const maxEventLine = 2 * 1024 * 1024;
+
+const text = z.string().max(maxEventText);
+const id = z.string().min(1).max(200);
+const step = z.enum(["clone", "setup", "agent", "push"]);
+
+/** What one turn used, by the agent's own word. Billing reads the model door's meter, never this. */
+const usage = z.object({
+  inputTokens: z.number().int().nonnegative(),
+  outputTokens: z.number().int().nonnegative(),
+});
+
+export const guestEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("step_started"), step, detail: text }),
+  z.object({ kind: z.literal("step_output"), step, text }),
+  z.object({ kind: z.literal("step_done"), step, ms: z.number().nonnegative() }),
+  /** The agent has taken the prompt: from here on it is never sent again. */
+  z.object({ kind: z.literal("turn_started"), promptId: id }),
+  z.object({ kind: z.literal("assistant_delta"), blockId: id, text }),
+  /** The whole block; it replaces the deltas with the same blockId. */
+  z.object({ kind: z.literal("assistant_text"), blockId: id, text }),
+  z.object({ kind: z.literal("thinking"), blockId: id, text }),
+  z.object({ kind: z.literal("tool_use"), toolUseId: id, name: z.string().max(200), input: jsonSchema }),
+  z.object({
+    kind: z.literal("tool_result"),
+    toolUseId: id,
+    isError: z.boolean(),
+    text,
+    /** Characters left out of `text`. */
+    omitted: z.number().int().nonnegative(),
+  }),
+  /** The agent waits for a person. AskUserQuestion's input holds the questions; another tool asks for leave. */
+  z.object({ kind: z.literal("question"), requestId: id, tool: z.string().max(200), input: jsonSchema }),
+  z.object({ kind: z.literal("question_closed"), requestId: id }),
+  z.object({
+    kind: z.literal("turn_ended"),
+    promptId: id,
+    outcome: z.enum(["done", "error", "interrupted"]),
+    text,
+    usage,
+  }),
+  z.object({ kind: z.literal("notice"), level: z.enum(["info", "warning", "error"]), text }),
+  /** A message of the agent that no schema knows, kept and shown as it came. */
+  z.object({ kind: z.literal("unknown"), raw: jsonSchema }),
+  z.object({
+    kind: z.literal("pushed"),
+    repository: z.string().max(200),
+    branch: z.string().max(300),
+    commit: z.string().max(64),
+  }),
+  /** The guest's last word: the work is done and pushed, or why not. */
+  z.object({
+    kind: z.literal("finished"),
+    outcome: z.enum(["completed", "failed"]),
+    text,
+    hint: text,
+  }),
+]);
+export type GuestEvent = z.infer<typeof guestEventSchema>;
+
+export const applianceEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("state"), state: z.string(), detail: z.string() }),
+  z.object({ kind: z.literal("prompt"), promptId: id, person: z.string(), text: z.string() }),
+  z.object({ kind: z.literal("prompt_removed"), promptId: id, person: z.string() }),
+  z.object({ kind: z.literal("answered"), requestId: id, person: z.string(), answer: jsonSchema }),
+  z.object({ kind: z.literal("cancel_requested"), person: z.string() }),
+  z.object({ kind: z.literal("sandbox_started"), sandboxId: id, engine: z.string(), image: z.string() }),
+  z.object({ kind: z.literal("sandbox_died"), sandboxId: id, exitCode: z.number(), reason: z.string() }),
+  z.object({ kind: z.literal("push_refused"), repository: z.string(), ref: z.string(), reason: z.string() }),
+  z.object({ kind: z.literal("egress_refused"), target: z.string(), reason: z.string() }),
+  z.object({
+    kind: z.literal("appliance_notice"),
+    level: z.enum(["info", "warning", "error"]),
+    text: z.string(),
+  }),
+]);
+export type ApplianceEvent = z.infer<typeof applianceEventSchema>;
+
+export const taskEventBodySchema = z.union([guestEventSchema, applianceEventSchema]);
+export type TaskEventBody = GuestEvent | ApplianceEvent;
+
+/** A stored event. `seq` is the cursor: it only grows, over all tasks, and has no meaning but order. */
+export const taskEventSchema = z.object({
+  seq: z.number().int().positive(),
+  taskId: z.string(),
+  /** Milliseconds since the epoch, by the appliance's clock. */
+  at: z.number(),
+  body: taskEventBodySchema,
+});
+export type TaskEvent = { seq: number; taskId: string; at: number; body: TaskEventBody };

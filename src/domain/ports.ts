@@ -1,0 +1,65 @@
+import type { GuestEvent, TaskEventBody } from "./event.ts";
+import type { SandboxId, TaskId } from "./ids.ts";
+import type { ModelEndpoint, ModelRequest } from "./model.ts";
+import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
+
+/**
+ * What the doors need of the rest of the house. A door knows its sandbox's id and nothing else; everything that
+ * it may do follows from these. A sandbox that is unknown or ended gets `undefined` or a CcwError: fail closed.
+ */
+
+export interface ControlPort {
+  start(sandboxId: SandboxId): SessionStart | undefined;
+  /**
+   * Appends events numbered right after the last acknowledged one, in one transaction, and skips those held
+   * already. Returns the last number held. Throws `conflict` on a gap.
+   */
+  appendEvents(sandboxId: SandboxId, events: SessionEvent[]): number;
+  /** Commands with a number above `after`, in order; ends when the session or the signal does. */
+  commands(sandboxId: SandboxId, after: number, signal: AbortSignal): AsyncIterable<SessionCommand>;
+}
+
+export interface ModelPort {
+  /** Undefined while no model is set up, or when the sandbox's task may not use one. */
+  endpointFor(sandboxId: SandboxId): ModelEndpoint | undefined;
+  /** Appends one row; never throws into the traffic. */
+  record(request: ModelRequest): void;
+}
+
+/** A repository that a sandbox may reach, and the one branch that it may push. */
+export interface GitGrant {
+  name: string;
+  /** The bare repository's folder on this machine. */
+  path: string;
+  /** Without `refs/heads/`. */
+  workBranch: string;
+}
+
+export interface GitPort {
+  grants(sandboxId: SandboxId): GitGrant[];
+  /** Called after a push was refused, so that the transcript shows it too. */
+  refused(sandboxId: SandboxId, repository: string, ref: string, reason: string): void;
+}
+
+/** Scoped credentials: derived, not stored; each is good for one purpose at one sandbox's socket. */
+export interface ScopedTokens {
+  tokenFor(sandboxId: SandboxId, purpose: "model" | "git"): string;
+  /** Constant time. */
+  matches(sandboxId: SandboxId, purpose: "model" | "git", token: string): boolean;
+}
+
+export interface DoorKeeper {
+  /** Listens at the sandbox's socket; repeated calls are one. Returns the folder to mount. */
+  open(sandboxId: SandboxId, taskId: TaskId): Promise<string>;
+  close(sandboxId: SandboxId): Promise<void>;
+}
+
+/** One JSON line a record, on standard error. Values are cut and their control characters escaped. */
+export interface Log {
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+export type LogFields = Record<string, string | number | boolean | undefined>;
+
+export type { GuestEvent, TaskEventBody };

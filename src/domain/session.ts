@@ -1,0 +1,71 @@
+import { z } from "zod";
+import { guestEventSchema } from "./event.ts";
+import { jsonSchema } from "./json.ts";
+
+/**
+ * The words between guest and control door, over the sandbox's own socket:
+ *
+ *     GET  /session/start              → SessionStart
+ *     POST /session/events             NDJSON of SessionEvent → { acked }
+ *     GET  /session/commands?after=N   → NDJSON of SessionCommand, open for as long as the session lasts
+ *
+ * Both directions are numbered from 1 without gaps. The guest keeps each event until the number is acknowledged
+ * and each command's number before it acts on the next; so either side may die at any instant and nothing is
+ * lost or done twice.
+ */
+
+export const sessionStartSchema = z.object({
+  sandboxId: z.string(),
+  taskId: z.string(),
+  /** The last event number that the appliance holds from this sandbox. */
+  acked: z.number().int().nonnegative(),
+  repositories: z.array(
+    z.object({
+      name: z.string(),
+      /** As people see it: `http://appliance/git/name.git`. Git in the sandbox reaches it through the door. */
+      url: z.string(),
+      baseBranch: z.string(),
+      workBranch: z.string(),
+    }),
+  ),
+  author: z.object({ name: z.string(), email: z.string() }),
+  /** The environment's variables, for the set-up script and the agent. */
+  variables: z.record(z.string(), z.string()),
+  setupScript: z.string(),
+  agent: z.object({
+    kind: z.string(),
+    model: z.string(),
+    /** The agent's own name for the conversation, a UUID. */
+    sessionId: z.string(),
+  }),
+  /** Scoped to this sandbox; worthless at any other socket. */
+  tokens: z.object({ model: z.string(), git: z.string() }),
+});
+export type SessionStart = z.infer<typeof sessionStartSchema>;
+
+export const sessionEventSchema = z.object({ n: z.number().int().positive(), event: guestEventSchema });
+export type SessionEvent = z.infer<typeof sessionEventSchema>;
+
+export const sessionCommandBodySchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("prompt"), promptId: z.string(), text: z.string() }),
+  /** The answer to a `question`, in the words of the agent's permission protocol. */
+  z.object({ kind: z.literal("answer"), requestId: z.string(), answer: jsonSchema }),
+  /** End the turn that runs now; the session stays. */
+  z.object({ kind: z.literal("interrupt") }),
+  /** Nothing is left to do: commit what is uncommitted, push, say `finished`, end. */
+  z.object({ kind: z.literal("finish") }),
+]);
+export type SessionCommandBody = z.infer<typeof sessionCommandBodySchema>;
+
+export const sessionCommandSchema = z.object({
+  n: z.number().int().positive(),
+  command: sessionCommandBodySchema,
+});
+export type SessionCommand = z.infer<typeof sessionCommandSchema>;
+
+/** The loopback port that the guest forwards to the door, inside every sandbox. */
+export const doorPort = 3128;
+/** Where the sandbox finds its door's socket. */
+export const doorSocketInSandbox = "/run/ccw/door.sock";
+/** Where the sandbox finds the executable that runs in it as the guest. */
+export const guestInSandbox = "/run/ccw-server";
