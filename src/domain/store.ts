@@ -1,0 +1,190 @@
+import type { Environment } from "./environment.ts";
+import type { ApplianceEvent, TaskEvent } from "./event.ts";
+import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "./ids.ts";
+import type { ModelRequest } from "./model.ts";
+import type { Repository } from "./repository.ts";
+import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
+import type { Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
+
+/**
+ * The store as the rest of the house sees it. Every verb is synchronous (SQLite in this process) and atomic by
+ * itself; `atomically` makes several verbs one. Whoever appends also wakes, after the commit, never before it.
+ */
+export interface Store {
+  atomically<Result>(work: () => Result): Result;
+  people: PersonStore;
+  tokens: TokenStore;
+  repositories: RepositoryStore;
+  environments: EnvironmentStore;
+  tasks: TaskStore;
+  prompts: PromptStore;
+  events: EventStore;
+  sandboxes: SandboxStore;
+  usage: UsageStore;
+  settings: SettingStore;
+  wakes: Wakes;
+  close(): void;
+}
+
+/** Wake-ups carry nothing: whoever wakes reads the database. A slow listener delays nobody. */
+export interface Wakes {
+  on(topic: WakeTopic, listener: () => void): () => void;
+  wake(topic: WakeTopic): void;
+}
+/** One task's events, one sandbox's commands, or the list of tasks. */
+export type WakeTopic = TaskId | SandboxId | "tasks";
+
+export interface Person {
+  id: PersonId;
+  name: string;
+}
+
+export interface PersonStore {
+  /** The person of that name, made if need be. */
+  ensure(name: string): Person;
+  get(id: PersonId): Person | undefined;
+  list(): Person[];
+}
+
+/** `link` signs in once; `session` is a browser's cookie; `api` serves the CLI, scripts and git. */
+export type TokenKind = "link" | "session" | "api";
+
+export interface Token {
+  id: TokenId;
+  kind: TokenKind;
+  name: string;
+  person: Person;
+  createdAt: number;
+  expiresAt: number | undefined;
+}
+
+export interface TokenStore {
+  /** Returns the secret, which is shown this once; the table holds its SHA-256. */
+  create(input: { kind: TokenKind; name: string; person: PersonId; expiresAt?: number }): string;
+  /** Undefined for what is unknown, expired or revoked. */
+  find(secret: string): Token | undefined;
+  /** Like `find`, and the token is void afterwards. */
+  use(secret: string): Token | undefined;
+  list(): Token[];
+  revoke(id: TokenId): boolean;
+}
+
+export interface RepositoryStore {
+  add(repository: Repository): void;
+  get(name: string): Repository | undefined;
+  list(): Repository[];
+}
+
+export interface EnvironmentStore {
+  save(environment: Environment): void;
+  get(name: string): Environment | undefined;
+  list(): Environment[];
+}
+
+export interface TaskRow extends Task {
+  /** First of the queue is 1; undefined for a task that is not queued. */
+  queuePosition: number | undefined;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export interface TaskStore {
+  create(input: {
+    id: TaskId;
+    title: string;
+    person: Person;
+    environment: Environment;
+    agent: string;
+    model: string;
+    repositories: TaskRepository[];
+    prompt: { id: PromptId; text: string };
+  }): void;
+  get(id: TaskId): TaskRow | undefined;
+  /** Newest first. */
+  list(filter: { limit: number; before?: number; states?: readonly TaskStateKind[] }): TaskRow[];
+  /** The environment as it was when the task was submitted. */
+  environmentOf(id: TaskId): Environment;
+  /**
+   * Takes the next queued task: of the person with the fewest active tasks, the oldest. Undefined where `limit`
+   * tasks are active already or none waits.
+   */
+  claim(lease: Lease, sandboxId: SandboxId, limit: number): TaskRow | undefined;
+  /** Extends the leases of this owner. */
+  renew(lease: Lease): void;
+  /** Active tasks whose lease has run out, or is held by another owner where `otherOwners` is set; they are ours now. */
+  takeUp(lease: Lease, otherOwners: boolean): TaskRow[];
+  /** Checks that the move is legal, writes it, appends the event. Throws `conflict`. */
+  move(id: TaskId, to: TaskState): void;
+  activeCount(): number;
+}
+
+export interface Lease {
+  owner: string;
+  /** Milliseconds since the epoch. */
+  until: number;
+}
+
+export type PromptState = "queued" | "sent" | "taken" | "removed";
+
+export interface Prompt {
+  id: PromptId;
+  taskId: TaskId;
+  person: string;
+  text: string;
+  state: PromptState;
+  createdAt: number;
+}
+
+export interface PromptStore {
+  /** Appends the event, too. */
+  add(prompt: { id: PromptId; taskId: TaskId; person: Person; text: string }): void;
+  list(taskId: TaskId): Prompt[];
+  nextQueued(taskId: TaskId): Prompt | undefined;
+  mark(id: PromptId, state: PromptState): void;
+}
+
+export interface EventStore {
+  append(taskId: TaskId, event: ApplianceEvent): void;
+  /** Above `seq`, in order, at most `limit`. */
+  after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
+  /** The newest of one kind, undefined where none is. */
+  last(taskId: TaskId, kind: TaskEvent["body"]["kind"]): TaskEvent | undefined;
+}
+
+export interface SandboxRecord {
+  id: SandboxId;
+  taskId: TaskId;
+  startedAt: number;
+  endedAt: number | undefined;
+  /** The highest event number held from the guest. */
+  acked: number;
+  /** How far `run-task` has acted on the task's events. */
+  cursor: number;
+  /** The prompt whose turn runs, or that was sent and waits for its turn. */
+  busyWith: PromptId | undefined;
+  /** Why the task is to fail once the sandbox has finished; empty where it is not. */
+  failure: string;
+}
+
+export interface SandboxStore {
+  create(id: SandboxId, taskId: TaskId): void;
+  get(id: SandboxId): SandboxRecord | undefined;
+  update(id: SandboxId, change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt">>): void;
+  setBusy(id: SandboxId, promptId: PromptId | undefined): void;
+  /** See ControlPort.appendEvents. */
+  appendEvents(id: SandboxId, events: SessionEvent[]): number;
+  appendCommand(id: SandboxId, command: SessionCommandBody): void;
+  commandsAfter(id: SandboxId, n: number, limit: number): SessionCommand[];
+}
+
+export interface UsageStore {
+  record(request: ModelRequest): void;
+  list(taskId: TaskId, limit: number): ModelRequest[];
+}
+
+/** Small settings made on the set-up page; values are encrypted at rest. */
+export interface SettingStore {
+  get(name: string): string | undefined;
+  set(name: string, value: string): void;
+  clear(name: string): void;
+}

@@ -1,0 +1,4 @@
+import first from "../../migrations/0000_first.sql" with { type: "text" };
+
+/** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
+export const migrations: readonly { name: string; sql: string }[] = [{ name: "0000_first", sql: first }];

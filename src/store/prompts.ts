@@ -1,0 +1,29 @@
+import { and, eq } from "drizzle-orm";
+import type { PromptStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { appendEvent } from "./events.ts";
+import { prompts } from "./schema.ts";
+
+export function createPromptStore(context: StoreContext): PromptStore {
+  const { db, ids } = context;
+  return {
+    add({ id, taskId, person, text }) {
+      db.insert(prompts)
+        .values({ id, taskId, person: person.name, text, state: "queued", createdAt: ids.now() })
+        .run();
+      appendEvent(context, taskId, { kind: "prompt", promptId: id, person: person.name, text });
+    },
+    list: (taskId) => db.select().from(prompts).where(eq(prompts.taskId, taskId)).orderBy(prompts.id).all(),
+    nextQueued: (taskId) =>
+      db
+        .select()
+        .from(prompts)
+        .where(and(eq(prompts.taskId, taskId), eq(prompts.state, "queued")))
+        .orderBy(prompts.id)
+        .limit(1)
+        .get(),
+    mark(id, state) {
+      db.update(prompts).set({ state }).where(eq(prompts.id, id)).run();
+    },
+  };
+}

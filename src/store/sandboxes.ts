@@ -1,0 +1,75 @@
+import { and, eq, gt, max } from "drizzle-orm";
+import { CcwError } from "../domain/errors.ts";
+import type { SandboxStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { commands, events, sandboxes } from "./schema.ts";
+
+export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): SandboxStore {
+  const row = (id: Parameters<SandboxStore["get"]>[0]) =>
+    db.select().from(sandboxes).where(eq(sandboxes.id, id)).get();
+  return {
+    create(id, taskId) {
+      db.insert(sandboxes).values({ id, taskId, startedAt: ids.now() }).run();
+    },
+    get(id) {
+      const found = row(id);
+      return (
+        found && { ...found, endedAt: found.endedAt ?? undefined, busyWith: found.busyWith ?? undefined }
+      );
+    },
+    update(id, change) {
+      db.update(sandboxes).set(change).where(eq(sandboxes.id, id)).run();
+    },
+    setBusy(id, promptId) {
+      db.update(sandboxes)
+        .set({ busyWith: promptId ?? null })
+        .where(eq(sandboxes.id, id))
+        .run();
+    },
+    appendEvents(id, list) {
+      const sandbox = row(id);
+      if (sandbox === undefined || sandbox.endedAt !== null)
+        throw new CcwError("not_found", "This sandbox has ended.");
+      let last = sandbox.acked;
+      for (const { n, event } of list) {
+        if (n <= last) continue;
+        if (n !== last + 1) {
+          throw new CcwError(
+            "conflict",
+            `Event ${n} cannot follow event ${last}.`,
+            `Send event ${last + 1} first.`,
+          );
+        }
+        db.insert(events)
+          .values({ taskId: sandbox.taskId, sandboxId: id, n, at: ids.now(), kind: event.kind, body: event })
+          .run();
+        last = n;
+      }
+      if (last !== sandbox.acked) {
+        db.update(sandboxes).set({ acked: last }).where(eq(sandboxes.id, id)).run();
+        wakeAfterCommit(sandbox.taskId);
+      }
+      return last;
+    },
+    appendCommand(id, body) {
+      const last =
+        db
+          .select({ n: max(commands.n) })
+          .from(commands)
+          .where(eq(commands.sandboxId, id))
+          .get()?.n ?? 0;
+      db.insert(commands)
+        .values({ sandboxId: id, n: last + 1, at: ids.now(), body })
+        .run();
+      wakeAfterCommit(id);
+    },
+    commandsAfter: (id, n, limit) =>
+      db
+        .select({ n: commands.n, command: commands.body })
+        .from(commands)
+        .where(and(eq(commands.sandboxId, id), gt(commands.n, n)))
+        .orderBy(commands.n)
+        .limit(limit)
+        .all(),
+  };
+}

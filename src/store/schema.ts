@@ -1,0 +1,159 @@
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { TaskEventBody } from "../domain/event.ts";
+import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "../domain/ids.ts";
+import type { SessionCommandBody } from "../domain/session.ts";
+import type { PromptState, TokenKind } from "../domain/store.ts";
+import type { TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
+
+/** Times are milliseconds since the epoch. `sealed` columns hold ciphertext of seal.ts. */
+
+export const people = sqliteTable("people", {
+  id: text().$type<PersonId>().primaryKey(),
+  name: text().notNull().unique(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const tokens = sqliteTable("tokens", {
+  id: text().$type<TokenId>().primaryKey(),
+  kind: text().$type<TokenKind>().notNull(),
+  name: text().notNull(),
+  personId: text("person_id")
+    .$type<PersonId>()
+    .notNull()
+    .references(() => people.id),
+  /** SHA-256 of the secret, hex. */
+  hash: text().notNull().unique(),
+  createdAt: integer("created_at").notNull(),
+  expiresAt: integer("expires_at"),
+  revokedAt: integer("revoked_at"),
+});
+
+export const repositories = sqliteTable("repositories", {
+  name: text().primaryKey(),
+  kind: text().$type<"hosted">().notNull(),
+  defaultBranch: text("default_branch").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const environments = sqliteTable("environments", {
+  name: text().primaryKey(),
+  sealed: text().notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
+export const tasks = sqliteTable(
+  "tasks",
+  {
+    id: text().$type<TaskId>().primaryKey(),
+    title: text().notNull(),
+    personId: text("person_id")
+      .$type<PersonId>()
+      .notNull()
+      .references(() => people.id),
+    environment: text().notNull(),
+    sealedEnvironment: text("sealed_environment").notNull(),
+    agent: text().notNull(),
+    model: text().notNull(),
+    repositories: text({ mode: "json" }).$type<TaskRepository[]>().notNull(),
+    stateKind: text("state_kind").$type<TaskStateKind>().notNull(),
+    state: text({ mode: "json" }).$type<TaskState>().notNull(),
+    leaseOwner: text("lease_owner"),
+    leaseUntil: integer("lease_until"),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (table) => [
+    index("tasks_by_state").on(table.stateKind, table.createdAt),
+    index("tasks_by_time").on(table.createdAt),
+  ],
+);
+
+export const prompts = sqliteTable(
+  "prompts",
+  {
+    id: text().$type<PromptId>().primaryKey(),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    person: text().notNull(),
+    text: text().notNull(),
+    state: text().$type<PromptState>().notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [index("prompts_by_task").on(table.taskId, table.id)],
+);
+
+export const sandboxes = sqliteTable("sandboxes", {
+  id: text().$type<SandboxId>().primaryKey(),
+  taskId: text("task_id")
+    .$type<TaskId>()
+    .notNull()
+    .references(() => tasks.id),
+  startedAt: integer("started_at").notNull(),
+  endedAt: integer("ended_at"),
+  acked: integer().notNull().default(0),
+  cursor: integer().notNull().default(0),
+  busyWith: text("busy_with").$type<PromptId>(),
+  failure: text().notNull().default(""),
+});
+
+export const events = sqliteTable(
+  "events",
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    /** Set on what a guest sent: from which sandbox, under which of its numbers. */
+    sandboxId: text("sandbox_id").$type<SandboxId>(),
+    n: integer(),
+    at: integer().notNull(),
+    kind: text().$type<TaskEventBody["kind"]>().notNull(),
+    body: text({ mode: "json" }).$type<TaskEventBody>().notNull(),
+  },
+  (table) => [
+    index("events_by_task").on(table.taskId, table.seq),
+    uniqueIndex("events_once").on(table.sandboxId, table.n),
+  ],
+);
+
+export const commands = sqliteTable(
+  "commands",
+  {
+    sandboxId: text("sandbox_id")
+      .$type<SandboxId>()
+      .notNull()
+      .references(() => sandboxes.id),
+    n: integer().notNull(),
+    at: integer().notNull(),
+    body: text({ mode: "json" }).$type<SessionCommandBody>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.sandboxId, table.n] })],
+);
+
+export const modelRequests = sqliteTable(
+  "model_requests",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    taskId: text("task_id").$type<TaskId>().notNull(),
+    sandboxId: text("sandbox_id").$type<SandboxId>().notNull(),
+    at: integer().notNull(),
+    model: text().notNull(),
+    status: integer().notNull(),
+    inputTokens: integer("input_tokens").notNull(),
+    outputTokens: integer("output_tokens").notNull(),
+    cacheReadTokens: integer("cache_read_tokens").notNull(),
+    cacheWriteTokens: integer("cache_write_tokens").notNull(),
+    firstByteMs: real("first_byte_ms").notNull(),
+    totalMs: real("total_ms").notNull(),
+  },
+  (table) => [index("model_requests_by_task").on(table.taskId)],
+);
+
+export const settings = sqliteTable("settings", {
+  name: text().primaryKey(),
+  sealed: text().notNull(),
+});

@@ -1,0 +1,23 @@
+import { eq } from "drizzle-orm";
+import type { SettingStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { settings } from "./schema.ts";
+
+export function createSettingStore({ db, seal }: StoreContext): SettingStore {
+  return {
+    get(name) {
+      const row = db.select().from(settings).where(eq(settings.name, name)).get();
+      return row && seal.open(row.sealed);
+    },
+    set(name, value) {
+      const sealed = seal.seal(value);
+      db.insert(settings)
+        .values({ name, sealed })
+        .onConflictDoUpdate({ target: settings.name, set: { sealed } })
+        .run();
+    },
+    clear(name) {
+      db.delete(settings).where(eq(settings.name, name)).run();
+    },
+  };
+}

@@ -1,0 +1,245 @@
+import { Database } from "bun:sqlite";
+import { afterEach, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { environmentSchema } from "../domain/environment.ts";
+import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import type { Store } from "../domain/store.ts";
+import { migrate, openDatabase } from "./database.ts";
+import { migrations } from "./migrations.ts";
+import { createSeal, loadSealKey } from "./seal.ts";
+import { openStore } from "./store.ts";
+
+let clock = 1_000_000;
+const ids: IdSource = { now: () => clock++, randomBytes: (n) => randomBytes(n) };
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0).reverse()) close();
+});
+
+function freshStore(path = ":memory:"): Store {
+  const store = openStore(path, createSeal(new Uint8Array(32)), ids);
+  closers.push(() => store.close());
+  return store;
+}
+
+function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "ccw-store-"));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function submit(store: Store, person: string, text = "do it"): TaskId {
+  const id = newId("TaskId", ids);
+  store.tasks.create({
+    id,
+    title: text,
+    person: store.people.ensure(person),
+    environment: environmentSchema.parse({ name: "default", variables: { SECRET: "s3cret-value" } }),
+    agent: "claude",
+    model: "",
+    repositories: [],
+    prompt: { id: newId("PromptId", ids), text },
+  });
+  return id;
+}
+
+const lease = { owner: "me", until: 9e15 };
+const claim = (store: Store, limit = 10) => store.tasks.claim(lease, newId("SandboxId", ids), limit);
+
+function runningTask(store: Store): { taskId: TaskId; sandboxId: SandboxId } {
+  const taskId = submit(store, "ada");
+  const sandboxId = newId("SandboxId", ids);
+  store.tasks.claim(lease, sandboxId, 10);
+  store.sandboxes.create(sandboxId, taskId);
+  return { taskId, sandboxId };
+}
+const note = (text: string) => ({ kind: "notice", level: "info", text }) as const;
+
+test("people take turns, however many tasks one of them submits", () => {
+  const store = freshStore();
+  const flood = [1, 2, 3].map(() => submit(store, "flood"));
+  const late = submit(store, "late");
+  expect(store.tasks.get(late)?.queuePosition).toBe(2);
+  expect([claim(store), claim(store), claim(store), claim(store)].map((task) => task?.id)).toEqual([
+    flood[0],
+    late,
+    flood[1],
+    flood[2],
+  ] as TaskId[]);
+});
+
+test("no more tasks are claimed than may run", () => {
+  const store = freshStore();
+  submit(store, "ada");
+  submit(store, "ada");
+  expect(claim(store, 1)).toBeDefined();
+  expect(claim(store, 1)).toBeUndefined();
+});
+
+test("an expired lease is taken up again, a live one is not", () => {
+  const store = freshStore();
+  const id = submit(store, "ada");
+  store.tasks.claim({ owner: "a", until: ids.now() + 1000 }, newId("SandboxId", ids), 10);
+  const mine = { owner: "b", until: 9e15 };
+  expect(store.tasks.takeUp(mine, false)).toEqual([]);
+  clock += 2000;
+  expect(store.tasks.takeUp(mine, false).map((task) => task.id)).toEqual([id]);
+  expect(store.tasks.takeUp(mine, true)).toEqual([]);
+});
+
+test("only legal moves are written", () => {
+  const store = freshStore();
+  const id = submit(store, "ada");
+  expect(() => store.tasks.move(id, { kind: "completed", summary: "" })).toThrow("cannot become completed");
+  store.tasks.move(id, { kind: "cancelled", by: "ada" });
+  expect(() => store.tasks.move(id, { kind: "queued" })).toThrow(
+    "A task that is cancelled cannot become queued",
+  );
+  expect(store.tasks.get(id)?.state).toEqual({ kind: "cancelled", by: "ada" });
+});
+
+test("guest events are held once, in order and without gaps", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  const before = store.events.after(taskId, 0, 100).length;
+  expect(
+    store.sandboxes.appendEvents(
+      sandboxId,
+      [1, 2].map((n) => ({ n, event: note(`${n}`) })),
+    ),
+  ).toBe(2);
+  expect(
+    store.sandboxes.appendEvents(
+      sandboxId,
+      [1, 2, 3].map((n) => ({ n, event: note(`${n}`) })),
+    ),
+  ).toBe(3);
+  expect(() => store.sandboxes.appendEvents(sandboxId, [{ n: 9, event: note("9") }])).toThrow(
+    "Event 9 cannot follow event 3",
+  );
+  expect(
+    store.events
+      .after(taskId, 0, 100)
+      .slice(before)
+      .map((event) => event.body),
+  ).toEqual(["1", "2", "3"].map(note));
+});
+
+test("a batch with a gap in it leaves nothing behind", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  const before = store.events.after(taskId, 0, 100).length;
+  expect(() =>
+    store.sandboxes.appendEvents(sandboxId, [
+      { n: 1, event: note("1") },
+      { n: 3, event: note("3") },
+    ]),
+  ).toThrow();
+  expect(store.events.after(taskId, 0, 100).length).toBe(before);
+});
+
+test("watchers are woken after the commit and not by what was rolled back", () => {
+  const store = freshStore();
+  const { taskId } = runningTask(store);
+  const seen: number[] = [];
+  store.wakes.on(taskId, () => seen.push(store.events.after(taskId, 0, 100).length));
+  const before = store.events.after(taskId, 0, 100).length;
+  store.atomically(() => {
+    store.events.append(taskId, { kind: "appliance_notice", level: "info", text: "a" });
+    store.events.append(taskId, { kind: "appliance_notice", level: "info", text: "b" });
+    expect(seen).toEqual([]);
+  });
+  expect(seen).toEqual([before + 2]);
+  expect(() =>
+    store.atomically(() => {
+      store.events.append(taskId, { kind: "appliance_notice", level: "info", text: "c" });
+      throw new Error("no");
+    }),
+  ).toThrow("no");
+  expect(seen).toEqual([before + 2]);
+  expect(store.events.after(taskId, 0, 100).length).toBe(before + 2);
+});
+
+test("commands are numbered from 1 for each sandbox", () => {
+  const store = freshStore();
+  const { sandboxId } = runningTask(store);
+  store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+  store.sandboxes.appendCommand(sandboxId, { kind: "finish" });
+  expect(store.sandboxes.commandsAfter(sandboxId, 1, 10)).toEqual([{ n: 2, command: { kind: "finish" } }]);
+});
+
+test("a sign-in link works once, and an expired token not at all", () => {
+  const store = freshStore();
+  const person = store.people.ensure("ada").id;
+  const link = store.tokens.create({ kind: "link", name: "sign-in", person });
+  expect(store.tokens.use(link)?.person.name).toBe("ada");
+  expect(store.tokens.use(link)).toBeUndefined();
+  const short = store.tokens.create({ kind: "api", name: "short", person, expiresAt: ids.now() + 10 });
+  clock += 100;
+  expect(store.tokens.find(short)).toBeUndefined();
+});
+
+test("neither variables nor tokens stand readable in the database file", async () => {
+  const path = join(freshFolder(), "ccw.sqlite");
+  const store = openStore(path, createSeal(new Uint8Array(32)), ids);
+  const id = submit(store, "ada");
+  store.settings.set("model", "sk-very-secret");
+  const token = store.tokens.create({ kind: "api", name: "cli", person: store.people.ensure("ada").id });
+  expect(store.tasks.environmentOf(id).variables).toEqual({ SECRET: "s3cret-value" });
+  store.close();
+  const bytes = await Bun.file(path).text();
+  for (const secret of ["s3cret-value", "sk-very-secret", token]) expect(bytes).not.toContain(secret);
+});
+
+test("a damaged database and a file that is none are refused in words, and left as they are", async () => {
+  const folder = freshFolder();
+  const garbage = join(folder, "garbage.sqlite");
+  writeFileSync(garbage, "this is not a database, not at all, by no means ".repeat(100));
+  expect(() => openDatabase(garbage)).toThrow("is damaged");
+  expect(await Bun.file(garbage).text()).toStartWith("this is not a database");
+
+  const torn = join(folder, "torn.sqlite");
+  const store = openStore(torn, createSeal(new Uint8Array(32)), ids);
+  for (let i = 0; i < 50; i++) submit(store, "ada", "x".repeat(2000));
+  store.close();
+  const bytes = Buffer.from(await Bun.file(torn).arrayBuffer());
+  bytes.fill(0x5a, 4096 * 3, 4096 * 12);
+  writeFileSync(torn, bytes);
+  expect(() => openDatabase(torn)).toThrow("is damaged");
+});
+
+test("a database of a newer version is refused", () => {
+  const path = join(freshFolder(), "newer.sqlite");
+  openStore(path, createSeal(new Uint8Array(32)), ids).close();
+  const sqlite = new Database(path);
+  sqlite.run("INSERT INTO migrations VALUES ('9999_future', 'x', 1)");
+  sqlite.close();
+  expect(() => openDatabase(path)).toThrow("written by a newer version");
+});
+
+test("a migration that ran may not change its wording", () => {
+  const sqlite = new Database(":memory:");
+  migrate(sqlite, [{ name: "1", sql: "CREATE TABLE a (b)" }]);
+  expect(() => migrate(sqlite, [{ name: "1", sql: "CREATE TABLE a (c)" }])).toThrow("another wording");
+});
+
+test("every migration file is embedded, in order", async () => {
+  const folder = join(import.meta.dir, "../../migrations");
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith(".sql"))
+    .sort();
+  expect(migrations.map(({ name }) => `${name}.sql`)).toEqual(files);
+});
+
+test("the key file is readable by its owner alone, and stays the same", () => {
+  const folder = freshFolder();
+  const key = loadSealKey(folder);
+  chmodSync(join(folder, "secret.key"), 0o644);
+  expect(loadSealKey(folder)).toEqual(key);
+  expect(() => createSeal(new Uint8Array(32).fill(1)).open(createSeal(key).seal("x"))).toThrow(
+    "cannot be decrypted",
+  );
+});

@@ -1,0 +1,64 @@
+import type { IdSource } from "../domain/ids.ts";
+import type { Store, WakeTopic } from "../domain/store.ts";
+import { eachAtomic } from "./atomic.ts";
+import type { StoreContext } from "./context.ts";
+import { asStoreError, openDatabase } from "./database.ts";
+import { createEnvironmentStore } from "./environments.ts";
+import { createEventStore } from "./events.ts";
+import { createPersonStore, createTokenStore } from "./people.ts";
+import { createPromptStore } from "./prompts.ts";
+import { createRepositoryStore } from "./repositories.ts";
+import { createSandboxStore } from "./sandboxes.ts";
+import type { Seal } from "./seal.ts";
+import { createSettingStore } from "./settings.ts";
+import { createTaskStore } from "./tasks.ts";
+import { createUsageStore } from "./usage.ts";
+import { createWakes } from "./wakes.ts";
+
+/** Opens the database at `path` (`:memory:` in tests) with everything that stands on it. */
+export function openStore(path: string, seal: Seal, ids: IdSource): Store {
+  const { db, close } = openDatabase(path);
+  const wakes = createWakes();
+
+  /** Topics to wake once the outermost transaction has committed; undefined outside of one. */
+  let pending: Set<WakeTopic> | undefined;
+
+  const atomically = <Result>(work: () => Result): Result => {
+    if (pending !== undefined) return work();
+    const topics = new Set<WakeTopic>();
+    pending = topics;
+    let result: Result;
+    try {
+      result = db.transaction(work);
+    } catch (thrown) {
+      throw asStoreError(thrown);
+    } finally {
+      pending = undefined;
+    }
+    for (const topic of topics) wakes.wake(topic);
+    return result;
+  };
+
+  const context: StoreContext = {
+    db,
+    seal,
+    ids,
+    wakeAfterCommit: (topic) => (pending === undefined ? wakes.wake(topic) : void pending.add(topic)),
+  };
+
+  return {
+    atomically,
+    people: eachAtomic(createPersonStore(context), atomically),
+    tokens: eachAtomic(createTokenStore(context), atomically),
+    repositories: eachAtomic(createRepositoryStore(context), atomically),
+    environments: eachAtomic(createEnvironmentStore(context), atomically),
+    tasks: eachAtomic(createTaskStore(context), atomically),
+    prompts: eachAtomic(createPromptStore(context), atomically),
+    events: eachAtomic(createEventStore(context), atomically),
+    sandboxes: eachAtomic(createSandboxStore(context), atomically),
+    usage: eachAtomic(createUsageStore(context), atomically),
+    settings: eachAtomic(createSettingStore(context), atomically),
+    wakes,
+    close,
+  };
+}

@@ -1,0 +1,178 @@
+import { and, count, desc, eq, inArray, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import { CcwError } from "../domain/errors.ts";
+import type { TaskId } from "../domain/ids.ts";
+import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
+import { activeStateKinds, canMove, illegalMove, type TaskState } from "../domain/task.ts";
+import type { StoreContext } from "./context.ts";
+import { openEnvironment, sealEnvironment } from "./environments.ts";
+import { appendEvent } from "./events.ts";
+import { createPromptStore } from "./prompts.ts";
+import { people, tasks } from "./schema.ts";
+
+const active = inArray(tasks.stateKind, [...activeStateKinds]);
+
+/**
+ * The queue in the order in which it is served. A person's turn is the number of their tasks that are active or
+ * queued before this one, so people take turns however many tasks one of them submits; within a turn the oldest
+ * task comes first (ids sort by time).
+ */
+const queue = sql`
+  WITH active AS (
+    SELECT person_id, count(*) AS tasks FROM tasks
+    WHERE state_kind IN ('starting', 'running', 'waiting', 'finishing') GROUP BY person_id
+  ), queued AS (
+    SELECT t.id, row_number() OVER (PARTITION BY t.person_id ORDER BY t.id) + coalesce(a.tasks, 0) AS turn
+    FROM tasks t LEFT JOIN active a ON a.person_id = t.person_id WHERE t.state_kind = 'queued'
+  )
+  SELECT id, row_number() OVER (ORDER BY turn, id) AS position FROM queued`;
+
+export function createTaskStore(context: StoreContext): TaskStore {
+  const { db, seal, ids, wakeAfterCommit } = context;
+  const prompts = createPromptStore(context);
+
+  const positions = () =>
+    new Map(db.all<{ id: TaskId; position: number }>(queue).map((row) => [row.id, row.position]));
+
+  const select = (where: SQL | undefined, limit: number): TaskRow[] => {
+    const found = db
+      .select({
+        task: tasks,
+        person: { id: people.id, name: people.name },
+        inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
+        outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
+      })
+      .from(tasks)
+      .innerJoin(people, eq(tasks.personId, people.id))
+      .where(where)
+      .orderBy(desc(tasks.createdAt), desc(tasks.id))
+      .limit(limit)
+      .all();
+    const position = found.some(({ task }) => task.stateKind === "queued") ? positions() : undefined;
+    return found.map(({ task, person, inputTokens, outputTokens }) => ({
+      id: task.id,
+      title: task.title,
+      person,
+      environment: task.environment,
+      agent: task.agent,
+      model: task.model,
+      repositories: task.repositories,
+      state: task.state,
+      createdAt: task.createdAt,
+      updatedAt: task.updatedAt,
+      queuePosition: position?.get(task.id),
+      inputTokens,
+      outputTokens,
+    }));
+  };
+
+  const get = (id: TaskId) => select(eq(tasks.id, id), 1)[0];
+
+  const write = (id: TaskId, state: TaskState, lease?: Lease) => {
+    db.update(tasks)
+      .set({
+        state,
+        stateKind: state.kind,
+        updatedAt: ids.now(),
+        ...(lease && { leaseOwner: lease.owner, leaseUntil: lease.until }),
+      })
+      .where(eq(tasks.id, id))
+      .run();
+    appendEvent(context, id, { kind: "state", state: state.kind, detail: detailOf(state) });
+    wakeAfterCommit("tasks");
+  };
+
+  return {
+    create({ id, title, person, environment, agent, model, repositories, prompt }) {
+      const now = ids.now();
+      const state: TaskState = { kind: "queued" };
+      db.insert(tasks)
+        .values({
+          id,
+          title,
+          personId: person.id,
+          environment: environment.name,
+          sealedEnvironment: sealEnvironment(seal, environment),
+          agent,
+          model,
+          repositories,
+          stateKind: state.kind,
+          state,
+          createdAt: now,
+          updatedAt: now,
+        })
+        .run();
+      appendEvent(context, id, { kind: "state", state: "queued", detail: "" });
+      prompts.add({ id: prompt.id, taskId: id, person, text: prompt.text });
+      wakeAfterCommit("tasks");
+    },
+    get,
+    list({ limit, before, states }) {
+      return select(
+        and(
+          before === undefined ? undefined : lt(tasks.createdAt, before),
+          states === undefined ? undefined : inArray(tasks.stateKind, [...states]),
+        ),
+        limit,
+      );
+    },
+    environmentOf(id) {
+      const row = db.select({ sealed: tasks.sealedEnvironment }).from(tasks).where(eq(tasks.id, id)).get();
+      if (row === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
+      return openEnvironment(seal, row.sealed);
+    },
+    claim(lease, sandboxId, limit) {
+      if (countActive(context) >= limit) return undefined;
+      const next = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT 1`)[0];
+      if (next === undefined) return undefined;
+      write(next.id, { kind: "starting", sandboxId }, lease);
+      return get(next.id);
+    },
+    renew({ owner, until }) {
+      db.update(tasks)
+        .set({ leaseUntil: until })
+        .where(and(eq(tasks.leaseOwner, owner), active))
+        .run();
+    },
+    takeUp({ owner, until }, otherOwners) {
+      const expired = or(
+        lt(tasks.leaseUntil, ids.now()),
+        otherOwners ? ne(tasks.leaseOwner, owner) : undefined,
+      );
+      const taken = db
+        .update(tasks)
+        .set({ leaseOwner: owner, leaseUntil: until })
+        .where(and(active, expired))
+        .returning({ id: tasks.id })
+        .all();
+      return taken.flatMap(({ id }) => get(id) ?? []);
+    },
+    move(id, to) {
+      const from = db.select({ kind: tasks.stateKind }).from(tasks).where(eq(tasks.id, id)).get()?.kind;
+      if (from === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
+      if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
+      write(id, to);
+    },
+    activeCount: () => countActive(context),
+  };
+}
+
+function countActive({ db }: StoreContext): number {
+  return db.select({ n: count() }).from(tasks).where(active).get()?.n ?? 0;
+}
+
+function detailOf(state: TaskState): string {
+  switch (state.kind) {
+    case "failed":
+      return [state.reason, state.hint].filter(Boolean).join(" ");
+    case "completed":
+      return state.summary;
+    case "cancelled":
+      return `by ${state.by}`;
+    case "queued":
+    case "starting":
+    case "running":
+    case "waiting":
+    case "finishing":
+      return "";
+  }
+}
