@@ -75,6 +75,8 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("prompt_removed"), promptId: id, person: z.string() }),
   z.object({ kind: z.literal("answered"), requestId: id, person: z.string(), answer: jsonSchema }),
   z.object({ kind: z.literal("cancel_requested"), person: z.string() }),
+  z.object({ kind: z.literal("interrupt_requested"), person: z.string() }),
+  z.object({ kind: z.literal("limit_reached"), reason: z.string(), hint: z.string() }),
   z.object({ kind: z.literal("sandbox_started"), sandboxId: id, engine: z.string(), image: z.string() }),
   z.object({ kind: z.literal("sandbox_died"), sandboxId: id, exitCode: z.number(), reason: z.string() }),
   z.object({ kind: z.literal("push_refused"), repository: z.string(), ref: z.string(), reason: z.string() }),

@@ -41,6 +41,21 @@ export interface GitPort {
   refused(sandboxId: SandboxId, repository: string, ref: string, reason: string): void;
 }
 
+/** Where repositories live, as far as submitting and reviewing a task needs it. */
+export interface RepositoryHost {
+  /** The bare repository's folder on this machine. */
+  folder(name: string): string;
+  create(name: string): Promise<void>;
+  branches(name: string): Promise<string[]>;
+  /** What `branch` adds to `base` since they parted, as a unified diff of at most `maxBytes`. */
+  diff(
+    name: string,
+    base: string,
+    branch: string,
+    maxBytes: number,
+  ): Promise<{ diff: string; truncated: boolean }>;
+}
+
 /** Scoped credentials: derived, not stored; each is good for one purpose at one sandbox's socket. */
 export interface ScopedTokens {
   tokenFor(sandboxId: SandboxId, purpose: "model" | "git"): string;

@@ -109,8 +109,8 @@ export interface TaskStore {
    * tasks are active already or none waits.
    */
   claim(lease: Lease, sandboxId: SandboxId, limit: number): TaskRow | undefined;
-  /** Extends the leases of this owner. */
-  renew(lease: Lease): void;
+  /** Extends the leases of these tasks. */
+  renew(ids: readonly TaskId[], lease: Lease): void;
   /** Active tasks whose lease has run out, or is held by another owner where `otherOwners` is set; they are ours now. */
   takeUp(lease: Lease, otherOwners: boolean): TaskRow[];
   /** Checks that the move is legal, writes it, appends the event. Throws `conflict`. */
@@ -147,6 +147,8 @@ export interface EventStore {
   append(taskId: TaskId, event: ApplianceEvent): void;
   /** Above `seq`, in order, at most `limit`. */
   after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
+  /** All of some kinds, in order; for kinds of which a task has few. */
+  ofKinds(taskId: TaskId, kinds: readonly TaskEvent["body"]["kind"][]): TaskEvent[];
   /** The newest of one kind, undefined where none is. */
   last(taskId: TaskId, kind: TaskEvent["body"]["kind"]): TaskEvent | undefined;
 }
@@ -167,6 +169,7 @@ export interface SandboxRecord {
 }
 
 export interface SandboxStore {
+  /** Its cursor begins behind what the task has seen so far. */
   create(id: SandboxId, taskId: TaskId): void;
   get(id: SandboxId): SandboxRecord | undefined;
   update(id: SandboxId, change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt">>): void;

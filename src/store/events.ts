@@ -1,4 +1,4 @@
-import { and, desc, eq, gt } from "drizzle-orm";
+import { and, desc, eq, gt, inArray } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { EventStore } from "../domain/store.ts";
@@ -17,6 +17,13 @@ export function createEventStore(context: StoreContext): EventStore {
         .where(and(eq(events.taskId, taskId), gt(events.seq, seq)))
         .orderBy(events.seq)
         .limit(limit)
+        .all(),
+    ofKinds: (taskId, kinds) =>
+      db
+        .select(columns)
+        .from(events)
+        .where(and(eq(events.taskId, taskId), inArray(events.kind, [...kinds])))
+        .orderBy(events.seq)
         .all(),
     last: (taskId, kind) =>
       db

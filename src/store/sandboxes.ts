@@ -9,7 +9,13 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
     db.select().from(sandboxes).where(eq(sandboxes.id, id)).get();
   return {
     create(id, taskId) {
-      db.insert(sandboxes).values({ id, taskId, startedAt: ids.now() }).run();
+      const seen =
+        db
+          .select({ seq: max(events.seq) })
+          .from(events)
+          .where(eq(events.taskId, taskId))
+          .get()?.seq ?? 0;
+      db.insert(sandboxes).values({ id, taskId, startedAt: ids.now(), cursor: seen }).run();
     },
     get(id) {
       const found = row(id);

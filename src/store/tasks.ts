@@ -127,10 +127,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
       write(next.id, { kind: "starting", sandboxId }, lease);
       return get(next.id);
     },
-    renew({ owner, until }) {
+    renew(list, { owner, until }) {
       db.update(tasks)
         .set({ leaseUntil: until })
-        .where(and(eq(tasks.leaseOwner, owner), active))
+        .where(and(inArray(tasks.id, [...list]), eq(tasks.leaseOwner, owner), active))
         .run();
     },
     takeUp({ owner, until }, otherOwners) {

@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { CcwError } from "../../domain/errors.ts";
+import { maxEventLine } from "../../domain/event.ts";
+import type { SandboxId, TaskId } from "../../domain/ids.ts";
+import type { ControlPort, Log } from "../../domain/ports.ts";
+import { type SessionEvent, sessionEventSchema } from "../../domain/session.ts";
+
+/** Events of one request are committed in batches of this size: bounded memory, few commits. */
+const batchSize = 256;
+/** An empty line keeps the stream of commands recognisably alive in both directions. */
+const heartbeatMs = 15_000;
+
+/** `/session/…`: see domain/session.ts for the words. */
+export function createControlDoor({ port, log }: { port: ControlPort; log: Log }) {
+  return async (
+    sandbox: { id: SandboxId; taskId: TaskId },
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+  ): Promise<void> => {
+    const url = new URL(path, "http://door");
+    const route = `${request.method} ${url.pathname}`;
+    try {
+      if (route === "GET /start") {
+        const start = port.start(sandbox.id);
+        if (start === undefined) throw new CcwError("not_found", "This sandbox has no task any more.");
+        sendJson(response, 200, start);
+      } else if (route === "POST /events") {
+        sendJson(response, 200, { acked: await takeEvents(port, sandbox.id, request) });
+      } else if (route === "GET /commands") {
+        const after = Number(url.searchParams.get("after") ?? "0");
+        if (!Number.isSafeInteger(after) || after < 0)
+          throw new CcwError("invalid", "`after` is not a number.");
+        await sendCommands(port, sandbox.id, after, response);
+      } else {
+        throw new CcwError("not_found", `There is no ${route}.`);
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof CcwError)) throw thrown;
+      log.warn("a session request was refused", { sandbox: sandbox.id, route, reason: thrown.message });
+      if (response.headersSent) return void response.destroy();
+      sendJson(response, statusOf(thrown), { error: { code: thrown.code, message: thrown.message } });
+    }
+  };
+}
+
+async function takeEvents(port: ControlPort, id: SandboxId, request: IncomingMessage): Promise<number> {
+  let acked = 0;
+  let batch: SessionEvent[] = [];
+  const flush = () => {
+    acked = port.appendEvents(id, batch);
+    batch = [];
+  };
+  for await (const line of linesOf(request)) {
+    batch.push(parseEvent(line));
+    if (batch.length >= batchSize) flush();
+  }
+  flush();
+  return acked;
+}
+
+function parseEvent(line: string): SessionEvent {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new CcwError("invalid", "A line is not JSON.");
+  }
+  const parsed = sessionEventSchema.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new CcwError(
+      "invalid",
+      `A line is not an event: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
+    );
+  }
+  return parsed.data;
+}
+
+/** Lines of UTF-8 without their ends. Throws `too_large` on a longer line than an event may have. */
+async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let parts: Uint8Array[] = [];
+  let size = 0;
+  const take = () => {
+    const line = Buffer.concat(parts).toString("utf8");
+    parts = [];
+    size = 0;
+    return line;
+  };
+  for await (const chunk of stream) {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, from)) {
+      parts.push(chunk.subarray(from, end));
+      from = end + 1;
+      const line = take();
+      if (line !== "") yield line;
+    }
+    parts.push(chunk.subarray(from));
+    size += chunk.length - from;
+    if (size > maxEventLine) throw new CcwError("too_large", `A line is over ${maxEventLine} bytes.`);
+  }
+  if (size > 0) throw new CcwError("invalid", "The last line is cut off.");
+}
+
+async function sendCommands(
+  port: ControlPort,
+  id: SandboxId,
+  after: number,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.on("close", () => gone.abort());
+  response.writeHead(200, { "Content-Type": "application/x-ndjson" });
+  response.flushHeaders();
+  const heartbeat = setInterval(() => response.write("\n"), heartbeatMs);
+  try {
+    for await (const command of port.commands(id, after, gone.signal))
+      response.write(`${JSON.stringify(command)}\n`);
+  } finally {
+    clearInterval(heartbeat);
+    response.end();
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { "Content-Type": "application/json" });
+  response.end(JSON.stringify(value));
+}
+
+function statusOf({ code }: CcwError): number {
+  if (code === "conflict") return 409;
+  if (code === "not_found") return 404;
+  if (code === "too_large") return 413;
+  if (code === "no_space" || code === "unavailable") return 503;
+  return 400;
+}

@@ -1,0 +1,144 @@
+import type { TaskEventBody } from "../domain/event.ts";
+import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { Store } from "../domain/store.ts";
+import { isEnded, type TaskState } from "../domain/task.ts";
+import { openQuestions } from "./questions.ts";
+
+/**
+ * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
+ * the cursor, so that each event has its effect once. Says "ended" when the task has.
+ */
+export function react(
+  store: Store,
+  taskId: TaskId,
+  sandboxId: SandboxId,
+  event: TaskEventBody,
+): "ended" | "goes on" {
+  const state = store.tasks.get(taskId)?.state;
+  if (state === undefined || isEnded(state.kind)) return "ended";
+  const end = (to: TaskState) => {
+    store.tasks.move(taskId, to);
+    return "ended" as const;
+  };
+
+  switch (event.kind) {
+    case "step_started":
+      if (state.kind === "starting") store.tasks.move(taskId, { kind: "running", sandboxId });
+      return "goes on";
+
+    case "turn_started": {
+      const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
+      if (busyWith !== undefined && String(busyWith) === event.promptId)
+        store.prompts.mark(busyWith, "taken");
+      return "goes on";
+    }
+
+    case "turn_ended":
+      store.sandboxes.setBusy(sandboxId, undefined);
+      store.sandboxes.update(sandboxId, {
+        failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
+      });
+      goOn(store, taskId, sandboxId, state);
+      return "goes on";
+
+    case "prompt":
+      if (state.kind !== "starting" && state.kind !== "finishing") goOn(store, taskId, sandboxId, state);
+      return "goes on";
+
+    case "question":
+    case "question_closed":
+      waitOrRun(store, taskId, sandboxId, state);
+      return "goes on";
+
+    case "answered":
+      store.sandboxes.appendCommand(sandboxId, {
+        kind: "answer",
+        requestId: event.requestId,
+        answer: event.answer,
+      });
+      waitOrRun(store, taskId, sandboxId, state);
+      return "goes on";
+
+    case "interrupt_requested":
+      store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+      return "goes on";
+
+    case "cancel_requested":
+      return end({ kind: "cancelled", by: event.person });
+
+    case "limit_reached":
+      return end({ kind: "failed", reason: event.reason, hint: event.hint });
+
+    case "sandbox_died":
+      return end({
+        kind: "failed",
+        reason: `The sandbox ended before the work was done: ${event.reason}`,
+        hint: "What the agent had pushed is on its branch. Submit the task again to go on from there.",
+      });
+
+    case "finished": {
+      const failure = store.sandboxes.get(sandboxId)?.failure ?? "";
+      if (event.outcome === "failed") return end({ kind: "failed", reason: event.text, hint: event.hint });
+      if (failure !== "")
+        return end({ kind: "failed", reason: `The agent stopped with an error: ${failure}`, hint: "" });
+      // A guest that claims to have finished without having been asked to has not gone the way.
+      if (state.kind !== "finishing") {
+        return end({
+          kind: "failed",
+          reason: "The sandbox said that it had finished before its work was done.",
+          hint: "",
+        });
+      }
+      return end({ kind: "completed", summary: event.text });
+    }
+
+    case "step_output":
+    case "step_done":
+    case "assistant_delta":
+    case "assistant_text":
+    case "thinking":
+    case "tool_use":
+    case "tool_result":
+    case "notice":
+    case "unknown":
+    case "pushed":
+    case "state":
+    case "prompt_removed":
+    case "sandbox_started":
+    case "push_refused":
+    case "egress_refused":
+    case "appliance_notice":
+      return "goes on";
+  }
+}
+
+/** A task waits for as long as a question of its agent is open; there may be several. */
+function waitOrRun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): void {
+  if (state.kind !== "running" && state.kind !== "waiting") return;
+  const requestId = openQuestions(store, taskId, sandboxId)[0]?.requestId;
+  if (requestId !== undefined) {
+    if (state.kind === "running") store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId });
+  } else if (state.kind === "waiting") {
+    store.tasks.move(taskId, { kind: "running", sandboxId });
+  }
+}
+
+/** One prompt, one turn: the next one where the agent is free; with none left the guest is asked to finish. */
+function goOn(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): void {
+  if (store.sandboxes.get(sandboxId)?.busyWith !== undefined) return;
+  if (sendNextPrompt(store, taskId, sandboxId)) return;
+  if (state.kind === "finishing") return;
+  store.sandboxes.appendCommand(sandboxId, { kind: "finish" });
+  store.tasks.move(taskId, { kind: "finishing", sandboxId });
+}
+
+/** Puts the oldest queued prompt into the guest's outbox; false where none waits. */
+export function sendNextPrompt(store: Store, taskId: TaskId, sandboxId: SandboxId): boolean {
+  if (store.sandboxes.get(sandboxId)?.busyWith !== undefined) return true;
+  const prompt = store.prompts.nextQueued(taskId);
+  if (prompt === undefined) return false;
+  store.prompts.mark(prompt.id, "sent");
+  store.sandboxes.setBusy(sandboxId, prompt.id);
+  store.sandboxes.appendCommand(sandboxId, { kind: "prompt", promptId: prompt.id, text: prompt.text });
+  return true;
+}

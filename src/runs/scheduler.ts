@@ -1,0 +1,138 @@
+import { messageOf } from "../domain/errors.ts";
+import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import type { TaskRow } from "../domain/store.ts";
+import { isActive } from "../domain/task.ts";
+import { type RunContext, runTask } from "./run-task.ts";
+
+export interface Scheduler {
+  /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */
+  start(): Promise<void>;
+  /** Stops following; the sandboxes live on. */
+  close(): Promise<void>;
+}
+
+export interface SchedulerOptions {
+  ids: IdSource;
+  /** Names this server process in leases. */
+  owner: string;
+  /** Tasks that run at once. */
+  parallel: number;
+  leaseMs?: number;
+  /** How long nothing is claimed after the engine was found to be down. */
+  holdMs?: number;
+}
+
+/** A task whose run breaks off by a defect this often is failed, so that it cannot occupy a place for ever. */
+const maxCrashes = 3;
+
+export function createScheduler(context: RunContext, options: SchedulerOptions): Scheduler {
+  const { store, engine, log } = context;
+  const { ids, owner, parallel, leaseMs = 30_000, holdMs = 10_000 } = options;
+  const running = new Map<TaskId, Promise<void>>();
+  const crashes = new Map<TaskId, number>();
+  const stopped = new AbortController();
+  let holdUntil = 0;
+
+  const lease = () => ({ owner, until: ids.now() + leaseMs });
+
+  const claimNext = () =>
+    store.atomically(() => {
+      const task = store.tasks.claim(lease(), newId("SandboxId", ids), parallel);
+      if (task !== undefined && isActive(task.state)) store.sandboxes.create(task.state.sandboxId, task.id);
+      return task;
+    });
+
+  const run = async (task: TaskRow): Promise<void> => {
+    try {
+      const result = await runTask(task, context, stopped.signal);
+      if (result === "requeued") holdUntil = ids.now() + holdMs;
+      crashes.delete(task.id);
+    } catch (thrown) {
+      const count = (crashes.get(task.id) ?? 0) + 1;
+      crashes.set(task.id, count);
+      log.error("a run broke off", {
+        task: task.id,
+        count,
+        reason: messageOf(thrown),
+        stack: thrown instanceof Error ? thrown.stack : "",
+      });
+      if (count >= maxCrashes) giveUp(task);
+      // Otherwise its lease runs out, and it is taken up again.
+    }
+  };
+
+  const giveUp = (task: TaskRow) => {
+    store.events.append(task.id, {
+      kind: "limit_reached",
+      reason: `The appliance could not follow this task: it broke off ${maxCrashes} times. The server's log says why.`,
+      hint: "Look at the server's log, then submit the task again.",
+    });
+    crashes.delete(task.id);
+  };
+
+  const begin = (task: TaskRow) => {
+    if (running.has(task.id) || stopped.signal.aborted) return;
+    const done = run(task).finally(() => {
+      running.delete(task.id);
+      fill();
+    });
+    running.set(task.id, done);
+  };
+
+  const fill = () => {
+    if (stopped.signal.aborted || ids.now() < holdUntil) return;
+    try {
+      for (let task = claimNext(); task !== undefined; task = claimNext()) begin(task);
+    } catch (thrown) {
+      log.error("the queue cannot be read; trying again", { reason: messageOf(thrown) });
+      holdUntil = ids.now() + holdMs;
+    }
+  };
+
+  const beat = () => {
+    try {
+      store.tasks.renew([...running.keys()], lease());
+      for (const task of store.tasks.takeUp(lease(), false)) begin(task);
+    } catch (thrown) {
+      log.error("leases cannot be renewed; trying again", { reason: messageOf(thrown) });
+    }
+    fill();
+  };
+
+  /** Removes sandboxes that no active task owns: of a crash between an end and its clean-up. */
+  const reap = async () => {
+    try {
+      for (const { id, taskId } of await engine.list()) {
+        const state = store.tasks.get(taskId)?.state;
+        const owned = state !== undefined && isActive(state) && state.sandboxId === id;
+        if (owned || stopped.signal.aborted) continue;
+        log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
+        await engine.remove(id);
+      }
+    } catch (thrown) {
+      log.warn("left-over sandboxes cannot be looked for", { reason: messageOf(thrown) });
+    }
+  };
+
+  const timers: Timer[] = [];
+  let off = () => {};
+
+  return {
+    async start() {
+      for (const task of store.tasks.takeUp(lease(), true)) begin(task);
+      off = store.wakes.on("tasks", fill);
+      timers.push(
+        setInterval(beat, leaseMs / 3),
+        setInterval(() => void reap(), 60_000),
+      );
+      fill();
+      await reap();
+    },
+    async close() {
+      stopped.abort();
+      off();
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all(running.values());
+    },
+  };
+}

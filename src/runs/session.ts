@@ -1,0 +1,109 @@
+import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { ModelEndpoint } from "../domain/model.ts";
+import type { ControlPort, GitPort, ModelPort, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
+import type { SessionCommand } from "../domain/session.ts";
+import type { Store, TaskRow } from "../domain/store.ts";
+import { isActive } from "../domain/task.ts";
+import { wakeUps } from "./follow.ts";
+
+/** What a sandbox's doors may do for it, derived from its task. A sandbox whose task has ended gets nothing. */
+export interface SessionOptions {
+  store: Store;
+  tokens: ScopedTokens;
+  host: RepositoryHost;
+  /** The model endpoint in force now. */
+  endpoint(): ModelEndpoint | undefined;
+  /** Where people reach the appliance, without a slash at the end. */
+  publicUrl(): string;
+}
+
+export function createScopedTokens(key: Uint8Array): ScopedTokens {
+  const tokenFor: ScopedTokens["tokenFor"] = (sandboxId, purpose) =>
+    `ccws_${createHmac("sha256", key).update(`${purpose}:${sandboxId}`).digest("base64url")}`;
+  return {
+    tokenFor,
+    matches(sandboxId, purpose, token) {
+      const expected = Buffer.from(tokenFor(sandboxId, purpose));
+      const given = Buffer.from(token);
+      return given.length === expected.length && timingSafeEqual(given, expected);
+    },
+  };
+}
+
+export function createControlPort({ store, tokens, publicUrl }: SessionOptions): ControlPort {
+  return {
+    start(sandboxId) {
+      const task = taskOf(store, sandboxId);
+      if (task === undefined) return undefined;
+      const environment = store.tasks.environmentOf(task.id);
+      return {
+        sandboxId,
+        taskId: task.id,
+        acked: store.sandboxes.get(sandboxId)?.acked ?? 0,
+        repositories: task.repositories.map((repository) => ({
+          ...repository,
+          url: `${publicUrl()}/git/${repository.name}.git`,
+        })),
+        author: {
+          name: task.person.name,
+          email: `${task.person.name.replace(/[^A-Za-z0-9._-]+/g, ".")}@ccw.invalid`,
+        },
+        variables: environment.variables,
+        setupScript: environment.setupScript,
+        agent: { kind: task.agent, model: task.model, sessionId: conversationOf(task.id) },
+        tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },
+      };
+    },
+    appendEvents: (sandboxId, events) => store.sandboxes.appendEvents(sandboxId, events),
+    async *commands(sandboxId, after, signal): AsyncGenerator<SessionCommand> {
+      let n = after;
+      for await (const _ of wakeUps(store, sandboxId, signal)) {
+        for (const command of store.sandboxes.commandsAfter(sandboxId, n, 100)) {
+          n = command.n;
+          yield command;
+        }
+      }
+    },
+  };
+}
+
+export function createModelPort({ store, endpoint }: SessionOptions): ModelPort {
+  return {
+    endpointFor: (sandboxId) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint()),
+    record: (request) => store.usage.record(request),
+  };
+}
+
+export function createGitPort({ store, host }: SessionOptions): GitPort {
+  return {
+    grants(sandboxId) {
+      const task = taskOf(store, sandboxId);
+      return (task?.repositories ?? []).map(({ name, workBranch }) => ({
+        name,
+        workBranch,
+        path: host.folder(name),
+      }));
+    },
+    refused(sandboxId, repository, ref, reason) {
+      const task = taskOf(store, sandboxId);
+      if (task !== undefined) store.events.append(task.id, { kind: "push_refused", repository, ref, reason });
+    },
+  };
+}
+
+/** The task that this sandbox works for now: it must be active, and this its sandbox. */
+function taskOf(store: Store, sandboxId: SandboxId): TaskRow | undefined {
+  const record = store.sandboxes.get(sandboxId);
+  if (record === undefined || record.endedAt !== undefined) return undefined;
+  const task = store.tasks.get(record.taskId);
+  return task !== undefined && isActive(task.state) && task.state.sandboxId === sandboxId ? task : undefined;
+}
+
+/** The agent's conversation is named by a UUID (RFC 9562, version 8) made from the task's id. */
+function conversationOf(taskId: TaskId): string {
+  const bytes = createHash("sha256").update(`conversation:${taskId}`).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

@@ -1,0 +1,103 @@
+import { CcwError } from "../domain/errors.ts";
+import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import type { RepositoryHost } from "../domain/ports.ts";
+import { parseBranchName } from "../domain/repository.ts";
+import type { Person, Store, TaskRow } from "../domain/store.ts";
+import { type NewTask, titleOf, workBranchOf } from "../domain/task.ts";
+
+export interface SubmitContext {
+  store: Store;
+  host: RepositoryHost;
+  ids: IdSource;
+}
+
+const agents = ["claude"];
+
+/** Checks everything that can be checked before a sandbox is started, and queues the task. */
+export async function submitTask(
+  { store, host, ids }: SubmitContext,
+  person: Person,
+  input: NewTask,
+): Promise<TaskRow> {
+  const environment = store.environments.get(input.environment);
+  if (environment === undefined) {
+    const known = store.environments.list().map(({ name }) => name);
+    throw new CcwError(
+      "not_found",
+      `There is no environment named ${JSON.stringify(input.environment)}.`,
+      `There are: ${known.join(", ")}.`,
+    );
+  }
+  if (!agents.includes(input.agent)) {
+    throw new CcwError(
+      "invalid",
+      `There is no agent named ${JSON.stringify(input.agent)}.`,
+      `There are: ${agents.join(", ")}.`,
+    );
+  }
+  const id = newId("TaskId", ids);
+  const title = titleOf(input.prompt);
+  const workBranch = workBranchOf(title, id);
+  const repositories = [];
+  for (const { name, baseBranch } of input.repositories) {
+    repositories.push({ name, baseBranch: await findBase(store, host, name, baseBranch), workBranch });
+  }
+  if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
+    throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
+  }
+  store.tasks.create({
+    id,
+    title,
+    person,
+    environment,
+    agent: input.agent,
+    model: input.model,
+    repositories,
+    prompt: { id: newId("PromptId", ids), text: input.prompt },
+  });
+  return existing(store, id);
+}
+
+async function findBase(
+  store: Store,
+  host: RepositoryHost,
+  name: string,
+  wanted: string | undefined,
+): Promise<string> {
+  const repository = store.repositories.get(name);
+  if (repository === undefined) {
+    const known = store.repositories.list().map((row) => row.name);
+    throw new CcwError(
+      "not_found",
+      `There is no repository named ${JSON.stringify(name.slice(0, 100))}.`,
+      known.length === 0
+        ? "Add one with `ccw-server repo add NAME`."
+        : `There are: ${known.slice(0, 20).join(", ")}.`,
+    );
+  }
+  const branch = wanted === undefined || wanted === "" ? repository.defaultBranch : parseBranchName(wanted);
+  const branches = await host.branches(name);
+  if (branches.length === 0) {
+    throw new CcwError(
+      "invalid",
+      `The repository ${name} has no commits yet, so there is nothing to work from.`,
+      "Push a first commit to it, then submit the task again.",
+    );
+  }
+  if (!branches.includes(branch)) {
+    throw new CcwError(
+      "not_found",
+      `The repository ${name} has no branch ${branch}.`,
+      `It has: ${branches.slice(0, 20).join(", ")}.`,
+    );
+  }
+  return branch;
+}
+
+/** The task of that id; `not_found` where there is none. */
+export function existing(store: Store, id: TaskId): TaskRow {
+  const task = store.tasks.get(id);
+  if (task === undefined)
+    throw new CcwError("not_found", `There is no task ${id}.`, "`ccw-server task list` shows the tasks.");
+  return task;
+}
