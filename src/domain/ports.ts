@@ -45,7 +45,7 @@ export interface GitPort {
 export interface RepositoryHost {
   /** The bare repository's folder on this machine. */
   folder(name: string): string;
-  create(name: string): Promise<void>;
+  create(name: string, defaultBranch: string): Promise<void>;
   branches(name: string): Promise<string[]>;
   /** What `branch` adds to `base` since they parted, as a unified diff of at most `maxBytes`. */
   diff(

@@ -1,0 +1,167 @@
+import { type ClientResponse, hc } from "hono/client";
+import { z } from "zod";
+import { CcwError, errorCodes } from "./domain/errors.ts";
+import { type TaskEvent, taskEventSchema } from "./domain/event.ts";
+import type { App } from "./http/app.ts";
+import type { TaskJson } from "./http/schemas.ts";
+
+export type { TaskJson } from "./http/schemas.ts";
+
+/** How cli, tui and web speak to the appliance: one typed client, made from the server's own routes. */
+export interface ClientOptions {
+  /** Where the appliance answers, without a slash at the end. */
+  url: string;
+  /** An API token; a browser has its cookie instead. */
+  token?: string;
+  /** The platform's WebSocket, or the `ws` package's outside browsers. */
+  openSocket(url: string, headers: Record<string, string>): Socket;
+}
+
+/** As much of a WebSocket as is used here. */
+export interface Socket {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  onerror: ((event: unknown) => void) | null;
+  close(): void;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+export function createClient({ url, token, openSocket }: ClientOptions) {
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { api } = hc<App>(url, { headers, fetch: (...input: Parameters<typeof fetch>) => reach(url, input) });
+  const wsUrl = url.replace(/^http/, "ws");
+
+  return {
+    /** Typed calls by path: `read(api.tasks.$get({ query: {} }))`. */
+    api,
+    read,
+    /**
+     * A task's events above `after`, for ever: it reconnects by cursor, so there is no hole and no double. Ends with
+     * the signal; throws when the server refuses the connection.
+     */
+    followTask(id: string, after: number, signal: AbortSignal): AsyncGenerator<TaskEvent[]> {
+      return followEvents(
+        (cursor) => openSocket(`${wsUrl}/api/tasks/${encodeURIComponent(id)}/live?after=${cursor}`, headers),
+        after,
+        signal,
+      );
+    },
+    /** The newest tasks, again at every change. */
+    async *watchTasks(signal: AbortSignal): AsyncGenerator<TaskJson[]> {
+      for await (const frame of frames(() => openSocket(`${wsUrl}/api/live`, headers), signal)) {
+        yield listFrame.parse(JSON.parse(frame)).tasks;
+      }
+    },
+  };
+}
+
+const eventsFrame = z.object({ events: z.array(taskEventSchema) });
+const listFrame = z.object({
+  tasks: z.array(z.custom<TaskJson>((value) => typeof value === "object" && value !== null)),
+});
+const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
+
+/** The bodies of a route's good answers; the shape of its errors is left out. */
+type Good<Response> =
+  Response extends ClientResponse<infer Body, infer Status, string>
+    ? [Status] extends [200 | 201]
+      ? Body
+      : [Status] extends [204]
+        ? undefined
+        : never
+    : never;
+
+/** The JSON of a good answer; anything else becomes the CcwError that the server meant. */
+async function read<Answer extends ClientResponse<unknown, number, string>>(
+  pending: Promise<Answer>,
+): Promise<Good<Answer>> {
+  const response = await pending;
+  // The server's own routes give these types; this is the one place that takes their word for it.
+  if (response.ok) return (response.status === 204 ? undefined : await response.json()) as Good<Answer>;
+  const parsed = errorBody.safeParse(await response.json().catch(() => undefined));
+  if (!parsed.success)
+    throw new CcwError("unavailable", `The appliance answered with status ${response.status}.`);
+  const { code, message, hint } = parsed.data.error;
+  throw new CcwError(errorCodes.find((known) => known === code) ?? "unavailable", message, hint);
+}
+
+async function reach(url: string, input: Parameters<typeof fetch>): Promise<Response> {
+  try {
+    return await fetch(...input);
+  } catch (cause) {
+    throw new CcwError(
+      "unavailable",
+      `No ccw-server answers at ${url}.`,
+      "Start it with `ccw-server start`, or set CCW_URL.",
+      { cause },
+    );
+  }
+}
+
+async function* followEvents(
+  open: (cursor: number) => Socket,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<TaskEvent[]> {
+  let cursor = after;
+  for await (const frame of frames(() => open(cursor), signal)) {
+    const { events } = eventsFrame.parse(JSON.parse(frame));
+    const news = events.filter((event) => event.seq > cursor);
+    cursor = news.at(-1)?.seq ?? cursor;
+    if (news.length > 0) yield news;
+  }
+}
+
+/** Text frames of a connection that is opened again, after a pause, whenever it breaks. */
+async function* frames(open: () => Socket, signal: AbortSignal): AsyncGenerator<string> {
+  let failures = 0;
+  while (!signal.aborted) {
+    const queue: string[] = [];
+    let wake = () => {};
+    let closed: { code: number; reason: string } | undefined;
+    const socket = open();
+    socket.onmessage = ({ data }) => {
+      queue.push(String(data));
+      wake();
+    };
+    socket.onclose = (event) => {
+      closed = event;
+      wake();
+    };
+    socket.onerror = () => {};
+    const abort = () => wake();
+    signal.addEventListener("abort", abort);
+    try {
+      while (!signal.aborted) {
+        const frame = queue.shift();
+        if (frame !== undefined) {
+          failures = 0;
+          yield frame;
+        } else if (closed !== undefined) {
+          break;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      signal.removeEventListener("abort", abort);
+      socket.close();
+    }
+    failures += 1;
+    await pause(Math.min(5000, 200 * 2 ** failures), signal);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

@@ -1,0 +1,115 @@
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { bodyLimit } from "hono/body-limit";
+import { secureHeaders } from "hono/secure-headers";
+import { CcwError } from "../domain/errors.ts";
+import { maxPromptBytes } from "../domain/task.ts";
+import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
+import type { HttpContext, HttpEnv } from "./context.ts";
+import { environmentRoutes } from "./environments.ts";
+import { errorResponse } from "./errors.ts";
+import { gitRoutes } from "./git.ts";
+import { liveRoutes } from "./live.ts";
+import { repositoryRoutes } from "./repositories.ts";
+import { settingRoutes } from "./settings.ts";
+import { taskRoutes } from "./tasks.ts";
+
+/** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
+const maxBody = 4 * maxPromptBytes;
+
+/** Everything that answers on the appliance's port. Nothing does without a session or a token, but what stands above `requirePerson`. */
+export function createApp(context: HttpContext) {
+  const app = new OpenAPIHono<HttpEnv>();
+  app.onError((thrown, c) => errorResponse(c, thrown, context.log));
+  app.notFound((c) =>
+    errorResponse(c, new CcwError("not_found", "There is nothing at this address."), context.log),
+  );
+
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'", "data:"],
+        fontSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        manifestSrc: ["'self'"],
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+      xFrameOptions: "DENY",
+      // Plain HTTP on a LAN is a legal way to run the appliance.
+      strictTransportSecurity: false,
+    }),
+  );
+  app.use(checkHost(context));
+
+  app.get("/api/health", (c) => c.json({ ok: true }));
+  app.get("/sign-in", (c) =>
+    signIn(c, context)
+      ? c.redirect("/")
+      : c.text(
+          "This sign-in link was used already or has expired.\nRun `ccw-server link` on the appliance for a new one.\n",
+          401,
+        ),
+  );
+  app.route("/git", gitRoutes(context));
+
+  const api = new OpenAPIHono<HttpEnv>();
+  api.use(requirePerson(context));
+  api.use(
+    bodyLimit({
+      maxSize: maxBody,
+      onError: () => {
+        throw new CcwError(
+          "too_large",
+          `The request is over ${maxBody / 1024 / 1024} MiB. A prompt has at most 1 MiB.`,
+          "Put long material into a file of the repository and name the file in the prompt.",
+        );
+      },
+    }),
+  );
+  api.onError((thrown, c) => errorResponse(c, thrown, context.log));
+  const routes = api
+    .route("/", taskRoutes(context))
+    .route("/", repositoryRoutes(context))
+    .route("/", environmentRoutes(context))
+    .route("/", settingRoutes(context))
+    .route("/", liveRoutes(context));
+  api.doc31("/openapi.json", { openapi: "3.1.0", info: { title: "ccw-server", version: context.version } });
+  const withApi = app.route("/api", routes);
+
+  app.post("/sign-out", requirePerson(context), (c) => {
+    signOut(c, context);
+    return c.body(null, 204);
+  });
+
+  // The page is for who is signed in; a stranger learns how to sign in and nothing else.
+  app.get("/*", async (c, next) => {
+    const asset =
+      context.assets.get(c.req.path) ?? (isPage(c.req.path) ? context.assets.get("/index.html") : undefined);
+    if (asset === undefined) return next();
+    try {
+      await requirePerson(context)(c, async () => {});
+    } catch (thrown) {
+      if (!(thrown instanceof CcwError)) throw thrown;
+      return c.text(
+        "You are not signed in.\nOpen the link that the server printed at its start, or run `ccw-server link` on the appliance.\n",
+        401,
+      );
+    }
+    return c.body(Uint8Array.from(asset.body), 200, {
+      "Content-Type": asset.type,
+      "Cache-Control": "no-cache",
+    });
+  });
+  return withApi;
+}
+
+export type App = ReturnType<typeof createApp>;
+
+/** Addresses that the page routes by itself. */
+function isPage(path: string): boolean {
+  return path === "/" || /^\/(tasks|settings|environments|repositories)(\/|$)/.test(path);
+}

@@ -1,0 +1,151 @@
+import { z } from "@hono/zod-openapi";
+import { accessLevels, limitsSchema } from "../domain/environment.ts";
+import { jsonSchema } from "../domain/json.ts";
+import type { TaskRow } from "../domain/store.ts";
+import { taskStateKinds } from "../domain/task.ts";
+
+/** JSON as it goes over the wire. Times are milliseconds since the epoch. */
+
+export const taskSchema = z
+  .object({
+    id: z.string(),
+    title: z.string(),
+    person: z.string(),
+    environment: z.string(),
+    agent: z.string(),
+    model: z.string(),
+    repositories: z.array(z.object({ name: z.string(), baseBranch: z.string(), workBranch: z.string() })),
+    state: z.enum(taskStateKinds),
+    /** In words: why it failed, what came of it, who cancelled it. */
+    detail: z.string(),
+    queuePosition: z.number().int().optional(),
+    createdAt: z.number(),
+    updatedAt: z.number(),
+    inputTokens: z.number().int(),
+    outputTokens: z.number().int(),
+  })
+  .openapi("Task");
+export type TaskJson = z.infer<typeof taskSchema>;
+
+export function taskJson(task: TaskRow): TaskJson {
+  const { state, person, queuePosition, ...rest } = task;
+  return {
+    ...rest,
+    person: person.name,
+    state: state.kind,
+    detail: detailOf(state),
+    ...(queuePosition !== undefined && { queuePosition }),
+  };
+}
+
+function detailOf(state: TaskRow["state"]): string {
+  switch (state.kind) {
+    case "completed":
+      return state.summary;
+    case "failed":
+      return [state.reason, state.hint].filter(Boolean).join(" ");
+    case "cancelled":
+      return `Cancelled by ${state.by}.`;
+    case "waiting":
+      return "The agent asks a question.";
+    case "queued":
+    case "starting":
+    case "running":
+    case "finishing":
+      return "";
+  }
+}
+
+export const questionSchema = z
+  .object({ requestId: z.string(), tool: z.string(), input: jsonSchema })
+  .openapi("Question");
+
+export const promptSchema = z
+  .object({
+    id: z.string(),
+    person: z.string(),
+    text: z.string(),
+    state: z.enum(["queued", "sent", "taken", "removed"]),
+    createdAt: z.number(),
+  })
+  .openapi("Prompt");
+
+export const diffSchema = z
+  .object({
+    repository: z.string(),
+    baseBranch: z.string(),
+    workBranch: z.string(),
+    /** Whether the work branch has been pushed. */
+    pushed: z.boolean(),
+    /** A unified diff, as git prints it. */
+    diff: z.string(),
+    truncated: z.boolean(),
+  })
+  .openapi("Diff");
+
+export const repositorySchema = z
+  .object({
+    name: z.string(),
+    kind: z.literal("hosted"),
+    defaultBranch: z.string(),
+    createdAt: z.number(),
+    /** For `git clone`, with a token as the password. */
+    url: z.string(),
+  })
+  .openapi("Repository");
+
+export const environmentJsonSchema = z
+  .object({
+    name: z.string(),
+    image: z.string(),
+    access: z.enum(accessLevels),
+    /** Names alone: values are not shown again. */
+    variables: z.array(z.string()),
+    setupScript: z.string(),
+    limits: limitsSchema,
+  })
+  .openapi("Environment");
+
+export const statusSchema = z
+  .object({
+    version: z.string(),
+    publicUrl: z.string(),
+    engine: z.object({ ok: z.boolean(), text: z.string() }),
+    model: z.object({
+      kind: z.enum(["demo", "endpoint", "none"]),
+      /** The endpoint's base URL; empty for the demo model. */
+      baseUrl: z.string(),
+      source: z.enum(["environment", "ccw.toml", "page", "default"]),
+    }),
+    parallel: z.number().int(),
+    active: z.number().int(),
+    queued: z.number().int(),
+    person: z.string(),
+  })
+  .openapi("Status");
+
+export const tokenSchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["api", "session", "link"]),
+    name: z.string(),
+    person: z.string(),
+    createdAt: z.number(),
+    expiresAt: z.number().optional(),
+  })
+  .openapi("Token");
+
+const errorSchema = z
+  .object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) })
+  .openapi("Error");
+
+export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { content: { "application/json": { schema } }, description };
+}
+
+export function body<Schema extends z.ZodType>(schema: Schema) {
+  return { content: { "application/json": { schema } }, required: true };
+}
+
+/** Every route may answer with an error of this shape. */
+export const failures = { default: json(errorSchema, "What went wrong, why, and what to do") };

@@ -1,0 +1,200 @@
+import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
+import { CcwError } from "../domain/errors.ts";
+import { taskEventSchema } from "../domain/event.ts";
+import { isId, type TaskId } from "../domain/ids.ts";
+import { answerSchema } from "../domain/question.ts";
+import { isActive, newTaskSchema, promptTextSchema, taskStateKinds } from "../domain/task.ts";
+import { openQuestions } from "../runs/questions.ts";
+import { addPrompt, answerQuestion, cancelTask, interruptTask } from "../runs/steer.ts";
+import { existing, submitTask } from "../runs/submit.ts";
+import type { HttpContext, HttpEnv } from "./context.ts";
+import {
+  body,
+  diffSchema,
+  failures,
+  json,
+  promptSchema,
+  questionSchema,
+  taskJson,
+  taskSchema,
+} from "./schemas.ts";
+import { rejectInvalid } from "./validation.ts";
+
+/** Beyond this a diff is cut: a page that shows more helps nobody. */
+const maxDiffBytes = 4 * 1024 * 1024;
+
+const params = z.object({ id: z.string() });
+const done = { 204: { description: "Done" }, ...failures };
+
+export function taskRoutes(context: HttpContext) {
+  const { store, host, ids } = context;
+
+  return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks",
+        summary: "Submit a task",
+        request: { body: body(newTaskSchema) },
+        responses: { 201: json(taskSchema, "The task, queued"), ...failures },
+      }),
+      async (c) => c.json(taskJson(await submitTask(context, c.get("person"), c.req.valid("json"))), 201),
+    )
+    .openapi(
+      createRoute({
+        method: "get",
+        path: "/tasks",
+        summary: "Tasks, newest first",
+        request: {
+          query: z.object({
+            limit: z.coerce.number().int().min(1).max(500).default(100),
+            /** Tasks created before this time, for the next page. */
+            before: z.coerce.number().optional(),
+            state: z.enum(taskStateKinds).optional(),
+          }),
+        },
+        responses: { 200: json(z.array(taskSchema), "Tasks"), ...failures },
+      }),
+      (c) => {
+        const { limit, before, state } = c.req.valid("query");
+        const filter = {
+          limit,
+          ...(before !== undefined && { before }),
+          ...(state !== undefined && { states: [state] }),
+        };
+        return c.json(store.tasks.list(filter).map(taskJson), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "get",
+        path: "/tasks/{id}",
+        summary: "One task, its prompts and open questions",
+        request: { params },
+        responses: {
+          200: json(
+            z.object({
+              task: taskSchema,
+              prompts: z.array(promptSchema),
+              questions: z.array(questionSchema),
+            }),
+            "The task",
+          ),
+          ...failures,
+        },
+      }),
+      (c) => {
+        const task = existing(store, taskIdOf(c.req.valid("param").id));
+        const prompts = store.prompts.list(task.id).map(({ taskId: _, ...prompt }) => prompt);
+        const questions = isActive(task.state) ? openQuestions(store, task.id, task.state.sandboxId) : [];
+        return c.json({ task: taskJson(task), prompts, questions }, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "get",
+        path: "/tasks/{id}/events",
+        summary: "A page of the transcript, by cursor",
+        request: {
+          params,
+          query: z.object({
+            after: z.coerce.number().int().min(0).default(0),
+            limit: z.coerce.number().int().min(1).max(1000).default(500),
+          }),
+        },
+        responses: { 200: json(z.array(taskEventSchema), "Events above the cursor, in order"), ...failures },
+      }),
+      (c) => {
+        const { after, limit } = c.req.valid("query");
+        return c.json(
+          store.events.after(existing(store, taskIdOf(c.req.valid("param").id)).id, after, limit),
+          200,
+        );
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "get",
+        path: "/tasks/{id}/diff",
+        summary: "What the task's branches add",
+        request: { params },
+        responses: { 200: json(z.array(diffSchema), "A diff for each repository"), ...failures },
+      }),
+      async (c) => {
+        const task = existing(store, taskIdOf(c.req.valid("param").id));
+        const diffs = [];
+        for (const { name, baseBranch, workBranch } of task.repositories) {
+          const pushed = (await host.branches(name)).includes(workBranch);
+          const found = pushed
+            ? await host.diff(name, baseBranch, workBranch, maxDiffBytes)
+            : { diff: "", truncated: false };
+          diffs.push({ repository: name, baseBranch, workBranch, pushed, ...found });
+        }
+        return c.json(diffs, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks/{id}/prompts",
+        summary: "Send one more prompt",
+        request: { params, body: body(z.object({ text: promptTextSchema })) },
+        responses: done,
+      }),
+      (c) => {
+        addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), c.req.valid("json").text);
+        return c.body(null, 204);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks/{id}/answers",
+        summary: "Answer a question of the agent",
+        request: { params, body: body(z.object({ requestId: z.string(), answer: answerSchema })) },
+        responses: done,
+      }),
+      (c) => {
+        const { requestId, answer } = c.req.valid("json");
+        answerQuestion(store, taskIdOf(c.req.valid("param").id), c.get("person"), requestId, answer);
+        return c.body(null, 204);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks/{id}/interrupt",
+        summary: "End the turn that runs now",
+        request: { params },
+        responses: done,
+      }),
+      (c) => {
+        interruptTask(store, taskIdOf(c.req.valid("param").id), c.get("person"));
+        return c.body(null, 204);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks/{id}/cancel",
+        summary: "Cancel a task and remove its sandbox",
+        request: { params },
+        responses: done,
+      }),
+      (c) => {
+        cancelTask(store, taskIdOf(c.req.valid("param").id), c.get("person"));
+        return c.body(null, 204);
+      },
+    );
+}
+
+export function taskIdOf(text: string): TaskId {
+  if (!isId("TaskId", text)) {
+    throw new CcwError(
+      "not_found",
+      `There is no task ${JSON.stringify(text.slice(0, 60))}.`,
+      "`ccw-server task list` shows the tasks.",
+    );
+  }
+  return text;
+}
