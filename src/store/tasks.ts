@@ -14,17 +14,17 @@ const active = inArray(tasks.stateKind, [...activeStateKinds]);
 /**
  * The queue in the order in which it is served. A person's turn is the number of their tasks that are active or
  * queued before this one, so people take turns however many tasks one of them submits; within a turn the oldest
- * task comes first (ids sort by time).
+ * task comes first (row ids grow in the order of submission).
  */
 const queue = sql`
   WITH active AS (
     SELECT person_id, count(*) AS tasks FROM tasks
     WHERE state_kind IN ('starting', 'running', 'waiting', 'finishing') GROUP BY person_id
   ), queued AS (
-    SELECT t.id, row_number() OVER (PARTITION BY t.person_id ORDER BY t.id) + coalesce(a.tasks, 0) AS turn
+    SELECT t.id, t.rowid AS submitted, row_number() OVER (PARTITION BY t.person_id ORDER BY t.rowid) + coalesce(a.tasks, 0) AS turn
     FROM tasks t LEFT JOIN active a ON a.person_id = t.person_id WHERE t.state_kind = 'queued'
   )
-  SELECT id, row_number() OVER (ORDER BY turn, id) AS position FROM queued`;
+  SELECT id, row_number() OVER (ORDER BY turn, submitted) AS position FROM queued`;
 
 export function createTaskStore(context: StoreContext): TaskStore {
   const { db, seal, ids, wakeAfterCommit } = context;
@@ -44,7 +44,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
       .where(where)
-      .orderBy(desc(tasks.createdAt), desc(tasks.id))
+      .orderBy(desc(tasks.createdAt), desc(sql`${tasks}.rowid`))
       .limit(limit)
       .all();
     const position = found.some(({ task }) => task.stateKind === "queued") ? positions() : undefined;

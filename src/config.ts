@@ -1,0 +1,185 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parse as parseToml } from "smol-toml";
+import { z } from "zod";
+import { CcwError, messageOf } from "./domain/errors.ts";
+import type { ModelEndpoint } from "./domain/model.ts";
+
+/**
+ * Everything that can be set, from flags, then environment variables, then ccw.toml in the data folder, then the
+ * default: the first that says something wins.
+ */
+export interface Config {
+  dataFolder: string;
+  host: string;
+  port: number;
+  /** Where people reach the appliance; empty for what follows from host and port. */
+  publicUrl: string;
+  hostNames: string[];
+  /** Tasks that run at once. */
+  parallel: number;
+  /** Undefined where neither the environment nor ccw.toml names one. */
+  model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
+  engine: {
+    /** An engine's API socket; empty to look for one. */
+    socket: string;
+    /** OCI runtime for Podman, `runc` say; empty for the engine's own choice. */
+    runtime: string;
+  };
+  image: {
+    npmRegistry: string;
+    httpProxy: string;
+  };
+}
+
+export interface Flags {
+  data?: string | undefined;
+  host?: string | undefined;
+  port?: string | undefined;
+  config?: string | undefined;
+}
+
+type Variables = Record<string, string | undefined>;
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: "must be an http or https URL" })
+  .transform((url) => url.replace(/\/+$/, ""));
+const port = z.coerce
+  .number("must be a port number")
+  .int("must be a port number")
+  .min(0)
+  .max(65535, "must be a port number");
+
+const fileSchema = z.strictObject({
+  http: z
+    .strictObject({
+      host: z.string().optional(),
+      port: port.optional(),
+      public_url: httpUrl.optional(),
+      host_names: z.array(z.string()).optional(),
+    })
+    .default({}),
+  tasks: z.strictObject({ parallel: z.number().int().min(1).max(1000).optional() }).default({}),
+  model: z
+    .strictObject({
+      base_url: httpUrl.optional(),
+      api_key: z.string().min(1).optional(),
+      auth_token: z.string().min(1).optional(),
+    })
+    .default({}),
+  engine: z.strictObject({ socket: z.string().optional(), runtime: z.string().optional() }).default({}),
+  image: z.strictObject({ npm_registry: httpUrl.optional(), http_proxy: httpUrl.optional() }).default({}),
+});
+
+/** The Messages API's public address, for a key without an endpoint. */
+const anthropicUrl = "https://api.anthropic.com";
+
+export const defaultPort = 7080;
+
+/** Throws `invalid` with the file or variable and what is wrong with it. */
+export function loadConfig(flags: Flags, variables: Variables, defaultDataFolder: string): Config {
+  const dataFolder = resolve(flags.data ?? variables["CCW_DATA"] ?? defaultDataFolder);
+  const path = flags.config ?? join(dataFolder, "ccw.toml");
+  const file = readFile(path, flags.config !== undefined);
+  return {
+    dataFolder,
+    host: flags.host ?? variables["CCW_HOST"] ?? file.http.host ?? "127.0.0.1",
+    port:
+      check("--port", port, flags.port) ??
+      check("CCW_PORT", port, variables["CCW_PORT"]) ??
+      file.http.port ??
+      defaultPort,
+    publicUrl: check("CCW_PUBLIC_URL", httpUrl, variables["CCW_PUBLIC_URL"]) ?? file.http.public_url ?? "",
+    hostNames: (file.http.host_names ?? []).map((name) => name.toLowerCase()),
+    parallel:
+      check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
+      file.tasks.parallel ??
+      4,
+    model: modelFrom(file, variables),
+    engine: {
+      socket: variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket ?? "",
+      runtime: variables["CCW_ENGINE_RUNTIME"] ?? file.engine.runtime ?? "",
+    },
+    image: {
+      npmRegistry: file.image.npm_registry ?? variables["npm_config_registry"] ?? "",
+      httpProxy: file.image.http_proxy ?? variables["HTTPS_PROXY"] ?? variables["https_proxy"] ?? "",
+    },
+  };
+}
+
+function readFile(path: string, mustExist: boolean): z.infer<typeof fileSchema> {
+  if (!mustExist && !existsSync(path)) return fileSchema.parse({});
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (thrown) {
+    throw new CcwError("invalid", `The settings in ${path} cannot be read: ${messageOf(thrown)}.`);
+  }
+  let value: unknown;
+  try {
+    value = parseToml(text);
+  } catch (thrown) {
+    throw new CcwError(
+      "invalid",
+      `${path} is not TOML: ${messageOf(thrown).split("\n", 1)[0]}.`,
+      "Mend the line it names.",
+    );
+  }
+  const parsed = fileSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = issue?.path.join(".") ?? "";
+  throw new CcwError(
+    "invalid",
+    `${path}: ${where === "" ? "" : `${where}: `}${issue?.message ?? "not valid"}.`,
+    "README.md lists the settings.",
+  );
+}
+
+function check<Value>(name: string, schema: z.ZodType<Value>, text: string | undefined): Value | undefined {
+  if (text === undefined || text === "") return undefined;
+  const parsed = schema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  throw new CcwError(
+    "invalid",
+    `${name} ${parsed.error.issues[0]?.message ?? "is not valid"}: ${JSON.stringify(text.slice(0, 100))}.`,
+  );
+}
+
+function modelFrom(file: z.infer<typeof fileSchema>, variables: Variables): Config["model"] {
+  const fromVariables = endpointFrom({
+    base_url: check("CCW_MODEL_BASE_URL", httpUrl, variables["CCW_MODEL_BASE_URL"]),
+    api_key: variables["CCW_MODEL_API_KEY"],
+    auth_token: variables["CCW_MODEL_AUTH_TOKEN"],
+  });
+  if (fromVariables !== undefined) return { endpoint: fromVariables, source: "environment" };
+  const fromFile = endpointFrom(file.model);
+  return fromFile && { endpoint: fromFile, source: "ccw.toml" };
+}
+
+interface ModelFields {
+  base_url?: string | undefined;
+  api_key?: string | undefined;
+  auth_token?: string | undefined;
+}
+
+function endpointFrom({ base_url, api_key, auth_token }: ModelFields): ModelEndpoint | undefined {
+  const key = api_key || undefined;
+  const token = auth_token || undefined;
+  if (base_url === undefined && key === undefined && token === undefined) return undefined;
+  if (key !== undefined && token !== undefined) {
+    throw new CcwError(
+      "invalid",
+      "Both an API key and an auth token are set for the model.",
+      "Keep the one that your endpoint takes.",
+    );
+  }
+  return {
+    kind: "endpoint",
+    baseUrl: base_url ?? anthropicUrl,
+    credential:
+      token === undefined
+        ? { header: "x-api-key", value: key ?? "none" }
+        : { header: "authorization", value: `Bearer ${token}` },
+  };
+}
