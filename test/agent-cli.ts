@@ -1,0 +1,1 @@
+export const agentCliVersion = "2.1.197";
