@@ -19,6 +19,10 @@ export type PushDecision =
   | { kind: "allowed" }
   | {
       kind: "refused";
+      /** The first ref that may not be pushed, as it came. */
+      offender: string;
+      /** Why, in few words. */
+      reason: string;
       /** For the person who reads git's output: lines without control characters. */
       lines: string[];
       /** A reason for each command, in their order. */
@@ -39,10 +43,16 @@ export function decidePush(commands: readonly PushCommand[], rules: PushRules): 
   if (offender === undefined || fault === undefined) return { kind: "allowed" };
   return {
     kind: "refused",
+    offender: offender.ref,
+    reason: fault,
     lines: [
       `Push refused: ${printable(offender.ref)}: ${fault}.`,
-      `This task may push to its own branch only: ${rules.workBranch}`,
-      `Push there with: git push origin HEAD:${permitted}`,
+      ...(offender.ref === permitted
+        ? []
+        : [
+            `This task may push to its own branch only: ${rules.workBranch}`,
+            `Push there with: git push origin HEAD:${permitted}`,
+          ]),
     ],
     perRef: commands.map(({ ref }, index) => ({
       ref,
@@ -68,6 +78,7 @@ function faultOf(
     return "named more than once in this push";
   }
   if (/^0+$/.test(command.newId)) return "a task may not delete a branch";
-  if (rules.workBranchIsSymbolic) return "the branch is only a name for another one, which the push would move";
+  if (rules.workBranchIsSymbolic)
+    return "the branch is only a name for another one, which the push would move";
   return undefined;
 }

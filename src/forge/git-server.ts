@@ -121,9 +121,7 @@ done
 exit 0
 `;
 
-type Body =
-  | { kind: "content"; content: AsyncIterable<Uint8Array> }
-  | { kind: "refused"; answer: GitAnswer };
+type Body = { kind: "content"; content: AsyncIterable<Uint8Array> } | { kind: "refused"; answer: GitAnswer };
 
 function bodyFor(request: GitRequest): Body | undefined {
   const { body, service } = request;
@@ -133,7 +131,10 @@ function bodyFor(request: GitRequest): Body | undefined {
     return refused(415, `This address takes application/x-${service}-request only.`);
   }
   if (contentEncoding === "identity") {
-    return { kind: "content", content: service === "git-upload-pack" ? limited(body, maxFetchRequestBytes) : body };
+    return {
+      kind: "content",
+      content: service === "git-upload-pack" ? limited(body, maxFetchRequestBytes) : body,
+    };
   }
   // Git compresses fetch requests only; a pack is compressed already.
   if (service === "git-upload-pack" && /^(x-)?gzip$/.test(contentEncoding)) {
@@ -169,7 +170,12 @@ async function withoutOutput(request: GitRequest, child: GitProcess, log: Log): 
     return { status: 200, headers: headersFor(request), body: streamOf(new Uint8Array()) };
   }
   if (!request.signal.aborted) {
-    log.warn("git gave no answer", { service: request.service, exitCode, stderr, failure: failure && messageOf(failure) });
+    log.warn("git gave no answer", {
+      service: request.service,
+      exitCode,
+      stderr,
+      failure: failure && messageOf(failure),
+    });
   }
   return textAnswer(500, "The appliance's git could not answer. Its log says why.");
 }

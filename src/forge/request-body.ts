@@ -6,7 +6,10 @@ import { CcwError } from "../domain/errors.ts";
 /** Request bodies that may not pass a size, counted in what git gets to read: a few bytes of gzip can hold a gigabyte. */
 
 /** Throws `too_large` once more than `maxBytes` came. */
-export async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+export async function* limited(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
   let total = 0;
   for await (const chunk of body) {
     total += chunk.length;
@@ -18,7 +21,10 @@ export async function* limited(body: AsyncIterable<Uint8Array>, maxBytes: number
 }
 
 /** Unpacks gzip as it comes; throws `too_large` past `maxBytes` of unpacked bytes, `invalid` where it is no gzip. */
-export async function* inflated(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+export async function* inflated(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
   const gunzip = createGunzip();
   const source = Readable.from(body, { objectMode: false });
   // Its failure arrives by the iteration below as well.

@@ -49,7 +49,7 @@ export function createCommandReader(): CommandReader {
     if (line.text === "push-cert" || line.text === "push-cert\n") {
       return { kind: "certificate", capabilities: line.capabilities };
     }
-    const command = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) ([^]+)$/.exec(line.text);
+    const command = /^([0-9a-f]{40}|[0-9a-f]{64}) ([0-9a-f]{40}|[0-9a-f]{64}) (.+)$/s.exec(line.text);
     const [oldId, newId, ref] = command?.slice(1) ?? [];
     if (oldId === undefined || newId === undefined || ref === undefined || oldId.length !== newId.length) {
       return malformed("a line that is no ref update");
