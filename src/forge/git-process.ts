@@ -81,8 +81,8 @@ export function startGitProcess(options: GitProcessOptions): GitProcess {
       idle.refresh();
       if (reads) {
         try {
-          child.stdin.write(chunk);
-          await child.stdin.flush();
+          // Each may fail on its own once git is gone.
+          await Promise.all([child.stdin.write(chunk), child.stdin.flush()]);
           continue;
         } catch {
           reads = false; // git has closed its input: it knows what it will answer
