@@ -1,0 +1,84 @@
+/** Which pushes a task may make: its own branch, made new or moved forward, and nothing beside it. */
+
+export interface PushCommand {
+  /** Object ids in hex; all zeros for "does not exist". */
+  oldId: string;
+  newId: string;
+  /** The whole name, `refs/heads/…`, exactly as it came. */
+  ref: string;
+}
+
+export interface PushRules {
+  /** The task's own branch, without `refs/heads/`. */
+  workBranch: string;
+  /** Whether that branch is only a name for another one in the repository. */
+  workBranchIsSymbolic: boolean;
+}
+
+export type PushDecision =
+  | { kind: "allowed" }
+  | {
+      kind: "refused";
+      /** The first ref that may not be pushed, as it came. */
+      offender: string;
+      /** Why, in few words. */
+      reason: string;
+      /** For the person who reads git's output: lines without control characters. */
+      lines: string[];
+      /** A reason for each command, in their order. */
+      perRef: { ref: string; reason: string }[];
+    };
+
+/**
+ * All or nothing: one bad command refuses the whole push, so that nothing of a mixed push goes through. Names
+ * are compared byte for byte (both are valid UTF-8, so equal strings are equal bytes). Whether the branch only
+ * moves forward is git's to judge, from the graph: the server runs with `receive.denyNonFastForwards`.
+ */
+export function decidePush(commands: readonly PushCommand[], rules: PushRules): PushDecision {
+  const permitted = `refs/heads/${rules.workBranch}`;
+  const faults = commands.map((command, index) => faultOf(command, index, commands, permitted, rules));
+  const first = faults.findIndex((fault) => fault !== undefined);
+  const offender = commands[first];
+  const fault = faults[first];
+  if (offender === undefined || fault === undefined) return { kind: "allowed" };
+  return {
+    kind: "refused",
+    offender: offender.ref,
+    reason: fault,
+    lines: [
+      `Push refused: ${printable(offender.ref)}: ${fault}.`,
+      ...(offender.ref === permitted
+        ? []
+        : [
+            `This task may push to its own branch only: ${rules.workBranch}`,
+            `Push there with: git push origin HEAD:${permitted}`,
+          ]),
+    ],
+    perRef: commands.map(({ ref }, index) => ({
+      ref,
+      reason: faults[index] ?? "refused together with another ref of this push",
+    })),
+  };
+}
+
+/** A ref as text that a terminal and a log can take: no control or formatting characters, at most 200 long. */
+export function printable(text: string): string {
+  return text.slice(0, 200).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
+}
+
+function faultOf(
+  command: PushCommand,
+  index: number,
+  commands: readonly PushCommand[],
+  permitted: string,
+  rules: PushRules,
+): string | undefined {
+  if (command.ref !== permitted) return `only ${permitted} is permitted`;
+  if (commands.some((other, at) => at !== index && other.ref === command.ref)) {
+    return "named more than once in this push";
+  }
+  if (/^0+$/.test(command.newId)) return "a task may not delete a branch";
+  if (rules.workBranchIsSymbolic)
+    return "the branch is only a name for another one, which the push would move";
+  return undefined;
+}

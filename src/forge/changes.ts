@@ -1,0 +1,136 @@
+import { CcwError } from "../domain/errors.ts";
+import type { Git } from "./git.ts";
+
+/** What a branch did, for people to read: files, a unified diff, commits. All of it is bounded. */
+
+export interface FileChange {
+  path: string;
+  /** The path before, where the file was moved. */
+  oldPath?: string;
+  /** Lines; undefined for a binary file. */
+  lines: { added: number; removed: number } | undefined;
+}
+
+export interface Changes {
+  /** Where the branch left its base, and where it is now. */
+  from: string;
+  to: string;
+  files: FileChange[];
+  /** A unified diff as git writes it, cut after `maxPatchBytes`. */
+  patch: string;
+  patchTruncated: boolean;
+  filesTruncated: boolean;
+}
+
+export interface Commit {
+  id: string;
+  author: { name: string; email: string };
+  /** Milliseconds since the epoch. */
+  at: number;
+  subject: string;
+}
+
+export interface DiffLimits {
+  /** Default 2 MiB. */
+  maxPatchBytes: number;
+  /** Default 5000. */
+  maxFiles: number;
+}
+
+/** Neither a program nor a colour that a config or an attribute names. */
+const plainDiff = ["--no-ext-diff", "--no-textconv", "--no-color", "--find-renames"];
+
+export async function diffBetween(
+  git: Git,
+  folder: string,
+  base: string,
+  tip: string,
+  { maxPatchBytes = 2 * 1024 ** 2, maxFiles = 5000 }: Partial<DiffLimits> = {},
+): Promise<Changes> {
+  const from = await mergeBase(git, folder, base, tip);
+  const diff = (kind: string[], maxBytes: number) =>
+    git.must([`--git-dir=${folder}`, "diff", ...plainDiff, ...kind, "--end-of-options", from, tip, "--"], {
+      maxBytes,
+    });
+  const [stat, patch] = await Promise.all([
+    diff(["--numstat", "-z"], maxFiles * 512),
+    diff(["--patch"], maxPatchBytes),
+  ]);
+  const files = parseNumstat(Buffer.from(stat.stdout).toString(), stat.truncated);
+  return {
+    from,
+    to: tip,
+    files: files.slice(0, maxFiles),
+    filesTruncated: stat.truncated || files.length > maxFiles,
+    patch: wholeText(patch.stdout, patch.truncated),
+    patchTruncated: patch.truncated,
+  };
+}
+
+export async function commitsBetween(
+  git: Git,
+  folder: string,
+  base: string,
+  tip: string,
+  limit: number,
+): Promise<Commit[]> {
+  const { stdout } = await git.must([
+    `--git-dir=${folder}`,
+    "log",
+    "-z",
+    "--no-show-signature",
+    "--no-color",
+    "--encoding=UTF-8",
+    "--format=%H%x00%an%x00%ae%x00%at%x00%s",
+    `--max-count=${limit}`,
+    "--end-of-options",
+    `${base}..${tip}`,
+    "--",
+  ]);
+  const fields = Buffer.from(stdout).toString().split("\0");
+  const commits: Commit[] = [];
+  for (let at = 0; at + 4 < fields.length; at += 5) {
+    const [id = "", name = "", email = "", seconds = "", subject = ""] = fields.slice(at, at + 5);
+    commits.push({ id, author: { name, email }, at: Number(seconds) * 1000, subject });
+  }
+  return commits;
+}
+
+async function mergeBase(git: Git, folder: string, base: string, tip: string): Promise<string> {
+  const { exitCode, stdout } = await git.run([`--git-dir=${folder}`, "merge-base", "--", base, tip]);
+  if (exitCode === 0) return Buffer.from(stdout).toString().trim();
+  throw new CcwError(
+    "conflict",
+    "The two branches have no commit in common, so there is nothing to compare with.",
+    "Start the work from a commit of the base branch.",
+  );
+}
+
+/** `added TAB removed TAB path NUL`, or `added TAB removed TAB NUL old NUL new NUL` for a moved file. */
+function parseNumstat(text: string, truncated: boolean): FileChange[] {
+  const parts = text.split("\0");
+  // Behind the last NUL there is nothing, or what the limit cut through.
+  parts.pop();
+  const files: FileChange[] = [];
+  while (parts.length > 0) {
+    const match = /^(\d+|-)\t(\d+|-)\t(.*)$/s.exec(parts.shift() ?? "");
+    if (match === null) break;
+    const [, added = "-", removed = "-", path = ""] = match;
+    const lines = added === "-" ? undefined : { added: Number(added), removed: Number(removed) };
+    if (path !== "") {
+      files.push({ path, lines });
+      continue;
+    }
+    const oldPath = parts.shift();
+    const newPath = parts.shift();
+    if (oldPath === undefined || newPath === undefined) break;
+    files.push({ path: newPath, oldPath, lines });
+  }
+  if (parts.length > 0 && !truncated) throw new Error("git's list of changed files could not be read");
+  return files;
+}
+
+/** Bytes cut anywhere, as text without half a character at its end. */
+function wholeText(bytes: Uint8Array, truncated: boolean): string {
+  return new TextDecoder().decode(bytes, { stream: truncated });
+}

@@ -1,0 +1,220 @@
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { CcwError } from "../domain/errors.ts";
+import type { Log } from "../domain/ports.ts";
+import { parseBranchName, parseRepositoryName, type Repository } from "../domain/repository.ts";
+import { type Changes, type Commit, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
+import { type FirstFiles, fastImportOf } from "./fast-import.ts";
+import { createGit, repositorySettings } from "./git.ts";
+
+/** Repositories that the appliance holds itself: bare, at `<folder>/<name>.git`. */
+export interface HostedRepositories {
+  /** Makes an empty repository; `conflict` where the name is taken. */
+  create(name: string, options?: { defaultBranch?: string }): Promise<Repository>;
+  list(): Promise<Repository[]>;
+  /** `not_found` where there is none. */
+  find(name: string): Promise<Repository>;
+  /** The bare repository's folder; `not_found` where there is none. */
+  folderOf(name: string): Promise<string>;
+  branches(name: string): Promise<{ name: string; commit: string }[]>;
+  hasCommits(name: string): Promise<boolean>;
+  branchExists(name: string, branch: string): Promise<boolean>;
+  /** The branch's newest commit; `conflict` in a repository with no commits, `not_found` without the branch. */
+  tipOf(name: string, branch: string): Promise<string>;
+  /** Puts one commit with these files on the branch, which begins with it or goes on. Returns its id. */
+  commitFiles(name: string, commit: FirstFiles): Promise<string>;
+  /** What `branch` changed since it left `base`. */
+  diff(name: string, base: string, branch: string, limits?: Partial<DiffLimits>): Promise<Changes>;
+  /** The commits of `branch` that `base` lacks, newest first. */
+  commits(name: string, base: string, branch: string, limit?: number): Promise<Commit[]>;
+}
+
+export function createHostedRepositories(options: {
+  /** Absolute. */
+  folder: string;
+  log: Log;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+}): HostedRepositories {
+  const { folder, log, now } = options;
+  const git = createGit();
+
+  const pathOf = (name: string) => join(folder, `${parseRepositoryName(name)}.git`);
+
+  async function folderOf(name: string): Promise<string> {
+    const path = pathOf(name);
+    if (!(await isRepository(path))) {
+      throw new CcwError(
+        "not_found",
+        `There is no repository ${name}.`,
+        `\`ccw-server repo list\` shows those there are; \`ccw-server repo add ${name}\` makes it.`,
+      );
+    }
+    return path;
+  }
+
+  async function find(name: string): Promise<Repository> {
+    const path = await folderOf(name);
+    const head = await git.must([`--git-dir=${path}`, "symbolic-ref", "--", "HEAD"]);
+    const defaultBranch = textOf(head.stdout)
+      .trim()
+      .replace(/^refs\/heads\//, "");
+    // Nothing writes the config after it was made.
+    const { mtimeMs } = await stat(join(path, "config"));
+    return { name, kind: "hosted", defaultBranch, createdAt: Math.round(mtimeMs) };
+  }
+
+  async function branches(name: string): Promise<{ name: string; commit: string }[]> {
+    const path = await folderOf(name);
+    const format = "--format=%(objectname) %(refname:lstrip=2)";
+    const { stdout } = await git.must([`--git-dir=${path}`, "for-each-ref", format, "refs/heads/"]);
+    return linesOf(stdout).map((line) => {
+      const space = line.indexOf(" ");
+      return { commit: line.slice(0, space), name: line.slice(space + 1) };
+    });
+  }
+
+  async function findTip(path: string, branch: string): Promise<string | undefined> {
+    const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
+    const args = [`--git-dir=${path}`, "rev-parse", "--verify", "--quiet", "--end-of-options", ref];
+    const { exitCode, stdout } = await git.run(args);
+    return exitCode === 0 ? textOf(stdout).trim() : undefined;
+  }
+
+  async function tipOf(name: string, branch: string): Promise<string> {
+    const tip = await findTip(await folderOf(name), branch);
+    if (tip !== undefined) return tip;
+    const existing = await branches(name);
+    if (existing.length === 0) {
+      throw new CcwError(
+        "conflict",
+        `The repository ${name} has no commits yet.`,
+        `Push a first commit to it, for instance \`git push <its URL> HEAD:${branch}\`.`,
+      );
+    }
+    const some = existing.slice(0, 10).map((each) => each.name);
+    throw new CcwError(
+      "not_found",
+      `The repository ${name} has no branch ${branch}.`,
+      `It has ${some.join(", ")}${existing.length > some.length ? " and more" : ""}.`,
+    );
+  }
+
+  return {
+    folderOf,
+    find,
+    branches,
+    tipOf,
+
+    async create(name, { defaultBranch = "main" } = {}) {
+      const path = pathOf(name);
+      const branch = parseBranchName(defaultBranch);
+      await mkdir(dirname(path), { recursive: true });
+      // Made beside and moved into place: a repository is there whole or not at all.
+      const fresh = await mkdtemp(join(folder, ".new-"));
+      try {
+        await git.must([
+          "init",
+          "--quiet",
+          "--bare",
+          "--template=",
+          `--initial-branch=${branch}`,
+          "--",
+          fresh,
+        ]);
+        for (const [key, value] of repositorySettings) {
+          await git.must(["config", "--file", join(fresh, "config"), key, value]);
+        }
+        await rename(fresh, path);
+      } catch (error) {
+        await rm(fresh, { recursive: true, force: true });
+        if (!(await isRepository(path))) throw error;
+        throw new CcwError(
+          "conflict",
+          `There is a repository ${name} already.`,
+          "Choose another name, or push to the one there is.",
+        );
+      }
+      log.info("repository created", { name });
+      return find(name);
+    },
+
+    async list() {
+      const names = await repositoryNames(folder);
+      return Promise.all(names.sort().map(find));
+    },
+
+    async hasCommits(name) {
+      return (await branches(name)).length > 0;
+    },
+
+    async branchExists(name, branch) {
+      return (await findTip(await folderOf(name), branch)) !== undefined;
+    },
+
+    async commitFiles(name, commit) {
+      const path = await folderOf(name);
+      const parent = await findTip(path, commit.branch);
+      const input = fastImportOf(commit, parent, now());
+      await git.must([`--git-dir=${path}`, "fast-import", "--quiet"], { input });
+      return tipOf(name, commit.branch);
+    },
+
+    async diff(name, base, branch, limits) {
+      const path = await folderOf(name);
+      return diffBetween(git, path, await tipOf(name, base), await tipOf(name, branch), limits);
+    },
+
+    async commits(name, base, branch, limit = 100) {
+      const path = await folderOf(name);
+      return commitsBetween(git, path, await tipOf(name, base), await tipOf(name, branch), limit);
+    },
+  };
+}
+
+async function isRepository(path: string): Promise<boolean> {
+  return stat(join(path, "HEAD")).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** `name.git` and `owner/name.git`; whatever else lies in the folder is not ours to show. */
+async function repositoryNames(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const entry of await foldersIn(folder)) {
+    const found = entry.endsWith(".git")
+      ? [entry]
+      : (await foldersIn(join(folder, entry))).map((inner) => `${entry}/${inner}`);
+    for (const path of found) {
+      const name = path.endsWith(".git") ? path.slice(0, -".git".length) : undefined;
+      if (name !== undefined && isName(name) && (await isRepository(join(folder, path)))) names.push(name);
+    }
+  }
+  return names;
+}
+
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .map(({ name }) => name);
+}
+
+function isName(name: string): boolean {
+  try {
+    return parseRepositoryName(name) === name;
+  } catch {
+    return false;
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString();
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  return textOf(bytes)
+    .split("\n")
+    .filter((line) => line !== "");
+}
