@@ -1,0 +1,194 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { z } from "zod";
+import {
+  type Conversation,
+  countTokensSchema,
+  messagesRequestSchema,
+  readConversation,
+} from "./conversation.ts";
+import type { ApiErrorType, Step } from "./scenario.ts";
+import { play } from "./scenarios.ts";
+import { type Answer, apiError, eventsOf, messageOf, sseOf, tokensIn } from "./wire.ts";
+
+export interface DemoModel {
+  fetch(request: Request): Promise<Response>;
+}
+
+type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
+
+/** The Messages API takes no more than 32 MB. */
+const maxBodyBytes = 32 * 1024 * 1024;
+
+/**
+ * A scripted stand-in for Anthropic's Messages API, so that the product can be tried and tested without a key: the
+ * real agent edits, runs and commits, and this says what to do next. It plays `scenarios.ts`.
+ *
+ * Serves `HEAD /`, `POST /v1/messages` (streamed or not), `POST /v1/messages/count_tokens`; anything else is 404.
+ * `now` is in milliseconds since the epoch.
+ */
+export function createDemoModel(options: { key: string; now: () => number; sleep?: Sleep }): DemoModel {
+  const { key, sleep = abortableSleep } = options;
+  const attempts = createAttempts(options.now);
+
+  async function messages(request: Request): Promise<Response> {
+    const read = await parsed(request, messagesRequestSchema);
+    if (read instanceof Response) return read;
+    const conversation = readConversation(read.body);
+    const position = `${conversation.session}\n${conversation.prompt}\n${conversation.messageCount}`;
+    const attempt = attempts.next(position);
+    const step = play(conversation, attempt);
+    const answer = answerTo(conversation, read.bytes, step, hash(`${position}\n${attempt}`));
+
+    if (step.kind === "refuse") return refusal(step.status, step.type, step.message);
+    if (conversation.stream || step.kind === "stall" || step.kind === "cut") {
+      return new Response(stream(answer, step, sleep, request.signal), {
+        headers: { ...answerHeaders(answer), "content-type": "text/event-stream; charset=utf-8" },
+      });
+    }
+    return Response.json(messageOf(answer), { headers: answerHeaders(answer) });
+  }
+
+  async function countTokens(request: Request): Promise<Response> {
+    const read = await parsed(request, countTokensSchema);
+    return read instanceof Response ? read : Response.json({ input_tokens: tokensIn(read.bytes) });
+  }
+
+  return {
+    async fetch(request) {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/" && ["HEAD", "GET"].includes(request.method)) return new Response(null);
+      if (!authorized(request.headers, key)) {
+        return refusal(401, "authentication_error", "The demo model does not know this key.");
+      }
+      if (request.method === "POST" && pathname === "/v1/messages") return messages(request);
+      if (request.method === "POST" && pathname === "/v1/messages/count_tokens") return countTokens(request);
+      return refusal(404, "not_found_error", `The demo model has no ${request.method} ${pathname}.`);
+    },
+  };
+}
+
+function answerTo(conversation: Conversation, bytes: number, step: Step, id: string): Answer {
+  return {
+    messageId: `msg_${id}`,
+    toolIdBase: id.slice(0, 22),
+    model: conversation.model,
+    text: "text" in step ? step.text : "",
+    tools: step.kind === "use" ? step.tools : [],
+    inputTokens: tokensIn(bytes),
+    continued: conversation.messageCount > 1,
+  };
+}
+
+function stream(answer: Answer, step: Step, sleep: Sleep, signal: AbortSignal): ReadableStream<Uint8Array> {
+  const lines = play();
+  const encoder = new TextEncoder();
+
+  async function* play(): AsyncGenerator<string> {
+    const pauseMs = step.kind === "say" || step.kind === "use" ? (step.pauseMs ?? 0) : 0;
+    let deltas = 0;
+    for (const event of eventsOf(answer)) {
+      if (event.type === "content_block_delta" && event.delta.type === "text_delta") {
+        if (pauseMs > 0) await sleep(pauseMs, signal);
+        deltas++;
+      }
+      if (step.kind === "cut" && deltas > 2) {
+        yield sseOf(event).slice(0, 30);
+        throw new Error("The demo model cuts the answer here, as the scenario says.");
+      }
+      yield sseOf(event);
+      if (event.type === "message_start") {
+        yield sseOf({ type: "ping" });
+        if (step.kind === "stall")
+          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      }
+    }
+  }
+
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await lines.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+    async cancel() {
+      await lines.return(undefined);
+    },
+  });
+}
+
+/**
+ * How often each position of a conversation was asked for, so that a scenario may fail the first times. Forgets
+ * after ten minutes, and holds a bounded number.
+ */
+function createAttempts(now: () => number): { next(position: string): number } {
+  const seen = new Map<string, { count: number; at: number }>();
+  return {
+    next(position) {
+      const name = hash(position);
+      const before = seen.get(name);
+      const count = before !== undefined && now() - before.at < 600_000 ? before.count + 1 : 0;
+      seen.delete(name);
+      seen.set(name, { count, at: now() });
+      const oldest = seen.keys().next().value;
+      if (seen.size > 4096 && oldest !== undefined) seen.delete(oldest);
+      return count;
+    },
+  };
+}
+
+type Parsed<Schema extends z.ZodType> = { body: z.infer<Schema>; bytes: number };
+
+async function parsed<Schema extends z.ZodType>(
+  request: Request,
+  schema: Schema,
+): Promise<Parsed<Schema> | Response> {
+  if (Number(request.headers.get("content-length")) > maxBodyBytes) {
+    return refusal(413, "request_too_large", "Request exceeds the maximum size");
+  }
+  const text = await request.text();
+  const json = parseJson(text);
+  if (json === undefined) return refusal(400, "invalid_request_error", "The request body is not valid JSON.");
+  const result = schema.safeParse(json);
+  if (result.success) return { body: result.data, bytes: Buffer.byteLength(text) };
+  const issue = result.error.issues[0];
+  return refusal(400, "invalid_request_error", `${issue?.path.join(".")}: ${issue?.message}`);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(status: number, type: ApiErrorType, message: string): Response {
+  return Response.json(apiError(type, message), { status });
+}
+
+function answerHeaders(answer: Answer): Record<string, string> {
+  return { "cache-control": "no-cache", "request-id": answer.messageId.replace("msg_", "req_") };
+}
+
+function authorized(headers: Headers, key: string): boolean {
+  const given =
+    headers.get("x-api-key") ?? /^Bearer (.+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? "";
+  return timingSafeEqual(Buffer.from(hash(given)), Buffer.from(hash(key)));
+}
+
+/** 24 characters that stand for any text. */
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 24);
+}
+
+const abortableSleep: Sleep = (ms, signal) =>
+  new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
