@@ -37,15 +37,48 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
     const position = `${conversation.session}\n${conversation.prompt}\n${conversation.messageCount}`;
     const attempt = attempts.next(position);
     const step = play(conversation, attempt);
-    const answer = answerTo(conversation, read.bytes, step, hash(`${position}\n${attempt}`));
-
     if (step.kind === "refuse") return refusal(step.status, step.type, step.message);
-    if (conversation.stream || step.kind === "stall" || step.kind === "cut") {
-      return new Response(stream(answer, step, sleep, request.signal), {
-        headers: { ...answerHeaders(answer), "content-type": "text/event-stream; charset=utf-8" },
-      });
+
+    const id = hash(`${position}\n${attempt}`);
+    const answer = answerTo(conversation, read.bytes, step, id);
+    const type = conversation.stream ? "text/event-stream; charset=utf-8" : "application/json";
+    const headers = { "cache-control": "no-cache", "request-id": `req_${id}`, "content-type": type };
+    const text = conversation.stream
+      ? streamed(answer, step, request.signal)
+      : plain(answer, step, request.signal);
+    return new Response(bodyOf(text), { headers });
+  }
+
+  async function* streamed(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
+    const pauseMs = step.kind === "say" || step.kind === "use" ? (step.pauseMs ?? 0) : 0;
+    let deltas = 0;
+    for (const event of eventsOf(answer)) {
+      const isText = event.type === "content_block_delta" && event.delta.type === "text_delta";
+      if (isText && pauseMs > 0) await sleep(pauseMs, signal);
+      if (isText && step.kind === "cut" && ++deltas > 2) yield* cutOff(sseOf(event), signal);
+      yield sseOf(event);
+      if (event.type === "message_start") {
+        yield sseOf({ type: "ping" });
+        if (step.kind === "stall") await aborted(signal);
+      }
     }
-    return Response.json(messageOf(answer), { headers: answerHeaders(answer) });
+  }
+
+  async function* plain(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
+    const json = JSON.stringify(messageOf(answer));
+    if (step.kind === "stall") {
+      yield " ";
+      await aborted(signal);
+    }
+    if (step.kind === "cut") yield* cutOff(json, signal);
+    yield json;
+  }
+
+  async function* cutOff(text: string, signal: AbortSignal): AsyncGenerator<string> {
+    yield text.slice(0, text.length / 2);
+    // The server sends nothing of a body that fails in the same instant.
+    await sleep(50, signal);
+    throw new Error("The demo model cuts its answer here, as the scenario says.");
   }
 
   async function countTokens(request: Request): Promise<Response> {
@@ -79,40 +112,24 @@ function answerTo(conversation: Conversation, bytes: number, step: Step, id: str
   };
 }
 
-function stream(answer: Answer, step: Step, sleep: Sleep, signal: AbortSignal): ReadableStream<Uint8Array> {
-  const lines = play();
+function bodyOf(text: AsyncGenerator<string>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
-
-  async function* play(): AsyncGenerator<string> {
-    const pauseMs = step.kind === "say" || step.kind === "use" ? (step.pauseMs ?? 0) : 0;
-    let deltas = 0;
-    for (const event of eventsOf(answer)) {
-      if (event.type === "content_block_delta" && event.delta.type === "text_delta") {
-        if (pauseMs > 0) await sleep(pauseMs, signal);
-        deltas++;
-      }
-      if (step.kind === "cut" && deltas > 2) {
-        yield sseOf(event).slice(0, 30);
-        throw new Error("The demo model cuts the answer here, as the scenario says.");
-      }
-      yield sseOf(event);
-      if (event.type === "message_start") {
-        yield sseOf({ type: "ping" });
-        if (step.kind === "stall")
-          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-      }
-    }
-  }
-
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await lines.next();
+      const { done, value } = await text.next();
       if (done) controller.close();
       else controller.enqueue(encoder.encode(value));
     },
     async cancel() {
-      await lines.return(undefined);
+      await text.return(undefined);
     },
+  });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve());
   });
 }
 
@@ -164,10 +181,6 @@ function parseJson(text: string): unknown {
 
 function refusal(status: number, type: ApiErrorType, message: string): Response {
   return Response.json(apiError(type, message), { status });
-}
-
-function answerHeaders(answer: Answer): Record<string, string> {
-  return { "cache-control": "no-cache", "request-id": answer.messageId.replace("msg_", "req_") };
 }
 
 function authorized(headers: Headers, key: string): boolean {
