@@ -1,0 +1,73 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/**
+ * The door refuses in the words of the Messages API, so that the agent shows the message as it shows the API's own.
+ * https://docs.anthropic.com/en/api/errors lists types and statuses.
+ */
+export interface Refusal {
+  status: number;
+  type:
+    | "invalid_request_error"
+    | "authentication_error"
+    | "not_found_error"
+    | "request_too_large"
+    | "timeout_error"
+    | "api_error";
+  message: string;
+  /** Whether the agent may try the same again; without it most agents repeat a 5xx up to ten times. */
+  retry: boolean;
+}
+
+export function refusal(
+  status: number,
+  type: Refusal["type"],
+  message: string,
+  options: { retry: boolean } = { retry: false },
+): Refusal {
+  return { status, type, message, retry: options.retry };
+}
+
+/** How long the rest of a refused request is read and thrown away, in milliseconds: in all, and while nothing comes. */
+const drain = { totalMs: 10_000, silenceMs: 250 };
+
+/**
+ * Reads the rest of the request and drops it, then answers. Bun's server closes the connection with the answer, and
+ * a client that is still sending then sees a broken pipe where the reason should be.
+ */
+export async function sendRefusal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  refused: Refusal,
+): Promise<void> {
+  await drained(request);
+  const body = JSON.stringify({ type: "error", error: { type: refused.type, message: refused.message } });
+  response.writeHead(refused.status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(body),
+    "x-should-retry": String(refused.retry),
+  });
+  response.end(body);
+}
+
+function drained(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const silence = setTimeout(resolve, drain.silenceMs);
+    const total = setTimeout(resolve, drain.totalMs);
+    const done = () => {
+      clearTimeout(silence);
+      clearTimeout(total);
+      resolve();
+    };
+    request.on("data", () => silence.refresh());
+    request.once("end", done);
+    request.once("close", done);
+    request.resume();
+  });
+}
+
+/** An error inside a stream that has begun, as the Messages API sends one. */
+export function errorEvent(refused: Refusal): string {
+  const data = JSON.stringify({ type: "error", error: { type: refused.type, message: refused.message } });
+  return `event: error\ndata: ${data}\n\n`;
+}

@@ -1,0 +1,116 @@
+import { z } from "zod";
+
+/**
+ * Reads the usage out of an answer of the Messages API as its bytes go by. It changes and holds nothing of the
+ * answer but the line it is in, up to a bound; a longer line is skipped.
+ */
+export interface UsageMeter {
+  write(chunk: Uint8Array): void;
+  /** What was counted so far; of a stream that was cut, what it had said by then. */
+  usage(): Usage;
+  /** Whether the stream stands between two events, so that another one may be put in. */
+  betweenEvents(): boolean;
+}
+
+export interface Usage {
+  /** As the answer names it; "" until it does. */
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+}
+
+/** The two events that carry usage are under 4 KiB; a whole message in plain JSON, which counts as one line, under 600. */
+const longestLine = 1024 * 1024;
+
+const tokens = z.number().int().nonnegative().nullish();
+const usageSchema = z.object({
+  input_tokens: tokens,
+  output_tokens: tokens,
+  cache_read_input_tokens: tokens,
+  cache_creation_input_tokens: tokens,
+});
+const messageSchema = z.object({ model: z.string().max(200).optional(), usage: usageSchema });
+const eventSchema = z.union([
+  z.object({ type: z.literal("message_start"), message: messageSchema }),
+  // Its numbers are the totals so far, not what came on top.
+  z.object({ type: z.literal("message_delta"), usage: usageSchema }),
+]);
+
+const newline = 0x0a;
+
+export function createUsageMeter(contentType: string): UsageMeter {
+  const isStream = /^text\/event-stream\b/i.test(contentType);
+  const usage: Usage = {
+    model: "",
+    inputTokens: 0,
+    outputTokens: 0,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+  };
+  let parts: Uint8Array[] = [];
+  let length = 0;
+  /** Newlines at the end of what went by; an event ends with an empty line. */
+  let newlinesAtEnd = 2;
+
+  function add(bytes: Uint8Array): void {
+    length += bytes.length;
+    if (length > longestLine) parts = [];
+    // A copy: the chunk's memory may be used again by whoever gave it.
+    else if (bytes.length > 0) parts.push(Uint8Array.from(bytes));
+  }
+
+  function takeLine(): string {
+    const line = length > longestLine ? "" : Buffer.concat(parts, length).toString("utf8");
+    parts = [];
+    length = 0;
+    return line;
+  }
+
+  function count({ model, usage: counted }: z.infer<typeof messageSchema>): void {
+    usage.model = model ?? usage.model;
+    usage.inputTokens = counted.input_tokens ?? usage.inputTokens;
+    usage.outputTokens = counted.output_tokens ?? usage.outputTokens;
+    usage.cacheReadTokens = counted.cache_read_input_tokens ?? usage.cacheReadTokens;
+    usage.cacheWriteTokens = counted.cache_creation_input_tokens ?? usage.cacheWriteTokens;
+  }
+
+  function readLine(line: string): void {
+    // Most lines are deltas of text; only the two kinds that can matter are parsed.
+    if (!line.startsWith("data:") || !/"message_(start|delta)"/.test(line)) return;
+    const event = eventSchema.safeParse(parseJson(line.slice("data:".length)));
+    if (event.success) count(event.data.type === "message_start" ? event.data.message : event.data);
+  }
+
+  return {
+    write(chunk) {
+      if (!isStream) return add(chunk);
+      let start = 0;
+      for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
+        add(chunk.subarray(start, end));
+        newlinesAtEnd = length === 0 || (length === 1 && parts[0]?.[0] === 0x0d) ? 2 : 1;
+        readLine(takeLine());
+        start = end + 1;
+      }
+      if (start < chunk.length) newlinesAtEnd = 0;
+      add(chunk.subarray(start));
+    },
+    usage() {
+      if (!isStream && length > 0) {
+        const message = messageSchema.safeParse(parseJson(takeLine()));
+        if (message.success) count(message.data);
+      }
+      return { ...usage };
+    },
+    betweenEvents: () => isStream && newlinesAtEnd >= 2,
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
