@@ -5,6 +5,7 @@ import Docker from "dockerode";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
 import { linesOf } from "./progress.ts";
+import { withoutNamespaces } from "./seccomp.ts";
 import { type EngineTraits, type HostFacts, readTraits } from "./traits.ts";
 
 export interface ConnectOptions {
@@ -40,14 +41,15 @@ export async function connectEngine(options: ConnectOptions): Promise<EngineConn
   const tried: string[] = [];
   for (const socket of candidates(options)) {
     try {
-      return { ...(await answering(socket)), close: async () => undefined };
+      const found = await answering(socket);
+      return await withFilter({ ...found, close: async () => undefined }, options);
     } catch (thrown) {
       tried.push(`${socket}: ${reasonOf(thrown)}`);
     }
   }
   if (options.socket === undefined) {
     const podman = Bun.which("podman", { PATH: options.path });
-    if (podman !== null) return await startPodman(podman, options);
+    if (podman !== null) return await withFilter(await startPodman(podman, options), options);
     tried.push("podman: not installed");
   }
   throw new CcwError(
@@ -148,6 +150,21 @@ async function startService(podman: string, settings: string[], socket: string):
     `Podman's service did not start: ${said.join(" ").slice(0, 600) || "it said nothing"}.`,
     "Run `podman info` as the same user to see what Podman lacks.",
   );
+}
+
+/** Gives Podman's sandboxes the stricter filter of seccomp.ts, made of the default that Podman itself would take. */
+async function withFilter(connection: EngineConnection, options: ConnectOptions): Promise<EngineConnection> {
+  if (connection.traits.kind !== "podman") return connection;
+  for (const file of ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"]) {
+    const text = await readFile(file, "utf8").catch(() => undefined);
+    if (text === undefined) continue;
+    const seccompProfile = join(options.dataFolder, "engine", "seccomp.json");
+    await mkdir(dirname(seccompProfile), { recursive: true, mode: 0o700 });
+    await writeFile(seccompProfile, JSON.stringify(withoutNamespaces(JSON.parse(text))));
+    return { ...connection, traits: { ...connection.traits, seccompProfile } };
+  }
+  options.log.warn("Podman's default system call filter was not found; sandboxes run under it unchanged");
+  return connection;
 }
 
 const ownSocket = (dataFolder: string): string => join(dataFolder, "engine", "podman.sock");

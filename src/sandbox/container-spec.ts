@@ -62,8 +62,11 @@ export function containerSpec(
       NetworkMode: "none",
       CapDrop: ["ALL"],
       CapAdd: capabilities,
-      // The engine's default seccomp filter and masked paths stay as they are: nothing here may loosen them.
-      SecurityOpt: ["no-new-privileges"],
+      // Masked paths stay the engine's own, and so does the filter unless a stricter one was made of it.
+      SecurityOpt: [
+        "no-new-privileges",
+        ...(engine.seccompProfile === undefined ? [] : [`seccomp=${engine.seccompProfile}`]),
+      ],
       Privileged: false,
       ...usernsMode(engine.userns),
       IpcMode: "private",

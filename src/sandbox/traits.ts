@@ -25,6 +25,8 @@ export interface EngineTraits {
   userns: UserNamespace;
   /** The highest limits that a container may be given; a higher one makes the runtime refuse to start it. */
   ulimits: Ulimits;
+  /** A system call filter on the engine's machine; without one, the engine's default holds. */
+  seccompProfile?: string;
 }
 
 export interface Ulimits {
