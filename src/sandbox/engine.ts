@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type Docker from "dockerode";
+import { CcwError } from "../domain/errors.ts";
+import type { SandboxId } from "../domain/ids.ts";
+import type { Log } from "../domain/ports.ts";
+import type { SandboxEngine, SandboxExit, SandboxStatus } from "../domain/sandbox.ts";
+import { containerNameOf, containerSpec, idsFromLabels, sandboxLabels } from "./container-spec.ts";
+import { engineError, engineWords, statusOf } from "./engine-errors.ts";
+import { exitOf, kernelKilledForMemory } from "./exit-reason.ts";
+import { plainLog } from "./log-stream.ts";
+import { imageReferenceOf, isBuiltInReference } from "./recipe.ts";
+import type { EngineTraits } from "./traits.ts";
+
+/** How long `wait` goes on asking an engine that does not answer: a restart, an upgrade. */
+const engineAwayMs = 5 * 60_000;
+
+export interface EngineOptions {
+  docker: Docker;
+  traits: EngineTraits;
+  /** Marks this appliance's containers among others on one engine. */
+  applianceId: string;
+  /** The executable that runs in every sandbox, as a path on the engine's machine. */
+  guestExecutable: string;
+  log: Log;
+}
+
+/** The port of `domain/sandbox.ts` on the Docker API, as Podman and Docker speak it. */
+export function createEngine({
+  docker,
+  traits,
+  applianceId,
+  guestExecutable,
+  log,
+}: EngineOptions): SandboxEngine {
+  const name = `${traits.kind} ${traits.version}`;
+  const containerOf = (id: SandboxId): Docker.Container => docker.getContainer(containerNameOf(id));
+
+  async function exitNow(id: SandboxId, status: number): Promise<SandboxExit> {
+    const facts = await containerOf(id)
+      .inspect()
+      .catch((thrown: unknown) => {
+        if (statusOf(thrown) === 404) return undefined;
+        throw thrown;
+      });
+    if (facts === undefined) return exitOf({ exitCode: status, ...nothingKnown });
+    const { State: state, HostConfig: host } = facts;
+    const exitCode = state.ExitCode;
+    return exitOf({
+      exitCode,
+      outOfMemory: state.OOMKilled || (exitCode === 137 && kernelKilledForMemory(facts.Id)),
+      memoryLimit: host.Memory ?? 0,
+      engineError: state.Error,
+    });
+  }
+
+  return {
+    async start(spec) {
+      const body = containerSpec(spec, traits, applianceId, guestExecutable);
+      try {
+        await docker.createContainer(body);
+      } catch (thrown) {
+        if (statusOf(thrown) === 404) throw imageMissing(spec.image, traits);
+        // The name is taken: an earlier call, perhaps of a server that died, made this very sandbox.
+        if (!nameIsTaken(thrown)) throw engineError(thrown, name, "create the sandbox");
+      }
+      const container = containerOf(spec.id);
+      try {
+        // A sandbox that has run is never run again: its end is for `wait` to tell.
+        const { State: state } = await container.inspect();
+        if (state.Status !== "created") return;
+        await container.start();
+      } catch (thrown) {
+        if (statusOf(thrown) === 304) return;
+        await this.remove(spec.id).catch((also: unknown) =>
+          log.warn("a sandbox that did not start could not be removed", {
+            sandboxId: spec.id,
+            error: engineWords(also),
+          }),
+        );
+        throw engineError(thrown, name, "start the sandbox");
+      }
+    },
+
+    async wait(id, signal) {
+      let awaySince: number | undefined;
+      for (;;) {
+        signal.throwIfAborted();
+        try {
+          const { StatusCode: status } = await unlessAborted(signal, waitOnce(containerOf(id), signal));
+          return await exitNow(id, status);
+        } catch (thrown) {
+          if (signal.aborted) throw signal.reason;
+          if (statusOf(thrown) === 404) return { exitCode: -1, reason: "is gone: its container was removed" };
+          awaySince ??= performance.now();
+          if (performance.now() - awaySince > engineAwayMs)
+            throw engineError(thrown, name, "watch the sandbox");
+          log.warn("the engine stopped answering while a sandbox was watched; asking again", {
+            sandboxId: id,
+            error: engineWords(thrown),
+          });
+          await sleep(1000, undefined, { signal });
+          if (await isRunning(containerOf(id))) awaySince = undefined;
+        }
+      }
+    },
+
+    async remove(id) {
+      const container = containerOf(id);
+      // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
+      await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await container.remove({ force: true, v: true });
+          return;
+        } catch (thrown) {
+          const status = statusOf(thrown);
+          if (status === 404) return;
+          // 409: a removal is under way. 500: Podman finds a mapped file system still busy for a moment.
+          const passing = status === 409 || (status === 500 && /busy/i.test(engineWords(thrown)));
+          if (!passing || attempt === 10) throw engineError(thrown, name, "remove the sandbox");
+          await sleep(50 * attempt);
+        }
+      }
+    },
+
+    async list() {
+      const filters = { label: [`${sandboxLabels.appliance}=${applianceId}`] };
+      const containers = await docker.listContainers({ all: true, filters }).catch((thrown: unknown) => {
+        throw engineError(thrown, name, "list the sandboxes");
+      });
+      return containers.flatMap((container): SandboxStatus[] => {
+        const ids = idsFromLabels(container.Labels);
+        return ids === undefined ? [] : [{ ...ids, running: container.State === "running" }];
+      });
+    },
+
+    async tail(id, bytes) {
+      try {
+        // Whole in memory, as the log driver's limit bounds it (container-spec.ts).
+        const raw = await containerOf(id).logs({ stdout: true, stderr: true, follow: false, tail: 1000 });
+        const text = plainLog(raw);
+        return text.subarray(Math.max(0, text.length - bytes)).toString("utf8");
+      } catch (thrown) {
+        if (statusOf(thrown) === 404) return "";
+        throw engineError(thrown, name, "read the sandbox's output");
+      }
+    },
+
+    resolveImage: async (image) => imageReferenceOf(image),
+    describe: async () => name,
+  };
+}
+
+const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };
+
+/** A wait that the engine holds open for as long as the container runs. */
+async function waitOnce(
+  container: Docker.Container,
+  abortSignal: AbortSignal,
+): Promise<{ StatusCode: number }> {
+  return await container.wait({ abortSignal });
+}
+
+async function isRunning(container: Docker.Container): Promise<boolean> {
+  return await container.inspect().then(
+    ({ State: state }) => state.Running,
+    () => false,
+  );
+}
+
+/** The result, or the signal's reason as soon as it is aborted: a request may outlive its interest. */
+async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([result, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Docker says 409; Podman's Docker API says 500 with these words, or 409 in later versions. */
+function nameIsTaken(thrown: unknown): boolean {
+  return statusOf(thrown) === 409 || /name .*(already in use|in use by)/i.test(engineWords(thrown));
+}
+
+function imageMissing(image: string, traits: EngineTraits): CcwError {
+  return new CcwError(
+    "not_found",
+    `The image ${image} is not on this machine.`,
+    isBuiltInReference(image)
+      ? "Build it with `ccw-server image build slim`, or load it with `ccw-server image import FILE`."
+      : `Fetch it with \`${traits.kind} pull ${image}\`, or load it with \`ccw-server image import FILE\`.`,
+  );
+}

