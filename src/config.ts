@@ -21,14 +21,19 @@ export interface Config {
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
-    /** An engine's API socket; empty to look for one. */
-    socket: string;
-    /** OCI runtime for Podman, `runc` say; empty for the engine's own choice. */
-    runtime: string;
+    /** An engine's API socket; undefined to look for one. */
+    socket: string | undefined;
+    dockerHost: string | undefined;
+    runtimeFolder: string | undefined;
+    /** Where commands are looked for. */
+    path: string;
   };
-  image: {
-    npmRegistry: string;
-    httpProxy: string;
+  /** For what image builds download. */
+  download: {
+    npmRegistry: string | undefined;
+    debianMirror: string | undefined;
+    proxy: { http?: string; https?: string; except?: string };
+    caFile: string | undefined;
   };
 }
 
@@ -67,8 +72,14 @@ const fileSchema = z.strictObject({
       auth_token: z.string().min(1).optional(),
     })
     .default({}),
-  engine: z.strictObject({ socket: z.string().optional(), runtime: z.string().optional() }).default({}),
-  image: z.strictObject({ npm_registry: httpUrl.optional(), http_proxy: httpUrl.optional() }).default({}),
+  engine: z.strictObject({ socket: z.string().optional() }).default({}),
+  download: z
+    .strictObject({
+      npm_registry: httpUrl.optional(),
+      debian_mirror: httpUrl.optional(),
+      ca_file: z.string().optional(),
+    })
+    .default({}),
 });
 
 /** The Messages API's public address, for a key without an endpoint. */
@@ -97,14 +108,26 @@ export function loadConfig(flags: Flags, variables: Variables, defaultDataFolder
       4,
     model: modelFrom(file, variables),
     engine: {
-      socket: variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket ?? "",
-      runtime: variables["CCW_ENGINE_RUNTIME"] ?? file.engine.runtime ?? "",
+      socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
+      dockerHost: variables["DOCKER_HOST"],
+      runtimeFolder: variables["XDG_RUNTIME_DIR"],
+      path: variables["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     },
-    image: {
-      npmRegistry: file.image.npm_registry ?? variables["npm_config_registry"] ?? "",
-      httpProxy: file.image.http_proxy ?? variables["HTTPS_PROXY"] ?? variables["https_proxy"] ?? "",
+    download: {
+      npmRegistry: file.download.npm_registry ?? variables["npm_config_registry"],
+      debianMirror: file.download.debian_mirror,
+      proxy: proxyFrom(variables),
+      caFile: file.download.ca_file ?? variables["SSL_CERT_FILE"],
     },
   };
+}
+
+/** The customary variables; a server that takes no notice of them is of no use behind a proxy. */
+function proxyFrom(variables: Variables): Config["download"]["proxy"] {
+  const http = variables["http_proxy"] ?? variables["HTTP_PROXY"];
+  const https = variables["https_proxy"] ?? variables["HTTPS_PROXY"];
+  const except = variables["no_proxy"] ?? variables["NO_PROXY"];
+  return { ...(http && { http }), ...(https && { https }), ...(except && { except }) };
 }
 
 function readFile(path: string, mustExist: boolean): z.infer<typeof fileSchema> {

@@ -44,16 +44,17 @@ export interface GitPort {
 /** Where repositories live, as far as submitting and reviewing a task needs it. */
 export interface RepositoryHost {
   /** The bare repository's folder on this machine. */
-  folder(name: string): string;
-  create(name: string, defaultBranch: string): Promise<void>;
-  branches(name: string): Promise<string[]>;
-  /** What `branch` adds to `base` since they parted, as a unified diff of at most `maxBytes`. */
+  pathOf(name: string): string;
+  /** Makes an empty repository; `conflict` where the name is taken. */
+  create(name: string, options: { defaultBranch: string }): Promise<unknown>;
+  branches(name: string): Promise<{ name: string; commit: string }[]>;
+  /** What `branch` changed since it left `base`, as a unified diff of at most `maxPatchBytes`. */
   diff(
     name: string,
     base: string,
     branch: string,
-    maxBytes: number,
-  ): Promise<{ diff: string; truncated: boolean }>;
+    limits: { maxPatchBytes: number },
+  ): Promise<{ patch: string; patchTruncated: boolean }>;
 }
 
 /** Scoped credentials: derived, not stored; each is good for one purpose at one sandbox's socket. */

@@ -9,6 +9,8 @@ import { createGit, repositorySettings } from "./git.ts";
 
 /** Repositories that the appliance holds itself: bare, at `<folder>/<name>.git`. */
 export interface HostedRepositories {
+  /** Where the repository of that name lies, or would; absolute. */
+  pathOf(name: string): string;
   /** Makes an empty repository; `conflict` where the name is taken. */
   create(name: string, options?: { defaultBranch?: string }): Promise<Repository>;
   list(): Promise<Repository[]>;
@@ -101,6 +103,7 @@ export function createHostedRepositories(options: {
   }
 
   return {
+    pathOf,
     folderOf,
     find,
     branches,

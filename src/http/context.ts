@@ -1,7 +1,8 @@
+import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
-import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log, RepositoryHost } from "../domain/ports.ts";
 import type { Person, Store } from "../domain/store.ts";
+import type { ModelSettings } from "../runs/model-settings.ts";
 
 /** What the routes work with. */
 export interface HttpContext {
@@ -20,15 +21,8 @@ export interface HttpContext {
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
   assets: Assets;
-  /** Git's smart HTTP for people; the name is legal and the repository exists. */
-  git(request: Request, repository: string, service: string): Promise<Response>;
-}
-
-export interface ModelSettings {
-  current(): ModelEndpoint | undefined;
-  /** Where the current setting comes from: what stands in a file or the environment cannot be changed on the page. */
-  source(): "environment" | "ccw.toml" | "page" | "default";
-  set(endpoint: ModelEndpoint | "demo"): void;
+  /** Git's smart HTTP for people; the repository exists. */
+  git(request: Request, target: GitTarget): Promise<Response>;
 }
 
 /** The built web interface, by URL path. */

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { parseRepositoryName } from "../domain/repository.ts";
+import { parseGitTarget } from "../domain/git-server.ts";
 import { bearerOf, personOfBasic } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 
@@ -15,19 +15,10 @@ export function gitRoutes({ store, git }: HttpContext) {
         "WWW-Authenticate": 'Basic realm="ccw-server", charset="UTF-8"',
       });
     }
-    const match = new URL(c.req.url).pathname.match(
-      /^\/git\/([^%]+?)\.git\/(info\/refs|git-upload-pack|git-receive-pack)$/,
-    );
-    const [, name = "", service = ""] = match ?? [];
-    if (match === null || !isKnown(name)) return c.text("There is no such repository.\n", 404);
-    return git(c.req.raw, name, service);
-  });
-
-  function isKnown(name: string): boolean {
-    try {
-      return store.repositories.get(parseRepositoryName(name)) !== undefined;
-    } catch {
-      return false;
+    const target = parseGitTarget(c.req.url.replace(/^https?:\/\/[^/]*\/git/, ""));
+    if (target === undefined || store.repositories.get(target.repository) === undefined) {
+      return c.text("There is no such repository.\n", 404);
     }
-  }
+    return git(c.req.raw, target);
+  });
 }

@@ -44,7 +44,7 @@ export function repositoryRoutes({ store, host, ids, publicUrl }: HttpContext) {
             "Choose another name.",
           );
         }
-        await host.create(name, defaultBranch);
+        await host.create(name, { defaultBranch });
         store.repositories.add(repository);
         return c.json(toJson(repository), 201);
       },
@@ -65,7 +65,10 @@ export function repositoryRoutes({ store, host, ids, publicUrl }: HttpContext) {
             `There is no repository named ${JSON.stringify(repository.slice(0, 100))}.`,
           );
         }
-        return c.json(await host.branches(repository), 200);
+        return c.json(
+          (await host.branches(repository)).map(({ name }) => name),
+          200,
+        );
       },
     );
 }

@@ -112,7 +112,7 @@ export const statusSchema = z
     publicUrl: z.string(),
     engine: z.object({ ok: z.boolean(), text: z.string() }),
     model: z.object({
-      kind: z.enum(["demo", "endpoint", "none"]),
+      kind: z.enum(["demo", "endpoint"]),
       /** The endpoint's base URL; empty for the demo model. */
       baseUrl: z.string(),
       source: z.enum(["environment", "ccw.toml", "page", "default"]),

@@ -34,8 +34,8 @@ export function settingRoutes(context: HttpContext) {
       publicUrl: publicUrl(),
       engine: await context.engine(),
       model: {
-        kind: endpoint?.kind ?? ("none" as const),
-        baseUrl: endpoint?.kind === "endpoint" ? endpoint.baseUrl : "",
+        kind: endpoint.kind,
+        baseUrl: endpoint.kind === "endpoint" ? endpoint.baseUrl : "",
         source: model.source(),
       },
       parallel: context.parallel,

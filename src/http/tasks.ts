@@ -21,7 +21,7 @@ import {
 import { rejectInvalid } from "./validation.ts";
 
 /** Beyond this a diff is cut: a page that shows more helps nobody. */
-const maxDiffBytes = 4 * 1024 * 1024;
+const maxPatchBytes = 4 * 1024 * 1024;
 
 const params = z.object({ id: z.string() });
 const done = { 204: { description: "Done" }, ...failures };
@@ -124,11 +124,18 @@ export function taskRoutes(context: HttpContext) {
         const task = existing(store, taskIdOf(c.req.valid("param").id));
         const diffs = [];
         for (const { name, baseBranch, workBranch } of task.repositories) {
-          const pushed = (await host.branches(name)).includes(workBranch);
-          const found = pushed
-            ? await host.diff(name, baseBranch, workBranch, maxDiffBytes)
-            : { diff: "", truncated: false };
-          diffs.push({ repository: name, baseBranch, workBranch, pushed, ...found });
+          const pushed = (await host.branches(name)).some((branch) => branch.name === workBranch);
+          const { patch, patchTruncated } = pushed
+            ? await host.diff(name, baseBranch, workBranch, { maxPatchBytes })
+            : { patch: "", patchTruncated: false };
+          diffs.push({
+            repository: name,
+            baseBranch,
+            workBranch,
+            pushed,
+            diff: patch,
+            truncated: patchTruncated,
+          });
         }
         return c.json(diffs, 200);
       },

@@ -82,7 +82,7 @@ export function createGitPort({ store, host }: SessionOptions): GitPort {
       return (task?.repositories ?? []).map(({ name, workBranch }) => ({
         name,
         workBranch,
-        path: host.folder(name),
+        path: host.pathOf(name),
       }));
     },
     refused(sandboxId, repository, ref, reason) {

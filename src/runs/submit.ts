@@ -76,7 +76,7 @@ async function findBase(
     );
   }
   const branch = wanted === undefined || wanted === "" ? repository.defaultBranch : parseBranchName(wanted);
-  const branches = await host.branches(name);
+  const branches = (await host.branches(name)).map((row) => row.name);
   if (branches.length === 0) {
     throw new CcwError(
       "invalid",

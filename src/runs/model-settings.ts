@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { ModelEndpoint } from "../domain/model.ts";
+import type { Store } from "../domain/store.ts";
+
+export interface ModelSettings {
+  current(): ModelEndpoint;
+  /** Where the current setting comes from: what stands in a file or the environment cannot be changed on the page. */
+  source(): "environment" | "ccw.toml" | "page" | "default";
+  set(endpoint: ModelEndpoint | "demo"): void;
+}
+
+const settingName = "model";
+
+const storedSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("demo") }),
+  z.object({
+    kind: z.literal("endpoint"),
+    baseUrl: z.string(),
+    credential: z.object({ header: z.enum(["x-api-key", "authorization"]), value: z.string() }),
+  }),
+]);
+
+/** Which model is in force: the environment's or ccw.toml's, else what was chosen on the page, else the demo model. */
+export function createModelSettings(
+  store: Store,
+  configured: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined,
+  demo: { baseUrl: string; key: string },
+): ModelSettings {
+  const demoEndpoint: ModelEndpoint = {
+    kind: "demo",
+    baseUrl: demo.baseUrl,
+    credential: { header: "x-api-key", value: demo.key },
+  };
+  const chosen = () => {
+    const text = store.settings.get(settingName);
+    return text === undefined ? undefined : storedSchema.parse(JSON.parse(text));
+  };
+  return {
+    current() {
+      if (configured !== undefined) return configured.endpoint;
+      const stored = chosen();
+      return stored === undefined || stored.kind === "demo" ? demoEndpoint : stored;
+    },
+    source: () => configured?.source ?? (chosen() === undefined ? "default" : "page"),
+    set(endpoint) {
+      store.settings.set(settingName, JSON.stringify(endpoint === "demo" ? { kind: "demo" } : endpoint));
+    },
+  };
+}

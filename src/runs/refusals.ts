@@ -1,0 +1,19 @@
+import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { Log } from "../domain/ports.ts";
+import type { Store } from "../domain/store.ts";
+
+/** A sandbox can ask for new targets without end; beyond this many its transcript shows no more of them. */
+const maxShown = 200;
+
+/** Logs each refusal and shows each target once in the transcript. */
+export function createRefusalRecord(store: Store, log: Log) {
+  const shown = new Map<SandboxId, Set<string>>();
+  return ({ id, taskId }: { id: SandboxId; taskId: TaskId }, target: string, reason: string): void => {
+    const cut = target.slice(0, 500);
+    log.info("egress refused", { sandbox: id, task: taskId, target: cut, reason });
+    const targets = shown.get(id) ?? new Set<string>();
+    if (targets.has(cut) || targets.size >= maxShown) return;
+    shown.set(id, targets.add(cut));
+    store.events.append(taskId, { kind: "egress_refused", target: cut, reason });
+  };
+}

@@ -1,0 +1,310 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces, userInfo } from "node:os";
+import { join } from "node:path";
+import { websocket } from "hono/bun";
+import type { Config } from "./config.ts";
+import { demoRepositoryFiles } from "./demo/demo-repository.ts";
+import { startDemoModel } from "./demo/serve-demo-model.ts";
+import { environmentSchema } from "./domain/environment.ts";
+import { CcwError, messageOf } from "./domain/errors.ts";
+import type { IdSource } from "./domain/ids.ts";
+import type { Log } from "./domain/ports.ts";
+import type { Store } from "./domain/store.ts";
+import { handleGitForPeople } from "./forge/git-for-people.ts";
+import { createGitServer } from "./forge/git-server.ts";
+import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
+import { createControlDoor } from "./gateway/control/control-door.ts";
+import { createDoors } from "./gateway/door.ts";
+import { createGitDoor } from "./gateway/git/git-door.ts";
+import { createModelDoor } from "./gateway/model/model-door.ts";
+import { createApp } from "./http/app.ts";
+import type { Assets } from "./http/context.ts";
+import { createModelSettings } from "./runs/model-settings.ts";
+import { createRefusalRecord } from "./runs/refusals.ts";
+import { createScheduler } from "./runs/scheduler.ts";
+import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
+import { connectEngine } from "./sandbox/connect.ts";
+import { createEngine } from "./sandbox/engine.ts";
+import { createImages } from "./sandbox/images.ts";
+import { createReconnectingEngine, type ReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
+import { lockDataFolder } from "./store/lock.ts";
+import { createSeal, loadSealKey } from "./store/seal.ts";
+import { openStore } from "./store/store.ts";
+
+export interface ServerOptions {
+  config: Config;
+  log: Log;
+  version: string;
+  assets: Assets;
+  /** The executable that runs in every sandbox. */
+  guestExecutable: string;
+}
+
+export interface Server {
+  url: string;
+  /** Signs in once. */
+  signInLink: string;
+  /** Stops serving; sandboxes live on and are taken up by the next server. */
+  close(): Promise<void>;
+}
+
+const linkMs = 15 * 60 * 1000;
+
+/** Builds everything, and closes it in reverse. Whatever fails on the way closes what was built before it. */
+export async function startServer({
+  config,
+  log,
+  version,
+  assets,
+  guestExecutable,
+}: ServerOptions): Promise<Server> {
+  const { dataFolder } = config;
+  const ids: IdSource = { now: Date.now, randomBytes: (count) => randomBytes(count) };
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const step of closers.splice(0).reverse()) await step();
+  };
+
+  try {
+    prepareDataFolder(dataFolder);
+    const lock = lockDataFolder(dataFolder);
+    closers.push(() => lock.release());
+    const key = loadSealKey(dataFolder);
+    const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids);
+    closers.push(() => store.close());
+
+    const demo = startDemoModel();
+    closers.push(() => demo.close());
+    const model = createModelSettings(store, config.model, demo);
+    const host = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
+    const gitServer = await createGitServer({ folder: join(dataFolder, "git"), log });
+    const engine = createApplianceEngine(config, log, applianceIdOf(key), guestExecutable);
+    closers.push(() => engine.close());
+
+    let url = "";
+    const tokens = createScopedTokens(key);
+    const session = { store, tokens, host, endpoint: model.current, publicUrl: () => url };
+    const modelDoor = createModelDoor({
+      port: createModelPort(session),
+      tokens,
+      log,
+      now: ids.now,
+      ca: readCa(config),
+    });
+    closers.push(() => modelDoor.close());
+    const doors = createDoors({
+      folder: join(dataFolder, "doors"),
+      ways: {
+        session: createControlDoor({ port: createControlPort(session), log }),
+        model: modelDoor.handle,
+        git: createGitDoor({ port: createGitPort(session), tokens, git: gitServer, log }),
+      },
+      refused: createRefusalRecord(store, log),
+      log,
+    });
+    closers.push(() => doors.shut());
+
+    const scheduler = createScheduler(
+      { store, engine, doors, log, now: ids.now },
+      { ids, owner: crypto.randomUUID(), parallel: config.parallel },
+    );
+    const operator = store.people.ensure(userInfo().username);
+    await furnish(store, host, model.current().kind === "demo", ids);
+
+    const app = createApp({
+      store,
+      host,
+      ids,
+      log,
+      version,
+      parallel: config.parallel,
+      publicUrl: () => url,
+      hostNames: [
+        ...config.hostNames,
+        ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
+      ],
+      model,
+      engine: () =>
+        engine.describe().then(
+          (text) => ({ ok: true, text }),
+          (thrown: unknown) => ({ ok: false, text: wordsOf(thrown) }),
+        ),
+      assets,
+      git: (request, target) =>
+        handleGitForPeople({ git: gitServer, request, target, folder: host.pathOf(target.repository) }),
+    });
+    const listener = listen(config, app.fetch);
+    closers.push(() => listener.stop(true));
+    url = config.publicUrl === "" ? urlOf(config.host, listener.port ?? config.port) : config.publicUrl;
+
+    closers.push(() => scheduler.close());
+    await scheduler.start();
+    announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
+    closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
+
+    const expiresAt = ids.now() + linkMs;
+    const secret = store.tokens.create({
+      kind: "link",
+      name: "sign-in link",
+      person: operator.id,
+      expiresAt,
+    });
+    return { url, signInLink: `${url}/sign-in?token=${secret}`, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+/** The engine as the server, and the image commands without a server, find it. */
+export function createApplianceEngine(
+  config: Config,
+  log: Log,
+  applianceId: string,
+  guestExecutable: string,
+): ReconnectingEngine {
+  const { dataFolder, engine: wanted, download } = config;
+  return createReconnectingEngine(async () => {
+    const connection = await connectEngine({
+      ...(wanted.socket !== undefined && { socket: wanted.socket }),
+      ...(wanted.dockerHost !== undefined && { dockerHost: wanted.dockerHost }),
+      ...(wanted.runtimeFolder !== undefined && { runtimeFolder: wanted.runtimeFolder }),
+      dataFolder,
+      path: wanted.path,
+      log,
+    });
+    const { docker, traits } = connection;
+    const images = createImages({
+      docker,
+      traits,
+      cacheFolder: join(dataFolder, "cache"),
+      path: wanted.path,
+      proxy: download.proxy,
+      ...(download.npmRegistry !== undefined && { registryUrl: download.npmRegistry }),
+      ...(download.debianMirror !== undefined && { debianMirror: download.debianMirror }),
+      ...(download.caFile !== undefined && { caFile: download.caFile }),
+    });
+    return {
+      engine: createEngine({ docker, traits, applianceId, guestExecutable, log }),
+      images,
+      connection,
+    };
+  });
+}
+
+/** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */
+function applianceIdOf(key: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update("appliance").update(key).digest("hex").slice(0, 16);
+}
+
+function prepareDataFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (thrown) {
+    throw new CcwError(
+      "unavailable",
+      `The data folder ${folder} cannot be made: ${messageOf(thrown)}.`,
+      "Start with --data and a folder that this user may write to.",
+      { cause: thrown },
+    );
+  }
+}
+
+/** What a new appliance begins with: one environment, and for the demo model a repository to work on. */
+async function furnish(
+  store: Store,
+  host: HostedRepositories,
+  withDemo: boolean,
+  ids: IdSource,
+): Promise<void> {
+  if (store.environments.list().length === 0)
+    store.environments.save(environmentSchema.parse({ name: "default" }));
+  if (!withDemo || store.repositories.list().length > 0) return;
+  const name = "demo";
+  // A folder without a row is left of a start that was broken off in here.
+  if (existsSync(host.pathOf(name))) rmSync(host.pathOf(name), { recursive: true });
+  await host.create(name, { defaultBranch: "main" });
+  await host.commitFiles(name, {
+    branch: "main",
+    message: "A small program with a failing test",
+    author: { name: "ccw-server", email: "demo@ccw.invalid" },
+    files: Object.entries(demoRepositoryFiles).map(([path, content]) => ({ path, content })),
+  });
+  store.repositories.add({ name, kind: "hosted", defaultBranch: "main", createdAt: ids.now() });
+}
+
+function listen(config: Config, answer: (request: Request, env: unknown) => Response | Promise<Response>) {
+  try {
+    return Bun.serve({
+      hostname: config.host,
+      port: config.port,
+      development: false,
+      idleTimeout: 60,
+      // Pushes of any size are streamed; what is read whole has a limit of its own.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      websocket,
+      fetch(request, server) {
+        // Git is quiet for as long as it packs.
+        if (new URL(request.url).pathname.startsWith("/git/")) server.timeout(request, 0);
+        return answer(request, { server });
+      },
+    });
+  } catch (thrown) {
+    if (thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE") {
+      throw new CcwError(
+        "conflict",
+        `Port ${config.port} on ${config.host} is in use by another program.`,
+        "Start with --port and a free one, or --port 0 for any.",
+      );
+    }
+    throw new CcwError(
+      "unavailable",
+      `The appliance cannot listen on ${config.host}, port ${config.port}: ${messageOf(thrown)}.`,
+      "Start with --host 127.0.0.1 (this machine only), --host 0.0.0.0 (the LAN), or an address of this machine.",
+      { cause: thrown },
+    );
+  }
+}
+
+function urlOf(host: string, port: number): string {
+  const name = host === "0.0.0.0" || host === "::" ? (lanAddress() ?? "127.0.0.1") : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
+
+function lanAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address?.family === "IPv4" && !address.internal)?.address;
+}
+
+/** Tells the commands on this machine where the server is, and gives them a token, readable by this user alone. */
+function announce(
+  store: Store,
+  dataFolder: string,
+  operator: ReturnType<Store["people"]["ensure"]>["id"],
+  url: string,
+): void {
+  const tokenFile = join(dataFolder, "cli-token");
+  const secret = existsSync(tokenFile) ? readFileSync(tokenFile, "utf8").trim() : "";
+  if (store.tokens.find(secret) === undefined) {
+    rmSync(tokenFile, { force: true });
+    writeFileSync(
+      tokenFile,
+      store.tokens.create({ kind: "api", name: "commands on this machine", person: operator }),
+      {
+        mode: 0o600,
+        flag: "wx",
+      },
+    );
+  }
+  writeFileSync(join(dataFolder, "server.json"), `${JSON.stringify({ url, pid: process.pid })}\n`);
+}
+
+function readCa({ download }: Config): string | undefined {
+  return download.caFile === undefined ? undefined : readFileSync(download.caFile, "utf8");
+}
+
+function wordsOf(thrown: unknown): string {
+  return thrown instanceof CcwError ? `${thrown.message} ${thrown.hint}`.trim() : messageOf(thrown);
+}
