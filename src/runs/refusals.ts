@@ -7,13 +7,15 @@ const maxShown = 200;
 
 /** Logs each refusal and shows each target once in the transcript. */
 export function createRefusalRecord(store: Store, log: Log) {
-  const shown = new Map<SandboxId, Set<string>>();
-  return ({ id, taskId }: { id: SandboxId; taskId: TaskId }, target: string, reason: string): void => {
+  // By the door's own record of its sandbox, so that what is known of a sandbox goes with its door.
+  const shown = new WeakMap<object, Set<string>>();
+  return (sandbox: { id: SandboxId; taskId: TaskId }, target: string, reason: string): void => {
+    const { id, taskId } = sandbox;
     const cut = target.slice(0, 500);
     log.info("egress refused", { sandbox: id, task: taskId, target: cut, reason });
-    const targets = shown.get(id) ?? new Set<string>();
+    const targets = shown.get(sandbox) ?? new Set<string>();
     if (targets.has(cut) || targets.size >= maxShown) return;
-    shown.set(id, targets.add(cut));
+    shown.set(sandbox, targets.add(cut));
     store.events.append(taskId, { kind: "egress_refused", target: cut, reason });
   };
 }
