@@ -13,6 +13,8 @@ export const guestStateSchema = z.object({
   questions: z.array(z.string()).default([]),
   /** Clone and set-up are done: a restart leaves the workspace as it is. */
   prepared: z.boolean().default(false),
+  /** Told to finish: a restart does not start the agent again, but commits and pushes. */
+  finishing: z.boolean().default(false),
   /** The last word is in the spool: a restart only delivers it. */
   finished: z.boolean().default(false),
 });
