@@ -1,0 +1,227 @@
+import type { GuestEvent } from "../../domain/event.ts";
+import { type Json, jsonSchema } from "../../domain/json.ts";
+import { boundJson, cutText, cutWithNote } from "../text.ts";
+import { type ClaudeMessage, type ContentBlock, claudeMessageSchema } from "./claude-messages.ts";
+
+/** What a line of the CLI means: an event as it stands, or a word about turns and questions that needs their state. */
+export type ClaudeMeaning =
+  | { kind: "event"; event: GuestEvent }
+  | { kind: "delta"; blockId: string; text: string }
+  /** A turn begins; the CLI says it at the start of each. */
+  | { kind: "turn_began" }
+  | { kind: "prompt_taken"; uuid: string }
+  | { kind: "turn_over"; outcome: "done" | "error" | "interrupted"; text: string; usage: Usage }
+  | { kind: "asked"; requestId: string; tool: string; input: Record<string, Json> }
+  | { kind: "ask_withdrawn"; requestId: string }
+  /** A request that only an SDK's host could answer. */
+  | { kind: "asked_beyond_us"; requestId: string; subtype: string };
+
+interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+}
+
+/** One translator for one process: it remembers which message and block a delta belongs to, and nothing else. */
+export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
+  /** By sub-agent (its tool call's id, or the main one's null): the message that streams now. */
+  const streaming = new Map<string | null, string>();
+  /** The CLI writes one `assistant` message per content block, in order: their count is the block's index. */
+  let counted = { messageId: "", blocks: 0 };
+
+  const blocksOf = (messageId: string, blocks: ContentBlock[]): ClaudeMeaning[] => {
+    if (counted.messageId !== messageId) counted = { messageId, blocks: 0 };
+    return blocks.flatMap((block) => blockMeaning(block, blockIdOf(messageId, counted.blocks++)));
+  };
+
+  return (line) => {
+    const raw = parseJson(line);
+    if (raw === undefined) {
+      return notice("warning", `The agent wrote a line that is not JSON: ${cutText(line, 500).text}`);
+    }
+    const parsed = claudeMessageSchema.safeParse(raw);
+    if (!parsed.success) return unknown(raw);
+    const message = parsed.data;
+    switch (message.type) {
+      case "stream_event": {
+        const { event, parent_tool_use_id: parent } = message;
+        if (event.type === "message_start") streaming.set(parent, event.message.id);
+        if (event.type !== "content_block_delta" || event.delta.type !== "text_delta") return [];
+        const id = streaming.get(parent);
+        return id === undefined
+          ? []
+          : [{ kind: "delta", blockId: blockIdOf(id, event.index), text: event.delta.text }];
+      }
+      case "assistant":
+        return blocksOf(message.message.id, message.message.content);
+      case "user":
+        return userMeaning(message);
+      case "system":
+        return systemMeaning(message);
+      case "result":
+        return [
+          {
+            kind: "turn_over",
+            // A call that the model refused is `subtype: "success"` with `is_error`: the flag tells, not the subtype.
+            outcome:
+              message.terminal_reason?.startsWith("aborted") === true
+                ? "interrupted"
+                : message.is_error
+                  ? "error"
+                  : "done",
+            text: cutWithNote(message.result ?? (message.errors ?? []).join("\n")),
+            usage: {
+              inputTokens:
+                message.usage.input_tokens +
+                message.usage.cache_creation_input_tokens +
+                message.usage.cache_read_input_tokens,
+              outputTokens: message.usage.output_tokens,
+            },
+          },
+        ];
+      case "control_request":
+        return "input" in message.request
+          ? [
+              {
+                kind: "asked",
+                requestId: message.request_id,
+                tool: message.request.tool_name.slice(0, 200),
+                input: message.request.input,
+              },
+            ]
+          : [
+              {
+                kind: "asked_beyond_us",
+                requestId: message.request_id,
+                subtype: message.request.subtype,
+              },
+              ...unknown(raw),
+            ];
+      case "control_cancel_request":
+        return [{ kind: "ask_withdrawn", requestId: message.request_id }];
+      case "rate_limit_event":
+        return rateLimitMeaning(message.rate_limit_info);
+      case "control_response":
+      case "keep_alive":
+      case "tool_progress":
+      case "tool_use_summary":
+        return [];
+    }
+  };
+}
+
+const blockIdOf = (messageId: string, index: number) => `${messageId.slice(0, 150)}:${index}`;
+
+function blockMeaning(block: ContentBlock, blockId: string): ClaudeMeaning[] {
+  switch (block.type) {
+    case "text":
+      return event({ kind: "assistant_text", blockId, text: cutWithNote(block.text) });
+    case "thinking":
+      return event({ kind: "thinking", blockId, text: cutWithNote(block.thinking) });
+    case "redacted_thinking":
+      return [];
+    case "tool_use":
+      return event({
+        kind: "tool_use",
+        toolUseId: block.id.slice(0, 200),
+        name: block.name.slice(0, 200),
+        input: boundJson(block.input),
+      });
+    case "tool_result":
+      return event({
+        kind: "tool_result",
+        toolUseId: block.tool_use_id.slice(0, 200),
+        isError: block.is_error === true,
+        ...cutText(resultText(block.content)),
+      });
+    case "other":
+      return unknown(block.raw);
+  }
+}
+
+/** What the CLI says in the user's name: tool results, and texts such as "[Request interrupted by user]". */
+function userMeaning(message: Extract<ClaudeMessage, { type: "user" }>): ClaudeMeaning[] {
+  if (message.isReplay === true) {
+    return message.uuid === undefined ? [] : [{ kind: "prompt_taken", uuid: message.uuid }];
+  }
+  const { content } = message.message;
+  if (typeof content === "string") return notice("info", content);
+  return content.flatMap((block) =>
+    block.type === "text" ? notice("info", block.text) : blockMeaning(block, ""),
+  );
+}
+
+function resultText(content: Extract<ContentBlock, { type: "tool_result" }>["content"]): string {
+  if (content === undefined || typeof content === "string") return content ?? "";
+  return content.map((part) => part.text ?? `[${part.type}]`).join("\n");
+}
+
+function systemMeaning(message: Extract<ClaudeMessage, { type: "system" }>): ClaudeMeaning[] {
+  switch (message.subtype) {
+    case "init":
+      return [{ kind: "turn_began" }];
+    case "api_retry": {
+      const status = message.error_status === null ? "" : ` (${message.error_status})`;
+      return notice(
+        "warning",
+        `The model did not answer: ${message.error}${status}. Try ${message.attempt} of ${message.max_retries} in ${Math.ceil(message.retry_delay_ms / 1000)} s.`,
+      );
+    }
+    case "compact_boundary":
+      return notice("info", "The agent has condensed the conversation to make room.");
+    case "hook_response":
+      return message.outcome === "success"
+        ? []
+        : notice("warning", `The hook ${message.hook_name} ended with ${message.outcome}: ${message.output}`);
+    case "task_notification":
+      return notice(message.status === "failed" ? "warning" : "info", message.summary);
+    case "informational":
+    case "local_command_output":
+      return notice("info", message.content);
+    case "model_refusal_fallback":
+    case "model_refusal_no_fallback":
+      return notice("warning", message.content);
+    case "notification":
+      return notice("info", message.text);
+    case "status":
+    case "thinking_tokens":
+    case "hook_started":
+    case "hook_progress":
+    case "task_started":
+    case "task_updated":
+    case "task_progress":
+    case "session_state_changed":
+    case "commands_changed":
+    case "files_persisted":
+      return [];
+  }
+}
+
+function rateLimitMeaning(info: { status: string; resetsAt?: number | undefined }): ClaudeMeaning[] {
+  if (info.status === "allowed") return [];
+  const until =
+    info.resetsAt === undefined ? "" : ` It resets at ${new Date(info.resetsAt * 1000).toISOString()}.`;
+  return info.status === "rejected"
+    ? notice("error", `The usage limit of the model account is reached.${until}`)
+    : notice("warning", `The usage limit of the model account is near.${until}`);
+}
+
+function event(body: GuestEvent): ClaudeMeaning[] {
+  return [{ kind: "event", event: body }];
+}
+
+function notice(level: "info" | "warning" | "error", text: string): ClaudeMeaning[] {
+  return text.trim() === "" ? [] : event({ kind: "notice", level, text: cutWithNote(text) });
+}
+
+function unknown(raw: unknown): ClaudeMeaning[] {
+  const json = jsonSchema.safeParse(raw);
+  return event({ kind: "unknown", raw: json.success ? boundJson(json.data) : null });
+}
+
+function parseJson(line: string): Json | undefined {
+  try {
+    return jsonSchema.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,102 @@
+import { expect, test } from "bun:test";
+import type { GuestEvent } from "../../domain/event.ts";
+import { createClaudeTurns } from "./claude-turns.ts";
+
+const usage = { inputTokens: 1, outputTokens: 2 };
+const result = { kind: "turn_over", outcome: "done", text: "ok", usage } as const;
+
+/** Time passes when the test says so. */
+function openTurns(lastPromptId: string | null = null) {
+  const late: GuestEvent[] = [];
+  let waiting: (() => void) | undefined;
+  const turns = createClaudeTurns({
+    lastPromptId,
+    after: (_, then) => {
+      waiting = then;
+      return () => {
+        if (waiting === then) waiting = undefined;
+      };
+    },
+    late: (events) => void late.push(...events),
+  });
+  return {
+    turns,
+    late,
+    silence() {
+      waiting?.();
+      waiting = undefined;
+    },
+  };
+}
+
+const named = (events: GuestEvent[]) =>
+  events.flatMap((event) => ("promptId" in event ? [`${event.kind} ${event.promptId}`] : [event.kind]));
+
+test("a turn is told at its beginning, not at the late echo, and once", () => {
+  const { turns, late, silence } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  expect(turns.pending).toBe(true);
+  expect(named(turns.began())).toEqual(["turn_started prm_1"]);
+  expect(turns.taken("u1")).toEqual([]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+  silence();
+  expect(late).toEqual([]);
+});
+
+test("a slash command, which gets no echo, still ends its prompt's turn", () => {
+  const { turns, late, silence } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  turns.began();
+  expect(turns.over(result)).toEqual([]);
+  silence();
+  expect(named(late)).toEqual(["turn_ended prm_1"]);
+});
+
+test("a turn of the agent's own that was running when the prompt came does not end the prompt's", () => {
+  const { turns, late, silence } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  turns.began();
+  turns.taken("u1");
+  turns.over(result);
+  expect(named(turns.began())).toEqual(["turn_started prm_1"]);
+  turns.opened({ promptId: "prm_2", uuid: "u2" });
+  expect(turns.over(result)).toEqual([]);
+  expect(named(turns.began())).toEqual(["turn_started prm_2"]);
+  turns.taken("u2");
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_2"]);
+  silence();
+  expect(late).toEqual([]);
+});
+
+test("a prompt that is taken into a running turn starts and ends with it", () => {
+  const { turns } = openTurns("prm_1");
+  turns.began();
+  turns.opened({ promptId: "prm_2", uuid: "u2" });
+  expect(named(turns.taken("u2"))).toEqual(["turn_started prm_2"]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_2"]);
+});
+
+test("a prompt that an earlier process had answered is closed by the silence after its echo", () => {
+  const { turns, late, silence } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  expect(turns.taken("u1")).toEqual([]);
+  silence();
+  expect(named(late)).toEqual(["turn_started prm_1", "notice", "turn_ended prm_1"]);
+});
+
+test("a resumed turn whose echo comes before its beginning is one turn", () => {
+  const { turns, late, silence } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  turns.taken("u1");
+  expect(named(turns.began())).toEqual(["turn_started prm_1"]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+  silence();
+  expect(late).toEqual([]);
+});
+
+test("an end without a beginning, as of a process that cannot start, ends nothing", () => {
+  const { turns } = openTurns();
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  expect(turns.over({ ...result, outcome: "error" })).toEqual([]);
+  expect(turns.pending).toBe(true);
+});

@@ -1,0 +1,256 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { CcwError, messageOf } from "../../domain/errors.ts";
+import type { GuestEvent } from "../../domain/event.ts";
+import type { Json } from "../../domain/json.ts";
+import { createLineSplitter } from "../lines.ts";
+import type { Child } from "../processes.ts";
+import { boundJson, tailOf } from "../text.ts";
+import type { Agent, AgentExit, AgentRun, AgentStart } from "./agent.ts";
+import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
+import { type PermissionAnswer, permissionAnswerSchema } from "./claude-messages.ts";
+import { createClaudeTurns } from "./claude-turns.ts";
+import { createDeltas } from "./deltas.ts";
+
+/** A tool result may be big, never endless: over this a line is dropped and the transcript says so. */
+const maxLineBytes = 32 * 1024 ** 2;
+const maxStderr = 8 * 1024;
+/** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
+const graceMs = 5000;
+/** How long output may still come after the process has ended: something it started may hold the pipe open. */
+const lastOutputMs = 1000;
+
+/**
+ * Claude Code, driven by its stream-json protocol: flags and messages as the CLI 2.1 and the types of
+ * `@anthropic-ai/claude-agent-sdk` have them. `command` is what to run, and what names it in the environment.
+ */
+export function createClaude(command = "claude"): Agent {
+  return {
+    title: "Claude Code",
+    start(options) {
+      let child: Child;
+      try {
+        child = options.processes.spawn([command, ...argumentsOf(options)], {
+          cwd: options.cwd,
+          // A turn that the last process was killed in goes on.
+          env: { ...options.env, CLAUDE_CODE_RESUME_INTERRUPTED_TURN: "1" },
+        });
+      } catch (thrown) {
+        throw new CcwError(
+          "not_found",
+          `The sandbox's image has no Claude Code that can be started: ${messageOf(thrown)}.`,
+          "Use the built-in image `slim`, or an image with `claude` of @anthropic-ai/claude-code on its PATH.",
+        );
+      }
+      return drive(child, options);
+    },
+  };
+}
+
+/** Settings of the CLI that an environment's variables cannot change. */
+export const claudeVariables: Record<string, string> = {
+  /** Lets root skip permission prompts: the sandbox is the boundary. */
+  IS_SANDBOX: "1",
+  CLAUDE_CODE_REMOTE: "true",
+  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+  DISABLE_AUTOUPDATER: "1",
+};
+
+/** A UUID that depends on the prompt's id alone (RFC 9562, version 5), so that a prompt given twice counts once. */
+export function promptUuid(promptId: string): string {
+  const bytes = createHash("sha1").update(`ccw-server prompt ${promptId}`).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+function argumentsOf({ model, sessionId, instructions, env }: AgentStart): string[] {
+  return [
+    "-p",
+    "--input-format",
+    "stream-json",
+    "--output-format",
+    "stream-json",
+    "--verbose",
+    "--include-partial-messages",
+    "--replay-user-messages",
+    "--dangerously-skip-permissions",
+    // Questions, plans and what even this mode asks for come as control requests.
+    "--permission-prompt-tool",
+    "stdio",
+    ...(model === "" ? [] : ["--model", model]),
+    "--append-system-prompt",
+    instructions,
+    // The CLI writes a conversation down some time after it began; `--resume` of one that is not there ends it.
+    ...(hasConversation(env, sessionId) ? ["--resume", sessionId] : ["--session-id", sessionId]),
+  ];
+}
+
+function hasConversation(env: Record<string, string>, sessionId: string): boolean {
+  const projects = join(env["CLAUDE_CONFIG_DIR"] ?? join(env["HOME"] ?? "/root", ".claude"), "projects");
+  try {
+    return readdirSync(projects).some((folder) =>
+      readdirSync(join(projects, folder)).includes(`${sessionId}.jsonl`),
+    );
+  } catch {
+    return false;
+  }
+}
+
+function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): AgentRun {
+  const translate = createClaudeTranslator();
+  const questions = new Map<string, Record<string, Json>>();
+  let interruptAtStart = false;
+
+  // One queue for what lines bring and what timers bring: events keep their order.
+  let tail: Promise<void> = Promise.resolve();
+  const say = (events: GuestEvent[]): Promise<void> => {
+    for (const event of events) tail = tail.then(() => emit(event));
+    return tail;
+  };
+  const deltas = createDeltas((events) => void say(events));
+  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const turns = createClaudeTurns({
+    lastPromptId,
+    after(ms, then) {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        then();
+      }, ms);
+      timers.add(timer);
+      return () => {
+        clearTimeout(timer);
+        timers.delete(timer);
+      };
+    },
+    late: (events) => void say(events),
+  });
+
+  /** A line that cannot be written finds a process that has ended, which `exited` tells. */
+  const write = (message: object) => {
+    try {
+      child.stdin.write(`${JSON.stringify(message)}\n`);
+      Promise.resolve(child.stdin.flush()).catch(() => {});
+    } catch {}
+  };
+  const sendInterrupt = () =>
+    write({
+      type: "control_request",
+      request_id: crypto.randomUUID(),
+      request: { subtype: "interrupt" },
+    });
+  const closeQuestion = (requestId: string): GuestEvent[] =>
+    questions.delete(requestId) ? [{ kind: "question_closed", requestId }] : [];
+
+  const eventsOf = (meaning: ClaudeMeaning): GuestEvent[] => {
+    switch (meaning.kind) {
+      case "delta":
+        return deltas.add(meaning.blockId, meaning.text);
+      case "event":
+        return [...deltas.flush(meaning.event), meaning.event];
+      case "turn_began":
+        if (interruptAtStart) sendInterrupt();
+        interruptAtStart = false;
+        return [...deltas.flush(), ...turns.began()];
+      case "prompt_taken":
+        return turns.taken(meaning.uuid);
+      case "turn_over":
+        return [...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion), ...turns.over(meaning)];
+      case "asked": {
+        const { requestId, tool, input } = meaning;
+        questions.set(requestId, input);
+        return [...deltas.flush(), { kind: "question", requestId, tool, input: boundJson(input) }];
+      }
+      case "ask_withdrawn":
+        return closeQuestion(meaning.requestId);
+      case "asked_beyond_us":
+        write({
+          type: "control_response",
+          response: { subtype: "error", request_id: meaning.requestId, error: "not supported here" },
+        });
+        return [];
+    }
+  };
+
+  const readOutput = async () => {
+    const lines = createLineSplitter(maxLineBytes);
+    for await (const chunk of child.stdout) {
+      for (const line of lines.push(chunk)) {
+        if (line === "") continue;
+        for (const meaning of translate(line)) await say(eventsOf(meaning));
+      }
+      const dropped = lines.takeDropped();
+      if (dropped > 0) {
+        const text = `The agent wrote ${dropped} message(s) of over 32 MiB, which are not shown.`;
+        await say([{ kind: "notice", level: "warning", text }]);
+      }
+    }
+  };
+
+  let stderr = "";
+  const readErrors = async () => {
+    const decoder = new TextDecoder();
+    for await (const chunk of child.stderr)
+      stderr = tailOf(stderr + decoder.decode(chunk, { stream: true }), maxStderr);
+  };
+
+  const finished = (async (): Promise<AgentExit> => {
+    const output = Promise.allSettled([readOutput(), readErrors()]);
+    const code = await child.exited;
+    await Promise.race([output, Bun.sleep(lastOutputMs)]);
+    for (const timer of timers) clearTimeout(timer);
+    await say([...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)]);
+    deltas.close();
+    return {
+      how: child.signalCode === null ? `exit code ${code}` : `signal ${child.signalCode}`,
+      stderr: stderr.trim(),
+    };
+  })();
+
+  return {
+    prompt(promptId, text) {
+      const uuid = promptUuid(promptId);
+      turns.opened({ promptId, uuid });
+      write({
+        type: "user",
+        uuid,
+        message: { role: "user", content: [{ type: "text", text }] },
+        parent_tool_use_id: null,
+        session_id: "",
+      });
+    },
+    async answer(requestId, answer) {
+      const input = questions.get(requestId);
+      if (input === undefined) return;
+      const response = answerOf(answer, input);
+      write({ type: "control_response", response: { subtype: "success", request_id: requestId, response } });
+      await say(closeQuestion(requestId));
+    },
+    interrupt() {
+      // Before the turn has begun the CLI would find nothing to interrupt, and then begin it.
+      if (turns.pending) interruptAtStart = true;
+      else sendInterrupt();
+    },
+    end() {
+      Promise.resolve(child.stdin.end()).catch(() => {});
+      return finished;
+    },
+    async kill() {
+      child.kill("SIGINT");
+      await Promise.race([child.exited, Bun.sleep(graceMs)]);
+      processes.killTree(child.pid);
+      return finished;
+    },
+    exited: finished,
+  };
+}
+
+/** An answer that the CLI would not understand becomes a refusal that says so: the turn must not hang on it. */
+function answerOf(answer: Json, input: Record<string, Json>): PermissionAnswer {
+  const parsed = permissionAnswerSchema.safeParse(answer);
+  if (!parsed.success) return { behavior: "deny", message: "The answer could not be understood. Ask again." };
+  return parsed.data.behavior === "allow"
+    ? { ...parsed.data, updatedInput: parsed.data.updatedInput ?? input }
+    : parsed.data;
+}

@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { CcwError, messageOf } from "../domain/errors.ts";
+import { type GuestEvent, guestEventSchema } from "../domain/event.ts";
+import { doorPort, doorSocketInSandbox, type SessionStart } from "../domain/session.ts";
+import type { Agent } from "./agents/agent.ts";
+import { claudeVariables, createClaude } from "./agents/claude.ts";
+import { createCommandRunner } from "./commands.ts";
+import { startForward } from "./forward.ts";
+import { createProcesses, killAllOthers } from "./processes.ts";
+import { startReaper } from "./reaper.ts";
+import { createSessionClient } from "./session-client.ts";
+import { openSpool, type Spool } from "./spool.ts";
+import { openStateFile } from "./state.ts";
+import { runTaskFlow } from "./task-flow.ts";
+import { cutWithNote } from "./text.ts";
+import { sandboxVariables } from "./variables.ts";
+
+export interface GuestOptions {
+  socketPath: string;
+  /** In the container's own layer, so that it lives as long as the workspace does. */
+  spoolFolder: string;
+  workspace: string;
+  /** Loopback port that leads to the door; 0 takes a free one. */
+  port: number;
+  gitConfigPath: string;
+  /** Where git finds the repositories; the door's `/git` when undefined. */
+  gitBase: string | undefined;
+  claudeCommand: string;
+  /** How long the last events may wait for an appliance that is away, in milliseconds. */
+  lastWordsMs: number;
+}
+
+const inSandbox: GuestOptions = {
+  socketPath: doorSocketInSandbox,
+  spoolFolder: "/var/lib/ccw/spool",
+  workspace: "/workspace",
+  port: doorPort,
+  gitConfigPath: "/etc/gitconfig",
+  gitBase: undefined,
+  claudeCommand: "claude",
+  lastWordsMs: 60 * 60_000,
+};
+
+/** From SIGTERM to the end, for what the spool still holds. */
+const flushMs = 2000;
+
+/**
+ * What a sandbox runs as its first process. Returns its exit code: 0 when the task completed, 1 when it failed and
+ * the transcript says why, 143 when it was told to stop.
+ */
+export async function runGuest(given: Partial<GuestOptions> = {}): Promise<number> {
+  const options = { ...inSandbox, ...given };
+  const report = (line: string) => void process.stderr.write(`guest: ${line}\n`);
+  const stop = new AbortController();
+  const connected = new AbortController();
+  const onStop = () => stop.abort();
+  process.on("SIGTERM", onStop);
+  process.on("SIGINT", onStop);
+  const processes = createProcesses();
+  const commands = createCommandRunner(processes);
+  stop.signal.addEventListener("abort", commands.killAll);
+  const reaper = startReaper(processes, report);
+  try {
+    const forward = startForward(options);
+    const session = createSessionClient({ socketPath: options.socketPath, report });
+    const start = await session.start(stop.signal);
+    const spool = openSpool({ folder: options.spoolFolder, acked: start.acked });
+    const state = openStateFile(join(options.spoolFolder, "state.json"));
+    const sending = session.sendEvents(spool, connected.signal);
+    const emit = (event: GuestEvent) => spool.append(bounded(event));
+
+    let exitCode = 0;
+    if (!state.value.finished) {
+      const last = await lastWord(
+        async () => {
+          const gitConfigPath = options.gitConfigPath;
+          return runTaskFlow({
+            ...{ start, session, state, processes, commands, emit, gitConfigPath },
+            agent: agentOf(start, options),
+            variables: sandboxVariables({
+              inherited: process.env,
+              start,
+              port: forward.port,
+              gitConfigPath,
+              agent: claudeVariables,
+            }),
+            workspace: options.workspace,
+            gitBase: options.gitBase ?? `http://127.0.0.1:${forward.port}/git`,
+            scriptPath: join(options.spoolFolder, "setup.sh"),
+            signal: stop.signal,
+          });
+        },
+        (line) => stop.signal.aborted || report(line),
+      );
+      if (!stop.signal.aborted) {
+        await emit(last);
+        state.update({ finished: true });
+        exitCode = last.outcome === "completed" ? 0 : 1;
+      }
+    }
+    await deliver(spool, stop.signal, options.lastWordsMs);
+    connected.abort();
+    await sending;
+    spool.close();
+    forward.close();
+    return stop.signal.aborted ? 143 : exitCode;
+  } catch (thrown) {
+    if (stop.signal.aborted) return 143;
+    report(messageOf(thrown));
+    return 1;
+  } finally {
+    connected.abort();
+    reaper.close();
+    process.off("SIGTERM", onStop);
+    process.off("SIGINT", onStop);
+    killAllOthers();
+  }
+}
+
+type Finished = Extract<GuestEvent, { kind: "finished" }>;
+
+async function lastWord(work: () => Promise<string>, report: (line: string) => unknown): Promise<Finished> {
+  try {
+    return { kind: "finished", outcome: "completed", text: await work(), hint: "" };
+  } catch (thrown) {
+    if (!(thrown instanceof CcwError)) {
+      // A defect of ours: whole in the container's log, in words in the transcript.
+      report(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
+      const text = `The guest failed: ${messageOf(thrown)}`;
+      return { kind: "finished", outcome: "failed", text, hint: "Start the task again." };
+    }
+    return { kind: "finished", outcome: "failed", text: thrown.message, hint: thrown.hint };
+  }
+}
+
+function agentOf(start: SessionStart, options: GuestOptions): Agent {
+  if (start.agent.kind === "claude") return createClaude(options.claudeCommand);
+  throw new CcwError(
+    "invalid",
+    `This version of ccw-server cannot run the agent ${JSON.stringify(start.agent.kind)}.`,
+    "Choose the agent `claude`.",
+  );
+}
+
+/** What the appliance would refuse must not stop what comes after it: it is replaced by a word about it. */
+function bounded(event: GuestEvent): GuestEvent {
+  const cut = "text" in event ? { ...event, text: cutWithNote(event.text) } : event;
+  const parsed = guestEventSchema.safeParse(cut);
+  if (parsed.success) return cut;
+  const text = `An event of the kind ${event.kind} could not be recorded: ${parsed.error.issues[0]?.message ?? ""}`;
+  return { kind: "notice", level: "warning", text };
+}
+
+/** Waits for the last acknowledgement: for `lastWordsMs`, or for a moment once the sandbox is being stopped. */
+async function deliver(spool: Spool, stop: AbortSignal, lastWordsMs: number): Promise<void> {
+  const limit = new AbortController();
+  const timers = [setTimeout(() => limit.abort(), lastWordsMs)];
+  const hurry = () => timers.push(setTimeout(() => limit.abort(), flushMs));
+  if (stop.aborted) hurry();
+  else stop.addEventListener("abort", hurry);
+  await spool.drained(limit.signal);
+  for (const timer of timers) clearTimeout(timer);
+}

@@ -1,0 +1,173 @@
+import { z } from "zod";
+import { messageOf } from "../domain/errors.ts";
+import {
+  type SessionCommand,
+  type SessionStart,
+  sessionCommandSchema,
+  sessionStartSchema,
+} from "../domain/session.ts";
+import { createLineSplitter } from "./lines.ts";
+import type { Spool } from "./spool.ts";
+
+/**
+ * The guest's side of the words in `domain/session.ts`. The server may be away at any moment and for any time:
+ * every call here tries again until it works or its signal ends, and nothing else in the guest waits for it.
+ */
+export interface SessionClient {
+  /** Rejects only when the signal ends, or when the answer is not a session's start at all. */
+  start(signal: AbortSignal): Promise<SessionStart>;
+  /** Sends what the spool holds, in order, until the signal ends. */
+  sendEvents(spool: Spool, signal: AbortSignal): Promise<void>;
+  /** Hands over each command once, in order, and waits for `handle` before the next; ends with the signal. */
+  followCommands(
+    after: number,
+    handle: (command: SessionCommand) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void>;
+}
+
+export interface SessionClientOptions {
+  socketPath: string;
+  /** One line for the container's log: the only witness while the server is away. */
+  report: (line: string) => void;
+}
+
+const ackSchema = z.object({ acked: z.number().int().nonnegative() });
+
+/** A command carries a prompt of at most 1 MiB, which JSON may make six times as long. */
+const maxCommandBytes = 8 * 1024 ** 2;
+/** How long one exchange may take before it is tried again; the command stream has no such limit. */
+const exchangeMs = 30_000;
+
+export function createSessionClient(options: SessionClientOptions): SessionClient {
+  const request = async (path: string, signal: AbortSignal, init: RequestInit = {}): Promise<Response> => {
+    const response = await fetch(`http://door${path}`, {
+      ...init,
+      unix: options.socketPath,
+      signal,
+      // Bun gives up on a quiet answer after some minutes unless told otherwise.
+      timeout: false,
+    } as BunFetchRequestInit);
+    if (!response.ok) {
+      const words = (await response.text()).slice(0, 500);
+      throw new RefusedError(response.status, `the door answered ${response.status} to ${path}: ${words}`);
+    }
+    return response;
+  };
+  const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(exchangeMs)]);
+
+  const fetchStart = async (signal: AbortSignal): Promise<SessionStart> => {
+    const response = await request("/session/start", limited(signal));
+    return sessionStartSchema.parse(await response.json());
+  };
+
+  return {
+    async start(signal) {
+      const backoff = createBackoff(options.report, "no session yet");
+      for (;;) {
+        try {
+          return await fetchStart(signal);
+        } catch (thrown) {
+          if (signal.aborted || thrown instanceof z.ZodError) throw thrown;
+          await backoff.wait(thrown, signal);
+        }
+      }
+    },
+
+    async sendEvents(spool, signal) {
+      const backoff = createBackoff(options.report, "events wait in the spool");
+      while (!signal.aborted) {
+        await spool.waiting(signal);
+        if (signal.aborted) return;
+        try {
+          const { body } = spool.batch();
+          const response = await request("/session/events", limited(signal), {
+            method: "POST",
+            headers: { "content-type": "application/x-ndjson" },
+            body,
+          });
+          spool.acknowledge(ackSchema.parse(await response.json()).acked);
+          backoff.reset();
+        } catch (thrown) {
+          if (signal.aborted) return;
+          await backoff.wait(thrown, signal);
+          // A gap, as the appliance sees it: ask what it holds.
+          if (thrown instanceof RefusedError && thrown.status === 409) {
+            await fetchStart(signal).then(
+              (start) => spool.acknowledge(start.acked),
+              (again) => options.report(messageOf(again)),
+            );
+          }
+        }
+      }
+    },
+
+    async followCommands(after, handle, signal) {
+      const backoff = createBackoff(options.report, "no commands");
+      let last = after;
+      while (!signal.aborted) {
+        try {
+          const response = await request(`/session/commands?after=${last}`, signal);
+          const lines = createLineSplitter(maxCommandBytes);
+          for await (const chunk of response.body ?? []) {
+            backoff.reset();
+            for (const line of lines.push(chunk)) {
+              if (line.trim() === "") continue;
+              const command = sessionCommandSchema.parse(JSON.parse(line));
+              if (command.n <= last) continue;
+              if (command.n !== last + 1)
+                throw new Error(`command ${command.n} came after ${last}: one is missing`);
+              await handle(command);
+              last = command.n;
+            }
+          }
+          await backoff.wait(new Error("the command stream ended"), signal);
+        } catch (thrown) {
+          if (signal.aborted) return;
+          await backoff.wait(thrown, signal);
+        }
+      }
+    },
+  };
+}
+
+class RefusedError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** 50 ms, doubled up to 2 s; says once what is wrong, and again once a minute. */
+function createBackoff(report: (line: string) => void, what: string) {
+  let delay = 50;
+  let reported = 0;
+  return {
+    reset() {
+      delay = 50;
+    },
+    async wait(thrown: unknown, signal: AbortSignal): Promise<void> {
+      const now = performance.now();
+      if (delay >= 400 && (reported === 0 || now - reported > 60_000)) {
+        reported = now;
+        report(`${what}: ${messageOf(thrown)}`);
+      }
+      await sleep(delay, signal);
+      delay = Math.min(delay * 2, 2000);
+    },
+  };
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,141 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { CcwError } from "../domain/errors.ts";
+import type { GuestEvent } from "../domain/event.ts";
+import type { SessionStart } from "../domain/session.ts";
+import type { CommandResult, CommandRunner, OnLines } from "./commands.ts";
+import { tailOf } from "./text.ts";
+
+export type SessionRepository = SessionStart["repositories"][number];
+
+/** A repository of the task, and the folder of its working files. */
+export interface Checkout extends SessionRepository {
+  folder: string;
+}
+
+export interface WorkspaceOptions {
+  commands: CommandRunner;
+  env: Record<string, string>;
+  emit: (event: GuestEvent) => Promise<void>;
+}
+
+/** The last segment of the name; where two would meet, the whole name with `-` for `/`. */
+export function placeCheckouts(root: string, repositories: readonly SessionRepository[]): Checkout[] {
+  const taken = new Set<string>();
+  return repositories.map((repository) => {
+    const short = repository.name.split("/").at(-1) ?? repository.name;
+    const folder = taken.has(short) ? repository.name.replaceAll("/", "-") : short;
+    taken.add(folder);
+    return { ...repository, folder: join(root, folder) };
+  });
+}
+
+/** Clones, and stands on the work branch: a new one from the base, or the one that an earlier task pushed. */
+export async function cloneCheckout(
+  { name, url, baseBranch, workBranch, folder }: Checkout,
+  { commands, env }: WorkspaceOptions,
+  onLines: OnLines,
+): Promise<void> {
+  mkdirSync(join(folder, ".."), { recursive: true });
+  const cloned = await commands.run(
+    ["git", "clone", "--progress", "--branch", baseBranch, "--", url, folder],
+    { cwd: "/", env, onLines },
+  );
+  if (cloned.code !== 0) {
+    const missing = /Remote branch .* not found/.test(cloned.output);
+    throw new CcwError(
+      missing ? "not_found" : "unavailable",
+      missing
+        ? `The repository ${name} has no branch ${baseBranch}.`
+        : `The repository ${name} could not be cloned: ${tailOf(cloned.output, 1000)}`,
+      missing
+        ? "Name a branch that exists, or push a first commit to this one."
+        : "See the output of the step above; then start the task again.",
+    );
+  }
+  const git = gitIn(folder, commands, env);
+  const pushed = await git("rev-parse", "--verify", "--quiet", `refs/remotes/origin/${workBranch}`);
+  const checkout =
+    pushed.code === 0
+      ? ["checkout", "--quiet", "-B", workBranch, `refs/remotes/origin/${workBranch}`]
+      : ["checkout", "--quiet", "--no-track", "-b", workBranch];
+  await must(git(...checkout), `The branch ${workBranch} could not be checked out in ${name}`);
+}
+
+export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_new" };
+
+/**
+ * Commits what is uncommitted and pushes the work branch where it has commits beyond the base. Throws
+ * `unavailable` or `forbidden` with git's own words when the push fails: the work is then only in the sandbox.
+ */
+export async function publishWork(
+  { name, baseBranch, workBranch, folder }: Checkout,
+  { commands, env, emit }: WorkspaceOptions,
+  onLines: OnLines,
+): Promise<Published> {
+  const git = gitIn(folder, commands, env);
+  const status = await must(git("status", "--porcelain"), `The state of ${name} could not be read`);
+  if (status.output !== "") {
+    await must(git("add", "--all"), `The changes in ${name} could not be added`);
+    // Without hooks and signatures: a check that fails here would lose the work, and nobody is there to mend it.
+    const message = "Uncommitted work at the end of the task";
+    const unhooked = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"];
+    const commit = await git(...unhooked, "commit", "--quiet", "--no-verify", "--message", message);
+    if (commit.code !== 0 && (await git("diff", "--cached", "--quiet")).code !== 0)
+      throw new CcwError("conflict", `The changes in ${name} could not be committed: ${commit.output}`);
+  }
+  await followHead({ name, workBranch }, git, emit);
+
+  const beyond = await must(
+    git("rev-list", "--count", `refs/heads/${workBranch}`, "--not", `refs/remotes/origin/${baseBranch}`),
+    `The commits of ${name} could not be counted`,
+  );
+  if (beyond.output === "0") return { kind: "nothing_new" };
+  const ref = `refs/heads/${workBranch}`;
+  const push = await commands.run(
+    ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`],
+    { cwd: folder, env, onLines },
+  );
+  if (push.code !== 0) {
+    throw new CcwError(
+      "unavailable",
+      `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`,
+      "If the branch has moved meanwhile, start a new task from it. What was pushed before is on the branch.",
+    );
+  }
+  const commit = await must(git("rev-parse", ref), `The last commit of ${name} could not be read`);
+  return { kind: "pushed", commit: commit.output };
+}
+
+/** The agent may have left another branch checked out: its commits are the task's work if they build on it. */
+async function followHead(
+  { name, workBranch }: { name: string; workBranch: string },
+  git: Git,
+  emit: WorkspaceOptions["emit"],
+): Promise<void> {
+  const head = await git("symbolic-ref", "--quiet", "--short", "HEAD");
+  if (head.output === workBranch) return;
+  const here = head.code === 0 ? `the branch ${head.output}` : "a detached commit";
+  const exists = (await git("rev-parse", "--verify", "--quiet", `refs/heads/${workBranch}`)).code === 0;
+  const builds =
+    exists && (await git("merge-base", "--is-ancestor", `refs/heads/${workBranch}`, "HEAD")).code === 0;
+  if (exists && !builds) {
+    const text = `In ${name} the agent left ${here} checked out. Its commits are not on ${workBranch} and were not pushed.`;
+    return emit({ kind: "notice", level: "warning", text });
+  }
+  await must(git("branch", "--force", workBranch, "HEAD"), `${workBranch} could not be moved in ${name}`);
+  const text = `In ${name} the agent left ${here} checked out. Its commits were added to ${workBranch}.`;
+  return emit({ kind: "notice", level: "info", text });
+}
+
+type Git = (...args: string[]) => Promise<CommandResult>;
+
+function gitIn(folder: string, commands: CommandRunner, env: Record<string, string>): Git {
+  return (...args) => commands.run(["git", ...args], { cwd: folder, env });
+}
+
+async function must(running: Promise<CommandResult>, otherwise: string): Promise<CommandResult> {
+  const result = await running;
+  if (result.code !== 0) throw new CcwError("conflict", `${otherwise}: ${tailOf(result.output, 1000)}`);
+  return result;
+}
