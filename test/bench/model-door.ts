@@ -25,8 +25,11 @@ export interface ModelDoorBench {
 }
 
 export interface ModelDoorRow {
-  /** `one`: a request at a time, while all streams run. `burst`: all streams begun in the same instant. */
-  load: "one" | "burst";
+  /**
+   * `one`: a request at a time, while all streams run. `spread`: all streams begun one after another, 200 a second.
+   * `burst`: all streams begun in the same instant, which shows how many requests a second each part can begin.
+   */
+  load: (typeof loads)[number];
   way: "direct" | "door";
   requests: number;
   /** Over all requests, in milliseconds. */
@@ -34,6 +37,8 @@ export interface ModelDoorRow {
   p99Ms: number;
 }
 
+const loads = ["one", "spread", "burst"] as const;
+const spreadMs = 5;
 const streams = 200;
 const rounds = 7;
 const probes = 40;
@@ -53,10 +58,8 @@ export async function benchModelDoor(): Promise<ModelDoorBench> {
     direct: { host: hostname, port, path: "/v1/messages", key, agent: new Agent(pool) },
     door: { socketPath, path: "/model/v1/messages", key: scoped, agent: new Agent(pool) },
   };
-  const times = { one: { direct: [], door: [] }, burst: { direct: [], door: [] } } as Record<
-    ModelDoorRow["load"],
-    Record<ModelDoorRow["way"], number[]>
-  >;
+  const noTimes = (): Record<ModelDoorRow["way"], number[]> => ({ direct: [], door: [] });
+  const times = { one: noTimes(), spread: noTimes(), burst: noTimes() };
 
   try {
     for (const way of Object.values(ways)) for (let i = 0; i < 10; i++) await firstByte(way, "hello");
@@ -64,18 +67,24 @@ export async function benchModelDoor(): Promise<ModelDoorBench> {
     let doorPeakMiB = doorIdleMiB;
     for (let round = 0; round < rounds; round++) {
       for (const name of round % 2 === 0 ? (["direct", "door"] as const) : (["door", "direct"] as const)) {
-        const leaving = new AbortController();
-        const opened = Array.from({ length: streams }, () =>
-          firstByte(ways[name], "demo: slow 120", leaving.signal),
-        );
-        times.burst[name].push(...(await Promise.all(opened)));
-        for (let i = 0; i < probes; i++) times.one[name].push(await firstByte(ways[name], "hello"));
-        doorPeakMiB = Math.max(doorPeakMiB, await residentMiB(door.pid));
-        leaving.abort();
-        await Bun.sleep(200);
+        for (const load of ["spread", "burst"] as const) {
+          const leaving = new AbortController();
+          const opened: Promise<number>[] = [];
+          for (let i = 0; i < streams; i++) {
+            opened.push(firstByte(ways[name], "demo: slow 120", leaving.signal));
+            if (load === "spread") await Bun.sleep(spreadMs);
+          }
+          times[load][name].push(...(await Promise.all(opened)));
+          if (load === "spread") {
+            for (let i = 0; i < probes; i++) times.one[name].push(await firstByte(ways[name], "hello"));
+          }
+          doorPeakMiB = Math.max(doorPeakMiB, await residentMiB(door.pid));
+          leaving.abort();
+          await Bun.sleep(200);
+        }
       }
     }
-    const rows = (["one", "burst"] as const).flatMap((load) =>
+    const rows = loads.flatMap((load) =>
       (["direct", "door"] as const).map((way) => rowOf(load, way, times[load][way])),
     );
     const addedMs = quantile(times.one.door, 0.5) - quantile(times.one.direct, 0.5);
