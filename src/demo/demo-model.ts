@@ -8,7 +8,7 @@ import {
 } from "./conversation.ts";
 import type { ApiErrorType, Step } from "./scenario.ts";
 import { play } from "./scenarios.ts";
-import { type Answer, apiError, eventsOf, messageOf, sseOf, tokensIn } from "./wire.ts";
+import { type Answer, apiError, eventsOf, messageOf, pieces, sseOf, tokensIn } from "./wire.ts";
 
 export interface DemoModel {
   fetch(request: Request): Promise<Response>;
@@ -50,7 +50,8 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
   }
 
   async function* streamed(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
-    const pauseMs = step.kind === "say" || step.kind === "use" ? (step.pauseMs ?? 0) : 0;
+    const overMs = step.kind === "say" || step.kind === "use" ? (step.overMs ?? 0) : 0;
+    const pauseMs = overMs / pieces(answer.text).length;
     let deltas = 0;
     for (const event of eventsOf(answer)) {
       const isText = event.type === "content_block_delta" && event.delta.type === "text_delta";

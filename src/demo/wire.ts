@@ -30,7 +30,7 @@ export function messageOf(answer: Answer) {
   };
 }
 
-/** The events of a streamed answer, in order; `pause` marks where a slow scenario waits. */
+/** The events of a streamed answer, in order. */
 export function* eventsOf(answer: Answer) {
   yield { type: "message_start" as const, message: messageHead(answer) };
   for (const [index, block] of blocksOf(answer).entries()) {
@@ -69,6 +69,14 @@ export type AnswerEvent = ReturnType<typeof eventsOf> extends Generator<infer Ev
 /** `ping` may come anywhere; the vendor's types leave it out, since the SDK drops it. */
 export function sseOf(event: AnswerEvent | { type: "ping" }): string {
   return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+}
+
+/** A text as it is sent, in deltas; cut between characters, never within one. */
+export function pieces(text: string, length = pieceLength): string[] {
+  const characters = [...text];
+  return Array.from({ length: Math.ceil(characters.length / length) }, (_, index) =>
+    characters.slice(index * length, (index + 1) * length).join(""),
+  );
 }
 
 export function apiError(type: string, message: string) {
@@ -130,12 +138,4 @@ function outputTokensOf({ text, tools }: Answer): number {
 
 function stopReasonOf({ tools }: Answer) {
   return tools.length > 0 ? ("tool_use" as const) : ("end_turn" as const);
-}
-
-/** Cut between characters, never within one. */
-function pieces(text: string, length = pieceLength): string[] {
-  const characters = [...text];
-  return Array.from({ length: Math.ceil(characters.length / length) }, (_, index) =>
-    characters.slice(index * length, (index + 1) * length).join(""),
-  );
 }

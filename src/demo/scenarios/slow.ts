@@ -44,8 +44,12 @@ export const slow: Scenario = {
   },
 };
 
-/** Four pieces a second, each of the size that the wire form sends as one. */
 function streamed(seconds: number, command: ReturnType<typeof bash>): Step {
   const pieces = Array.from({ length: seconds }, (_, second) => `\n${second + 1} of ${seconds} seconds.`);
-  return { kind: "use", text: `${label} I take my time.${pieces.join("")}`, tools: [command], pauseMs: 250 };
+  return {
+    kind: "use",
+    text: `${label} I take my time.${pieces.join("")}`,
+    tools: [command],
+    overMs: seconds * 1000,
+  };
 }

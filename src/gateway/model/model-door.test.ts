@@ -287,6 +287,15 @@ test("a sandbox that goes away ends the request at the endpoint within a second,
   expect(door.records.length).toBe(2);
 });
 
+test("a connection to the endpoint serves one request after another", async () => {
+  const json = '{"model":"m"}';
+  const head = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${json.length}\r\n\r\n`;
+  const endpoint = await rawEndpoint((socket) => socket.write(head + json));
+  const door = await openDoor({ baseUrl: endpoint.url });
+  for (let i = 0; i < 5; i++) expect((await door.ask({})).body).toBe(json);
+  expect(endpoint.connections()).toBe(1);
+});
+
 test("a sandbox that reads slowly slows the endpoint down", async () => {
   let sent = 0;
   const endpoint = await rawEndpoint((socket) => {
@@ -373,9 +382,11 @@ async function listening(server: ReturnType<typeof createTcpServer>): Promise<{ 
 /** An endpoint below HTTP: it keeps what came, and answers with whatever bytes the test likes. */
 async function rawEndpoint(answer: (socket: Socket) => unknown) {
   const requests: string[] = [];
+  let opened = 0;
   let closed = 0;
   const server = createTcpServer((socket) => {
     let received = "";
+    opened++;
     cleanUp.push(() => socket.destroy());
     socket.on("error", () => {});
     socket.on("close", () => closed++);
@@ -393,6 +404,7 @@ async function rawEndpoint(answer: (socket: Socket) => unknown) {
   return {
     url: `http://127.0.0.1:${port}`,
     requests,
+    connections: () => opened,
     /** Resolves when that many connections have ended. */
     async closed(count: number) {
       while (closed < count) await Bun.sleep(5);
