@@ -47,6 +47,8 @@ export const repositorySettings: readonly GitSetting[] = [
   ["uploadpack.allowFilter", "true"],
   ["uploadpack.allowAnySHA1InWant", "false"],
   ["receive.advertisePushOptions", "false"],
+  // Looking for deltas between large files takes seconds a file, at every clone, and finds next to none.
+  ["core.bigFileThreshold", "4m"],
   // Objects may be shared with sandboxes' checkouts: whoever prunes must know about those, and git does not.
   ["gc.auto", "0"],
   ["receive.autogc", "false"],
