@@ -26,7 +26,7 @@ export interface GitServerOptions {
 /** What git itself takes at most as a fetch request (GIT_HTTP_MAX_REQUEST_BUFFER), here after inflating. */
 const maxFetchRequestBytes = 10 * 1024 * 1024;
 /** How much of a push is still read, and dropped, after git has made up its mind: the client reads no answer before. */
-const maxDrainBytes = 64 * 1024 * 1024;
+const maxDrainBytes = 256 * 1024 * 1024;
 
 export async function createGitServer(options: GitServerOptions): Promise<GitServer> {
   const git = createGit();
@@ -76,8 +76,15 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
     },
 
     async isSymbolicRef(folder, ref) {
-      const { exitCode } = await git.run([`--git-dir=${folder}`, "symbolic-ref", "--quiet", "--", ref]);
-      return exitCode === 0;
+      const { exitCode, stderr } = await git.run([
+        `--git-dir=${folder}`,
+        "symbolic-ref",
+        "--quiet",
+        "--",
+        ref,
+      ]);
+      if (exitCode === 0 || exitCode === 1) return exitCode === 0;
+      throw new Error(`git could not say whether ${ref} is a symbolic ref: ${stderr.trim()}`);
     },
   };
 }
