@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmod, mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { deflateSync } from "node:zlib";
 import { type GitRequest, type GitServer, parseGitTarget } from "../domain/git-server.ts";
 import { handleGitForPeople } from "./git-for-people.ts";
 import { createGitServer } from "./git-server.ts";
@@ -170,6 +171,42 @@ test("ATTACKS 52: a gigabyte in a megabyte of gzip is cut off at 10 MiB, in boun
   expect(`${answer.status} ${text}`).toMatch(/10 MiB/);
   expect(process.memoryUsage.rss() - before).toBeLessThan(150 * 1024 ** 2);
 });
+
+test("ATTACKS 58: a small pack whose deltas grow to a gigabyte is refused before the memory is taken", async () => {
+  const base = Buffer.alloc(0xffffff);
+  const id = new Bun.CryptoHasher("sha1").update(`blob ${base.length}\0`).update(base).digest();
+  const copies = 64;
+  const copyAll = Buffer.from("f0ffffff", "hex"); // from offset 0, 0xffffff bytes
+  const delta = Buffer.concat([
+    deltaSize(base.length),
+    deltaSize(base.length * copies),
+    ...Array.from({ length: copies }, () => copyAll),
+  ]);
+  const head = Buffer.from("5041434b0000000200000002", "hex");
+  const objects = [
+    objectHead(3, base.length),
+    deflateSync(base),
+    objectHead(7, delta.length),
+    id,
+    deflateSync(delta),
+  ];
+  const body = Buffer.concat([head, ...objects]);
+  const pack = Buffer.concat([body, new Bun.CryptoHasher("sha1").update(body).digest()]);
+  expect(pack.length).toBeLessThan(100_000);
+  const command = pkt(`${zero} ${"1".repeat(40)} refs/heads/claude/bomb\0 report-status\n`);
+  const bomb = { ...exchange("git-receive-pack", once(`${command}0000`, pack)) };
+  const answer = await git.serve({ ...bomb, right: { kind: "branch", branch: "claude/bomb" } });
+  expect(await new Response(answer.body).text()).toContain("ng refs/heads/claude/bomb unpacker error");
+});
+
+/** An object's type and size, and a delta's sizes, as gitformat-pack(5) writes them. */
+function objectHead(type: number, size: number): Buffer {
+  const first = (type << 4) | (size & 15);
+  return size < 16 ? Buffer.of(first) : Buffer.concat([Buffer.of(first | 128), deltaSize(size >> 4)]);
+}
+function deltaSize(size: number): Buffer {
+  return size < 128 ? Buffer.of(size) : Buffer.concat([Buffer.of((size & 127) | 128), deltaSize(size >> 7)]);
+}
 
 let clones = 0;
 async function cloneForPeople(...options: string[]): Promise<string> {

@@ -25,6 +25,11 @@ export interface GitServerOptions {
 
 /** What git itself takes at most as a fetch request (GIT_HTTP_MAX_REQUEST_BUFFER), here after inflating. */
 const maxFetchRequestBytes = 10 * 1024 * 1024;
+/**
+ * A kilobyte of deltas can ask for gigabytes of memory. No honest client sends a delta for a larger file than this
+ * (core.bigFileThreshold), and what is no delta goes through git as a stream.
+ */
+const taskAllocLimit = "512m";
 /** How much of a push is still read, and dropped, after git has made up its mind: the client reads no answer before. */
 const maxDrainBytes = 256 * 1024 * 1024;
 
@@ -46,7 +51,10 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
   function start(request: GitRequest): GitProcess {
     const { service, right } = request;
     const environment = git.environment(settingsFor(right));
-    if (right.kind === "branch") environment["CCW_PUSH_REF"] = `refs/heads/${right.branch}`;
+    if (right.kind === "branch") {
+      environment["CCW_PUSH_REF"] = `refs/heads/${right.branch}`;
+      environment["GIT_ALLOC_LIMIT"] = taskAllocLimit;
+    }
     const protocol = protocolFor(request);
     if (protocol !== undefined) environment["GIT_PROTOCOL"] = protocol;
     const mode = request.body === undefined ? ["--stateless-rpc", "--advertise-refs"] : ["--stateless-rpc"];
