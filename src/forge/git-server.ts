@@ -25,8 +25,13 @@ export interface GitServerOptions {
 
 /** What git itself takes at most as a fetch request (GIT_HTTP_MAX_REQUEST_BUFFER), here after inflating. */
 const maxFetchRequestBytes = 10 * 1024 * 1024;
+/**
+ * A kilobyte of deltas can ask for gigabytes of memory. No honest client sends a delta for a larger file than this
+ * (core.bigFileThreshold), and what is no delta goes through git as a stream.
+ */
+const taskAllocLimit = "512m";
 /** How much of a push is still read, and dropped, after git has made up its mind: the client reads no answer before. */
-const maxDrainBytes = 64 * 1024 * 1024;
+const maxDrainBytes = 256 * 1024 * 1024;
 
 export async function createGitServer(options: GitServerOptions): Promise<GitServer> {
   const git = createGit();
@@ -46,7 +51,10 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
   function start(request: GitRequest): GitProcess {
     const { service, right } = request;
     const environment = git.environment(settingsFor(right));
-    if (right.kind === "branch") environment["CCW_PUSH_REF"] = `refs/heads/${right.branch}`;
+    if (right.kind === "branch") {
+      environment["CCW_PUSH_REF"] = `refs/heads/${right.branch}`;
+      environment["GIT_ALLOC_LIMIT"] = taskAllocLimit;
+    }
     const protocol = protocolFor(request);
     if (protocol !== undefined) environment["GIT_PROTOCOL"] = protocol;
     const mode = request.body === undefined ? ["--stateless-rpc", "--advertise-refs"] : ["--stateless-rpc"];
@@ -76,8 +84,15 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
     },
 
     async isSymbolicRef(folder, ref) {
-      const { exitCode } = await git.run([`--git-dir=${folder}`, "symbolic-ref", "--quiet", "--", ref]);
-      return exitCode === 0;
+      const { exitCode, stderr } = await git.run([
+        `--git-dir=${folder}`,
+        "symbolic-ref",
+        "--quiet",
+        "--",
+        ref,
+      ]);
+      if (exitCode === 0 || exitCode === 1) return exitCode === 0;
+      throw new Error(`git could not say whether ${ref} is a symbolic ref: ${stderr.trim()}`);
     },
   };
 }

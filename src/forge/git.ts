@@ -45,8 +45,15 @@ export const repositorySettings: readonly GitSetting[] = [
   ["receive.fsck.missingSpaceBeforeDate", "ignore"],
   ["receive.fsck.zeroPaddedFilemode", "ignore"],
   ["uploadpack.allowFilter", "true"],
+  // Filters that cost little; `sparse:oid` walks every tree for whoever asks.
+  ["uploadpackfilter.allow", "false"],
+  ["uploadpackfilter.blob:none.allow", "true"],
+  ["uploadpackfilter.blob:limit.allow", "true"],
+  ["uploadpackfilter.tree.allow", "true"],
   ["uploadpack.allowAnySHA1InWant", "false"],
   ["receive.advertisePushOptions", "false"],
+  // Looking for deltas between large files takes seconds a file, at every clone, and finds next to none.
+  ["core.bigFileThreshold", "4m"],
   // Objects may be shared with sandboxes' checkouts: whoever prunes must know about those, and git does not.
   ["gc.auto", "0"],
   ["receive.autogc", "false"],

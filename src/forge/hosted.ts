@@ -143,8 +143,9 @@ export function createHostedRepositories(options: {
     },
 
     async list() {
-      const names = await repositoryNames(folder);
-      return Promise.all(names.sort().map(find));
+      const found: Repository[] = [];
+      for (const name of (await repositoryNames(folder)).sort()) found.push(await find(name));
+      return found;
     },
 
     async hasCommits(name) {

@@ -43,7 +43,7 @@ beforeAll(async () => {
   await hosted.commitFiles("demo", { branch: "other", message: "Other", author, files });
 
   const door = createGitDoor({
-    git: await createGitServer({ folder: join(folder, "server"), log, maxTaskPackBytes: 8 * 1024 ** 2 }),
+    git: await createGitServer({ folder: join(folder, "server"), log, maxTaskPackBytes: 4 * 1024 ** 2 }),
     log,
     tokens: {
       tokenFor: () => token,
@@ -480,12 +480,33 @@ test("ATTACKS 58: a pack over the limit is refused", async () => {
   const path = await clone();
   await commit(
     path,
-    Buffer.concat(Array.from({ length: 150 }, () => crypto.getRandomValues(new Uint8Array(65536)))),
+    Buffer.concat(Array.from({ length: 80 }, () => crypto.getRandomValues(new Uint8Array(65536)))),
   );
   const { exitCode, err } = await gitIn(path, "push", "origin", `HEAD:${own}`);
   expect(exitCode).toBe(1);
   expect(err).toContain("exceeds maximum allowed size");
   expect(await hosted.branchExists("demo", "claude/fix-1")).toBe(false);
+});
+
+test("a client that takes no report is told by a status that its push was refused", async () => {
+  const answer = await push(pktLine(`${zero} ${tip} refs/heads/main\0 side-band-64k`));
+  expect(answer.status).toBe(403);
+  expect(answer.body).toContain("Push refused: refs/heads/main");
+});
+
+test("a filter that costs the appliance much is refused", async () => {
+  await expect(clone("--filter=sparse:oid=main:README.md")).rejects.toThrow("not supported");
+});
+
+test("one sandbox cannot keep more than its share of git at work", async () => {
+  const stalled = Array.from({ length: 16 }, () =>
+    raw([post(receivePack, command(own), { "content-length": "1000" })]),
+  );
+  await Bun.sleep(100);
+  const refs = get("/demo.git/info/refs?service=git-upload-pack");
+  expect((await raw([refs])).status).toBe(503);
+  for (const { status } of await Promise.all(stalled)) expect(status).toBe(400);
+  expect((await raw([refs])).status).toBe(200);
 });
 
 test("a client that goes away ends its git", async () => {

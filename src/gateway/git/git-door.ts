@@ -3,6 +3,7 @@ import { messageOf } from "../../domain/errors.ts";
 import { type GitAnswer, type GitServer, type GitTarget, parseGitTarget } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { GitGrant, GitPort, Log, ScopedTokens } from "../../domain/ports.ts";
+import { printable } from "../../domain/push-policy.ts";
 import { allowPush, type PushRequest } from "./push.ts";
 import { createPushReportReader } from "./push-report.ts";
 import { bodyOf, drain, pour } from "./streams.ts";
@@ -106,12 +107,15 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     if (push.kind === "allowed") {
       const reader = createPushReportReader(push.capabilities);
       await pour(await serve(push.body), response, signal, reader.read);
-      for (const { ref, reason } of reader.report().refused) report(sandbox.id, grant, ref, reason);
+      const { unpack, refused } = reader.report();
+      for (const { ref, reason } of refused) {
+        report(sandbox.id, grant, printable(ref), printable(unpack === "ok" ? reason : unpack));
+      }
       return;
     }
     if (push.kind === "refused") report(sandbox.id, grant, push.ref, push.reason);
     // The client hears nothing before it has sent all.
-    await drain(body, patienceMs);
+    if (!(await drain(body, patienceMs))) response.setHeader("connection", "close");
     sendPushAnswer(response, push);
   }
 
@@ -124,7 +128,7 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
 function sendPushAnswer(response: ServerResponse, push: Exclude<PushRequest, { kind: "allowed" }>): void {
   switch (push.kind) {
     case "malformed":
-      response.writeHead(400, { "content-type": "text/plain; charset=utf-8", connection: "close" });
+      response.writeHead(400, { "content-type": "text/plain; charset=utf-8" });
       response.end(`This is not a push as git writes it: ${push.reason}.\n`);
       return;
     case "probe":

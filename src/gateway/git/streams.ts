@@ -30,16 +30,18 @@ export function bodyOf(request: IncomingMessage): Body {
 }
 
 /** A refused pack is read on to this length, so that the client comes to read the refusal. */
-const maxDrainBytes = 64 * 1024 * 1024;
+const maxDrainBytes = 256 * 1024 * 1024;
 
-export async function drain(body: Body, patienceMs: number): Promise<void> {
+/** Reads and drops what is left of the body; says whether that was all of it. */
+export async function drain(body: Body, patienceMs: number): Promise<boolean> {
   const patience = AbortSignal.timeout(patienceMs);
   let dropped = 0;
   while (dropped <= maxDrainBytes) {
     const chunk = await body.next(patience);
-    if (chunk === undefined) return;
+    if (chunk === undefined) return !patience.aborted;
     dropped += chunk.length;
   }
+  return false;
 }
 
 /** Sends the answer as fast as the client takes it; `watch` sees each piece on its way. */
