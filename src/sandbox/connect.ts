@@ -30,7 +30,7 @@ export interface EngineConnection {
   close(): Promise<void>;
 }
 
-/** Two seconds are plenty for a version on a socket of the same machine. */
+/** Plenty for a version on a socket of the same machine. */
 const answerMs = 5000;
 
 /**
@@ -138,7 +138,6 @@ async function startService(podman: string, settings: string[], socket: string):
     await child.exited;
     await listening;
   };
-  await writeFile(pidFile(socket), `${child.pid}\n`);
   for (let waited = 0; child.exitCode === null && waited < 15_000; waited += 50) {
     await sleep(50);
     const found = await answering(socket).catch(() => undefined);
@@ -168,7 +167,6 @@ async function withFilter(connection: EngineConnection, options: ConnectOptions)
 }
 
 const ownSocket = (dataFolder: string): string => join(dataFolder, "engine", "podman.sock");
-const pidFile = (socket: string): string => `${socket}.pid`;
 
 function reasonOf(thrown: unknown): string {
   if (thrown instanceof Error && "code" in thrown) {

@@ -116,12 +116,12 @@ for (const { name, socket } of enginesUnderTest()) {
       expect(output).toMatch(/^chmod: .*Read-only file system/m);
       expect(output).not.toContain("REMOUNTED");
       const mounts = output.match(/^\/run\/ccw\S* r[ow],/gm);
-      expect(mounts).toEqual(["/run/ccw ro,", "/run/ccw-server ro,"]);
+      expect(mounts?.sort()).toEqual(["/run/ccw ro,", "/run/ccw-server ro,"]);
       expect(output.match(/No such file/g)?.length).toBe(3);
     });
 
     test("privileges are gone: no devices, mounts, set-user-id, kernel interfaces (ATTACKS 63)", async () => {
-      const { output } = await inside(`
+      const { output } = await inside(`{
         grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
         mknod /tmp/disk b 8 0 2>/dev/null && echo BROKE mknod
         mount -t tmpfs none /mnt 2>/dev/null && echo BROKE mount
@@ -132,7 +132,7 @@ for (const { name, socket } of enginesUnderTest()) {
         echo 1 2>/dev/null > /proc/sys/kernel/panic && echo BROKE sysctl
         echo h 2>/dev/null > /proc/sysrq-trigger && echo BROKE sysrq
         head -c1 /dev/kmsg 2>/dev/null && echo BROKE kmsg
-        test "$(wc -c < /proc/kcore 2>/dev/null || echo 0)" = 0 || echo BROKE kcore
+        head -c1 /proc/kcore 2>/dev/null | grep -q . && echo BROKE kcore
         dmesg >/dev/null 2>&1 && echo BROKE dmesg
         hostname other 2>/dev/null && echo BROKE hostname
         ls /dev | grep -E '^(sd|vd|nvme|kvm|mem|fuse|loop)' && echo BROKE devices
@@ -144,7 +144,7 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
     ('io_uring',lambda:libc.syscall(425,1,0)),('reboot',lambda:libc.reboot(0)),('swapon',lambda:libc.swapon(b'/x',0))):
     r=call(); print('BROKE '+name if r>=0 else 'held '+name)
 "
-        echo done`);
+        echo done; } 2>&1 | sed ''`);
       expect(output).toContain("done");
       expect(output).not.toContain("BROKE");
       expect(output).toContain("held ptrace");
