@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,9 @@ import { type GitRequest, type GitServer, parseGitTarget } from "../domain/git-s
 import { handleGitForPeople } from "./git-for-people.ts";
 import { createGitServer } from "./git-server.ts";
 import { createHostedRepositories, type HostedRepositories } from "./hosted.ts";
+
+// Real git on a busy machine takes its time.
+setDefaultTimeout(20_000);
 
 let folder: string;
 let bare: string;
@@ -34,8 +37,8 @@ beforeAll(async () => {
     async fetch(request) {
       const { pathname, search } = new URL(request.url);
       const target = parseGitTarget(pathname.slice("/git".length) + search);
-      if (target?.repository !== "demo") return new Response("No such repository.\n", { status: 404 });
-      return handleGitForPeople({ git, request, target, folder: bare });
+      if (target === undefined) return new Response("No such repository.\n", { status: 404 });
+      return handleGitForPeople({ git, request, target, folder: await hosted.folderOf(target.repository) });
     },
   });
 });
@@ -136,6 +139,15 @@ test("people push 4 MB and get it back", async () => {
   expect((await run(path, "push", "-q", "origin", "HEAD:big")).err).toBe("");
   const back = await cloneForPeople("--branch=big");
   expect(Buffer.from(await Bun.file(join(back, "big")).arrayBuffer()).equals(bytes)).toBe(true);
+});
+
+test("an empty repository is cloned and takes its first commit", async () => {
+  await hosted.create("team/empty");
+  const path = join(folder, "empty");
+  await run(folder, "clone", "-q", new URL("/git/team/empty.git", people.url).href, path);
+  await run(path, "commit", "--allow-empty", "-qm", "First");
+  expect((await run(path, "push", "-q", "origin", "HEAD:main")).err).toBe("");
+  expect(await hosted.tipOf("team/empty", "main")).toBe((await run(path, "rev-parse", "HEAD")).out);
 });
 
 test("a method that fits no request is 405 for people too", async () => {

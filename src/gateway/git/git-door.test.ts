@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
@@ -12,6 +12,9 @@ import { createGitDoor } from "./git-door.ts";
 import { flushPkt, pktLine } from "./pkt-line.ts";
 
 /** A real door at a Unix socket, as a sandbox has it, and at a loopback port for git, which knows no Unix sockets. */
+
+// Real git on a busy machine takes its time.
+setDefaultTimeout(20_000);
 
 const sandbox = { id: "sbx_0000000000aaaaaaaaaa" as SandboxId, taskId: "tsk_0000000000aaaaaaaaaa" as TaskId };
 const token = "scoped-token-of-this-sandbox";
@@ -28,6 +31,8 @@ let refusals: { repository: string; ref: string; reason: string }[] = [];
 let logged: string[] = [];
 /** Ends the sandbox's right to its token, as the end of its task does. */
 let tokenIsGood = true;
+/** Makes the rest of the house unable to say what the sandbox may reach. */
+let grantsFail = false;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "git-door-"));
@@ -51,9 +56,11 @@ beforeAll(async () => {
         tokenIsGood && id === sandbox.id && purpose === "git" && given === token,
     },
     port: {
-      grants: () => [
-        { name: "demo", path: join(folder, "repositories/demo.git"), workBranch: "claude/fix-1" },
-      ],
+      grants() {
+        if (grantsFail) throw new Error("the database is closed");
+        return [{ name: "demo", path: join(folder, "repositories/demo.git"), workBranch: "claude/fix-1" }];
+      },
+
       refused: (_id, repository, ref, reason) => void refusals.push({ repository, ref, reason }),
     },
     patienceMs: 500,
@@ -85,6 +92,7 @@ beforeEach(async () => {
   refusals = [];
   logged = [];
   tokenIsGood = true;
+  grantsFail = false;
   await gitIn(join(folder, "repositories/demo.git"), "update-ref", "-d", own);
 });
 
@@ -507,6 +515,14 @@ test("one sandbox cannot keep more than its share of git at work", async () => {
   expect((await raw([refs])).status).toBe(503);
   for (const { status } of await Promise.all(stalled)) expect(status).toBe(400);
   expect((await raw([refs])).status).toBe(200);
+});
+
+test("where the grants cannot be read, nothing is let through and nothing is told", async () => {
+  grantsFail = true;
+  const answer = await raw([get("/demo.git/info/refs?service=git-upload-pack")]);
+  expect(answer.status).toBe(500);
+  expect(answer.body).not.toContain("database");
+  expect(logged.join()).toContain("the database is closed");
 });
 
 test("a client that goes away ends its git", async () => {

@@ -35,6 +35,25 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
   const running = new Map<SandboxId, number>();
 
   return async (sandbox, request, response, path) => {
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    try {
+      await admit(sandbox, request, response, path, gone.signal);
+    } catch (error) {
+      const clientLeft = gone.signal.aborted || (request.destroyed && !request.complete);
+      if (!clientLeft) log.error("git request failed", { sandbox: sandbox.id, error: messageOf(error) });
+      if (response.headersSent) response.destroy();
+      else refuse(request, response, 500, "The appliance could not answer. Its log says why.");
+    }
+  };
+
+  async function admit(
+    sandbox: { id: SandboxId },
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<void> {
     const target = parseGitTarget(path);
     if (target === undefined) return refuse(request, response, 404, "There is no such repository here.");
     const method = target.kind === "advertise" ? "GET" : "POST";
@@ -50,30 +69,23 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     const grant = port.grants(sandbox.id).find(({ name }) => name === target.repository);
     if (grant === undefined) return refuse(request, response, 404, "There is no such repository here.");
 
-    const count = running.get(sandbox.id) ?? 0;
-    if (count >= maxConcurrent) {
+    const others = running.get(sandbox.id) ?? 0;
+    if (others >= maxConcurrent) {
       response.setHeader("retry-after", "1");
       return refuse(request, response, 503, "Too many git requests of this sandbox at once. Try again.");
     }
-    running.set(sandbox.id, count + 1);
-    const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    running.set(sandbox.id, others + 1);
     try {
-      await answer(sandbox, request, response, target, grant, gone.signal);
-    } catch (error) {
-      if (!gone.signal.aborted)
-        log.error("git request failed", { sandbox: sandbox.id, error: messageOf(error) });
-      if (response.headersSent) response.destroy();
-      else refuse(request, response, 500, "The appliance could not answer. Its log says why.");
+      await answer(sandbox, request, response, target, grant, signal);
     } finally {
       const left = (running.get(sandbox.id) ?? 1) - 1;
       if (left === 0) running.delete(sandbox.id);
       else running.set(sandbox.id, left);
     }
-  };
+  }
 
   async function answer(
-    sandbox: { id: SandboxId; taskId: TaskId },
+    sandbox: { id: SandboxId },
     request: IncomingMessage,
     response: ServerResponse,
     target: GitTarget,
