@@ -151,7 +151,7 @@ async function* frames(open: () => Socket, signal: AbortSignal): AsyncGenerator<
       socket.close();
     }
     failures += 1;
-    await pause(Math.min(5000, 200 * 2 ** failures), signal);
+    await pause(Math.min(5000, 50 * 2 ** failures), signal);
   }
 }
 

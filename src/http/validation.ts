@@ -4,10 +4,10 @@ import { CcwError } from "../domain/errors.ts";
 /** Turns a failed validation into one sentence that names the field. */
 export function rejectInvalid(result: { success: true } | { success: false; error: z.core.$ZodError }): void {
   if (result.success) return;
-  const issue = result.error.issues[0];
+  const found = result.error.issues[0];
+  // A bad key of a record says only that it is bad; the reason stands one level down.
+  const issue = found?.code === "invalid_key" ? { ...found.issues[0], path: found.path } : found;
   const field = issue?.path.join(".") ?? "";
-  throw new CcwError(
-    "invalid",
-    field === "" ? (issue?.message ?? "The request is not valid.") : `${field}: ${issue?.message}`,
-  );
+  const words = issue?.message ?? "The request is not valid.";
+  throw new CcwError("invalid", field === "" ? words : `${field}: ${words}`);
 }
