@@ -6,8 +6,8 @@ export function rejectInvalid(result: { success: true } | { success: false; erro
   if (result.success) return;
   const found = result.error.issues[0];
   // A bad key of a record says only that it is bad; the reason stands one level down.
-  const issue = found?.code === "invalid_key" ? { ...found.issues[0], path: found.path } : found;
-  const field = issue?.path.join(".") ?? "";
-  const words = issue?.message ?? "The request is not valid.";
+  const reason = found?.code === "invalid_key" ? found.issues[0]?.message : found?.message;
+  const field = found?.path.join(".") ?? "";
+  const words = reason ?? "The request is not valid.";
   throw new CcwError("invalid", field === "" ? words : `${field}: ${words}`);
 }
