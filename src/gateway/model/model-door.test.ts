@@ -325,6 +325,41 @@ test("a stream outlives the time for which idle connections are kept", async () 
   expect((await door.ask({})).body).toEndWith("data: late\n\n");
 });
 
+test("an endpoint that answers before it has read the request is heard", async () => {
+  const server = createTcpServer((socket) => {
+    socket.once("data", () => socket.write(jsonAnswer('{"early":true}')));
+    socket.on("error", () => {});
+    cleanUp.push(() => socket.destroy());
+  });
+  const { port } = await listening(server);
+  const door = await openDoor({ baseUrl: `http://127.0.0.1:${port}` });
+  const answer = await door.ask({ body: "x".repeat(3 * 1024 * 1024) });
+  expect(answer).toMatchObject({ status: 200, body: '{"early":true}', broken: false });
+});
+
+test("an endpoint that takes no connection is given up soon; one that thinks for longer is not", async () => {
+  const tls = createTlsServer({ key: testKey, cert: testCertificate }, (socket) => {
+    socket.on("error", () => {});
+    socket.on("data", () => {
+      const json = '{"model":"tls"}';
+      setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${json.length}\r\n\r\n${json}`), 250);
+    });
+    cleanUp.push(() => socket.destroy());
+  });
+  const baseUrl = `https://localhost:${(await listening(tls)).port}`;
+  const door = await openDoor({ baseUrl }, { connectMs: 100 }, testCertificate);
+  // The second one goes over the connection of the first.
+  for (let i = 0; i < 2; i++) expect((await door.ask({})).body).toBe('{"model":"tls"}');
+
+  const silentServer = await rawEndpoint(() => {});
+  const plain = await openDoor({ baseUrl: silentServer.url }, { connectMs: 100, firstByteMs: 250 });
+  for (let i = 0; i < 2; i++) expect((await plain.ask({})).status).toBe(504);
+  const mute = await openDoor({ baseUrl: silentServer.url.replace("http:", "https:") }, { connectMs: 100 });
+  const answer = await mute.ask({});
+  expect(answer.status).toBe(502);
+  expect(answer.body).toContain("took no connection within 0.1 s");
+});
+
 test("an endpoint with a private authority is trusted only with that authority", async () => {
   const server = createTlsServer({ key: testKey, cert: testCertificate }, (socket) => {
     socket.once("data", () => socket.end(jsonAnswer('{"model":"tls"}')));
