@@ -169,7 +169,8 @@ test("a sandbox that reads slowly slows the endpoint down", async () => {
   const endpoint = await rawEndpoint((socket) => {
     socket.write("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n");
     const more = () => {
-      while (sent < 64 * 1024 * 1024 && socket.write(Buffer.alloc(64 * 1024, "\n"))) sent += 64 * 1024;
+      do sent += 64 * 1024;
+      while (socket.write(Buffer.alloc(64 * 1024, "x")) && sent < 64 * 1024 * 1024);
     };
     socket.on("drain", more);
     more();
@@ -195,7 +196,10 @@ test("a stream outlives the time for which idle connections are kept", async () 
 
 test("an endpoint that answers before it has read the request is heard", async () => {
   const server = createTcpServer((socket) => {
-    socket.once("data", () => socket.write(jsonAnswer('{"early":true}')));
+    socket.once("data", () => {
+      socket.pause();
+      socket.write(jsonAnswer('{"early":true}'));
+    });
     socket.on("error", () => {});
     cleanUp.push(() => socket.destroy());
   });
@@ -203,6 +207,21 @@ test("an endpoint that answers before it has read the request is heard", async (
   const door = await openDoor({ baseUrl: `http://127.0.0.1:${port}` });
   const answer = await door.ask({ body: "x".repeat(3 * 1024 * 1024) });
   expect(answer).toMatchObject({ status: 200, body: '{"early":true}', broken: false });
+});
+
+test("the head of an answer does not wait for its first event", async () => {
+  const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+  const endpoint = await rawEndpoint((socket) => socket.write(head));
+  const door = await openDoor({ baseUrl: endpoint.url }, { idleMs: 300 });
+  const answer = await door.ask({});
+  expect(answer.headMs).toBeLessThan(200);
+  expect(answer.body).toStartWith("event: error");
+});
+
+test("a request that comes slowly but steadily is passed on; only then is the endpoint waited for", async () => {
+  const endpoint = await rawEndpoint((socket) => setTimeout(() => socket.write(jsonAnswer("{}")), 250));
+  const door = await openDoor({ baseUrl: endpoint.url }, { uploadIdleMs: 200 });
+  expect((await door.ask({ body: "x".repeat(10), msBetweenBytes: 40 })).status).toBe(200);
 });
 
 test("an endpoint that takes no connection is given up soon; one that thinks for longer is not", async () => {

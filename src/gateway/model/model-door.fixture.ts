@@ -1,5 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, request } from "node:http";
+import {
+  type ClientRequest,
+  createServer,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  request,
+} from "node:http";
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,6 +101,16 @@ interface Ask {
   unfinished?: boolean;
   leaveAfterMs?: number;
   neverReads?: boolean;
+  msBetweenBytes?: number;
+}
+
+interface Answered {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+  /** The answer did not come to its end. */
+  broken: boolean;
+  headMs: number;
 }
 
 /** The door behind a real socket, as a sandbox has it. */
@@ -143,38 +159,48 @@ export async function openDoor(
       headers = { "x-api-key": scoped },
       body = "{}",
     } = options;
-    return new Promise<{ status: number; headers: IncomingHttpHeaders; body: string; broken: boolean }>(
-      (resolve) => {
-        let text = "";
-        const length = Buffer.byteLength(body);
-        const framed = method !== "POST" || "transfer-encoding" in headers;
-        const outgoing = request(
-          {
-            socketPath,
-            method,
-            path: `/model${path}`,
-            headers: framed ? headers : { "content-length": length, ...headers },
-            agent: false,
-          },
-          (answer) => {
-            const done = (broken: boolean) =>
-              resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: text, broken });
-            if (options.neverReads) return;
-            answer.setEncoding("utf8");
-            answer.on("data", (part) => {
-              text += part;
-            });
-            answer.on("end", () => done(!answer.complete));
-            answer.on("error", () => done(true));
-          },
-        );
-        outgoing.on("error", () => resolve({ status: 0, headers: {}, body: text, broken: true }));
-        cleanUp.push(() => outgoing.destroy());
-        outgoing.write(method === "HEAD" ? "" : body);
-        if (!options.unfinished) outgoing.end();
-        if (options.leaveAfterMs !== undefined) setTimeout(() => outgoing.destroy(), options.leaveAfterMs);
-      },
-    );
+    const framed = method !== "POST" || "transfer-encoding" in headers;
+    const length = Buffer.byteLength(body);
+    const started = performance.now();
+    return new Promise<Answered>((resolve) => {
+      const answered: Answered = { status: 0, headers: {}, body: "", broken: true, headMs: 0 };
+      const outgoing = request(
+        {
+          socketPath,
+          method,
+          path: `/model${path}`,
+          headers: framed ? headers : { "content-length": length, ...headers },
+          agent: false,
+        },
+        (answer) => {
+          answered.status = answer.statusCode ?? 0;
+          answered.headers = answer.headers;
+          answered.headMs = performance.now() - started;
+          if (options.neverReads) return;
+          answer.setEncoding("utf8");
+          answer.on("data", (part) => {
+            answered.body += part;
+          });
+          answer.on("end", () => resolve({ ...answered, broken: !answer.complete }));
+          answer.on("error", () => resolve(answered));
+        },
+      );
+      outgoing.on("error", () => resolve(answered));
+      cleanUp.push(() => outgoing.destroy());
+      if (options.leaveAfterMs !== undefined) setTimeout(() => outgoing.destroy(), options.leaveAfterMs);
+      void send(outgoing, method === "HEAD" ? "" : body, options);
+    });
   }
   return { ask, records, log };
+}
+
+async function send(outgoing: ClientRequest, body: string, options: Ask): Promise<void> {
+  if (options.msBetweenBytes === undefined) outgoing.write(body);
+  else {
+    for (const byte of body) {
+      outgoing.write(byte);
+      await Bun.sleep(options.msBetweenBytes);
+    }
+  }
+  if (!options.unfinished) outgoing.end();
 }
