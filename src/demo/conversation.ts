@@ -25,7 +25,7 @@ export interface ModelStep {
   uses: ToolExchange[];
 }
 
-export interface ToolExchange {
+interface ToolExchange {
   id: string;
   name: string;
   /** Undefined until the agent reports. */

@@ -50,7 +50,7 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
   }
 
   async function* streamed(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
-    const overMs = step.kind === "say" || step.kind === "use" ? (step.overMs ?? 0) : 0;
+    const overMs = step.kind === "use" ? (step.overMs ?? 0) : 0;
     const pauseMs = overMs / pieces(answer.text).length;
     let deltas = 0;
     for (const event of eventsOf(answer)) {

@@ -3,8 +3,9 @@ import type { Conversation, ModelStep } from "./conversation.ts";
 
 /** What the demo model does next. */
 export type Step =
-  /** Text, and the turn ends. With `overMs` it comes piece by piece, spread over that time. */
-  | { kind: "say"; text: string; overMs?: number }
+  /** Text, and the turn ends. */
+  | { kind: "say"; text: string }
+  /** Tools, and text before them; with `overMs` the text comes piece by piece, spread over that time. */
   | { kind: "use"; text: string; tools: ToolUse[]; overMs?: number }
   | { kind: "refuse"; status: number; type: ApiErrorType; message: string }
   /** Sends the head of the answer, then nothing more, until the other side gives up. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -20,11 +21,12 @@ let claude = "";
 let baseUrl = "";
 
 beforeAll(async () => {
-  const found = process.env["CCW_TEST_CLAUDE"] ?? Bun.which("claude");
-  if (found === null) {
-    throw new Error("No Claude Code CLI: put `claude` on the PATH, or its path into CCW_TEST_CLAUDE.");
+  claude = process.env["CCW_TEST_CLAUDE"] || (Bun.which("claude") ?? "");
+  if (claude === "" || !existsSync(claude)) {
+    throw new Error(
+      `There is no Claude Code CLI at "${claude}": put \`claude\` on the PATH, or its path into CCW_TEST_CLAUDE.`,
+    );
   }
-  claude = found;
   const demo = startDemoModel();
   const door = createModelDoor({
     port: {

@@ -31,8 +31,8 @@ export function refusal(
 const drain = { totalMs: 10_000, silenceMs: 250 };
 
 /**
- * Reads the rest of the request and drops it, then answers. Bun's server closes the connection with the answer, and
- * a client that is still sending then sees a broken pipe where the reason should be.
+ * Reads the rest of the request and drops it, then answers. Bun's server closes the connection when an answer ends
+ * before its request, and a client that is still sending then sees a broken pipe where the reason should be.
  */
 export async function sendRefusal(
   request: IncomingMessage,
@@ -40,6 +40,7 @@ export async function sendRefusal(
   refused: Refusal,
 ): Promise<void> {
   await drained(request);
+  if (response.destroyed) return;
   const body = JSON.stringify({ type: "error", error: { type: refused.type, message: refused.message } });
   response.writeHead(refused.status, {
     "content-type": "application/json",
@@ -49,7 +50,8 @@ export async function sendRefusal(
   response.end(body);
 }
 
-function drained(request: IncomingMessage): Promise<void> {
+/** Resolves when the request has come whole, or its sender is silent or too slow; what came is dropped. */
+export function drained(request: IncomingMessage): Promise<void> {
   if (request.complete || request.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     const silence = setTimeout(resolve, drain.silenceMs);

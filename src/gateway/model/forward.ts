@@ -1,7 +1,7 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
-import { errorEvent, type Refusal, sendRefusal } from "./api-error.ts";
+import { drained, errorEvent, type Refusal, sendRefusal } from "./api-error.ts";
 import {
   brokenOff,
   notConnected,
@@ -139,6 +139,8 @@ export function forward(
         if (received === 0) requestedModel = modelIn(chunk);
         received += chunk.length;
         if (received > limits.requestBytes) return fail(tooLarge(limits.requestBytes));
+        // An endpoint may answer before it has read everything, and then reads no more.
+        if (answer?.complete === true) return;
         if (!outgoing.write(chunk)) incoming.pause();
         if (connected) moved();
       });
@@ -153,10 +155,12 @@ export function forward(
           connected = true;
           moved();
         };
-        if (socket.connecting) socket.once("connect", onConnected);
-        else onConnected();
+        if (outgoing.reusedSocket) onConnected();
+        else socket.once(protocol === "https:" ? "secureConnect" : "connect", onConnected);
       });
-      outgoing.on("error", (error) => fail(unreachable(host, error)));
+      outgoing.on("error", (error) => {
+        if (answer === undefined) fail(unreachable(host, error));
+      });
       outgoing.on("response", (message) => {
         firstByteMs = elapsed();
         const refused = unusable(message, host);
@@ -188,7 +192,7 @@ export function forward(
         if (ended) return;
         if (!message.complete) return fail(brokenOff(host));
         watch.stop();
-        response.end(mask.end());
+        void drained(incoming).then(() => response.end(mask.end()));
       });
       message.on("error", () => fail(brokenOff(host)));
       message.on("close", () => {
