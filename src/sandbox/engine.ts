@@ -13,6 +13,8 @@ import type { EngineTraits } from "./traits.ts";
 
 /** How long `wait` goes on asking an engine that does not answer: a restart, an upgrade. */
 const engineAwayMs = 5 * 60_000;
+/** How long one request for a sandbox's end stays open. */
+const waitRoundMs = 10_000;
 
 export interface EngineOptions {
   docker: Docker;
@@ -85,21 +87,29 @@ export function createEngine({
       let awaySince: number | undefined;
       for (;;) {
         signal.throwIfAborted();
+        // A connection may die without a word to its request, so no request is trusted for long; asking again is cheap.
+        const round = AbortSignal.any([signal, AbortSignal.timeout(waitRoundMs)]);
         try {
-          const { StatusCode: status } = await unlessAborted(signal, waitOnce(containerOf(id), signal));
-          return await exitNow(id, status);
+          const ended: { StatusCode: number } = await unlessAborted(
+            round,
+            containerOf(id).wait({ abortSignal: round }),
+          );
+          return await exitNow(id, ended.StatusCode);
         } catch (thrown) {
-          if (signal.aborted) throw signal.reason;
+          signal.throwIfAborted();
           if (statusOf(thrown) === 404) return { exitCode: -1, reason: "is gone: its container was removed" };
+          if (round.aborted) {
+            awaySince = undefined;
+            continue;
+          }
           awaySince ??= performance.now();
           if (performance.now() - awaySince > engineAwayMs)
             throw engineError(thrown, name, "watch the sandbox");
-          log.warn("the engine stopped answering while a sandbox was watched; asking again", {
+          log.warn("the engine does not answer while a sandbox is watched; asking again", {
             sandboxId: id,
             error: engineWords(thrown),
           });
           await sleep(1000, undefined, { signal });
-          if (await isRunning(containerOf(id))) awaySince = undefined;
         }
       }
     },
@@ -152,21 +162,6 @@ export function createEngine({
 }
 
 const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };
-
-/** A wait that the engine holds open for as long as the container runs. */
-async function waitOnce(
-  container: Docker.Container,
-  abortSignal: AbortSignal,
-): Promise<{ StatusCode: number }> {
-  return await container.wait({ abortSignal });
-}
-
-async function isRunning(container: Docker.Container): Promise<boolean> {
-  return await container.inspect().then(
-    ({ State: state }) => state.Running,
-    () => false,
-  );
-}
 
 /** The result, or the signal's reason as soon as it is aborted: a request may outlive its interest. */
 async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
