@@ -56,8 +56,9 @@ export function containerSpec(
     StopSignal: "SIGTERM",
     Tty: false,
     OpenStdin: false,
-    // A health check of the image's own would run commands that nobody asked for.
-    Healthcheck: { Test: ["NONE"] },
+    // A health check of the image's own would run commands that nobody asked for. Podman has systemd run them, and
+    // complains where there is none even if there is nothing to run.
+    ...(engine.kind === "docker" ? { Healthcheck: { Test: ["NONE"] } } : {}),
     HostConfig: {
       NetworkMode: "none",
       CapDrop: ["ALL"],
