@@ -55,6 +55,25 @@ export function createEngine({
     });
   }
 
+  async function remove(id: SandboxId): Promise<void> {
+    const container = containerOf(id);
+    // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
+    await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await container.remove({ force: true, v: true });
+        return;
+      } catch (thrown) {
+        const status = statusOf(thrown);
+        if (status === 404) return;
+        // 409: a removal is under way. 500: Podman finds a mapped file system still busy for a moment.
+        const passing = status === 409 || (status === 500 && /busy/i.test(engineWords(thrown)));
+        if (!passing || attempt === 10) throw engineError(thrown, name, "remove the sandbox");
+        await sleep(50 * attempt);
+      }
+    }
+  }
+
   return {
     async start(spec) {
       const body = containerSpec(spec, traits, applianceId, guestExecutable);
@@ -73,7 +92,7 @@ export function createEngine({
         await container.start();
       } catch (thrown) {
         if (statusOf(thrown) === 304) return;
-        await this.remove(spec.id).catch((also: unknown) =>
+        await remove(spec.id).catch((also: unknown) =>
           log.warn("a sandbox that did not start could not be removed", {
             sandboxId: spec.id,
             error: engineWords(also),
@@ -109,29 +128,12 @@ export function createEngine({
             sandboxId: id,
             error: engineWords(thrown),
           });
-          await sleep(1000, undefined, { signal });
+          await sleep(1000, undefined, { signal }).catch(() => undefined);
         }
       }
     },
 
-    async remove(id) {
-      const container = containerOf(id);
-      // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
-      await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
-      for (let attempt = 1; ; attempt++) {
-        try {
-          await container.remove({ force: true, v: true });
-          return;
-        } catch (thrown) {
-          const status = statusOf(thrown);
-          if (status === 404) return;
-          // 409: a removal is under way. 500: Podman finds a mapped file system still busy for a moment.
-          const passing = status === 409 || (status === 500 && /busy/i.test(engineWords(thrown)));
-          if (!passing || attempt === 10) throw engineError(thrown, name, "remove the sandbox");
-          await sleep(50 * attempt);
-        }
-      }
-    },
+    remove,
 
     async list() {
       const filters = { label: [`${sandboxLabels.appliance}=${applianceId}`] };

@@ -189,10 +189,11 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         cat memory/memory.limit_in_bytes memory.max 2>/dev/null
         cat pids/pids.max pids.max 2>/dev/null
         cat cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 cpu.max
-        ulimit -n; df -m /run /dev/shm | awk 'NR>1{print $6, $2}'`,
+        echo "files $(ulimit -n) core $(ulimit -c)"; df -m /run /dev/shm | awk 'NR>1{print $6, $2}'`,
         limits,
       );
       expect(output).toMatch(/^268435456\n100\n50000\n/);
+      expect(output).toContain(`files ${connection.traits.ulimits.nofile} core 0\n`);
       expect(output).toContain("/run 64\n");
       expect(output).toContain("/dev/shm 256\n");
 
