@@ -1,10 +1,9 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import Docker from "dockerode";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
-import { linesOf } from "./progress.ts";
 import { withoutNamespaces } from "./seccomp.ts";
 import { type EngineTraits, type HostFacts, readTraits } from "./traits.ts";
 
@@ -105,38 +104,28 @@ async function startPodman(podman: string, options: ConnectOptions): Promise<Eng
     );
   }
   await mkdir(dirname(socket), { recursive: true, mode: 0o700 });
-  const started = await startService(podman, [], socket);
-  const { traits } = started;
-  const runc = Bun.which("runc", { PATH: options.path });
-  // crun does not run containers where cgroup v1 is in use beside v2 ("hybrid"); runc does.
-  if (traits.runtime === "crun" && traits.cgroupVersion === 1 && runc !== null) {
-    await started.close();
-    options.log.info("this machine uses cgroup v1, where crun refuses to run: taking runc");
-    return await startService(podman, ["--runtime", "runc"], socket);
-  }
-  return started;
+  // crun, Debian's default for Podman, does not run containers where cgroup v1 is in use; runc does.
+  const unified = await Bun.file("/sys/fs/cgroup/cgroup.controllers").exists();
+  const hasRunc = Bun.which("runc", { PATH: options.path }) !== null;
+  return await startService(podman, !unified && hasRunc ? ["--runtime", "runc"] : [], socket);
 }
 
 async function startService(podman: string, settings: string[], socket: string): Promise<EngineConnection> {
+  // Words go to a file: a pipe would break with this process, and take the service and its containers' monitors along.
+  const words = Bun.file(`${socket}.log`);
   // A group of its own, so that Ctrl-C in a terminal ends the server and lets it end the service in its turn.
   const child = Bun.spawn([podman, ...settings, "system", "service", "--time", "0", `unix://${socket}`], {
     stdin: "ignore",
     stdout: "ignore",
-    stderr: "pipe",
+    stderr: words,
     detached: true,
   });
   child.unref();
-  const said: string[] = [];
-  const listening = (async () => {
-    for await (const line of linesOf(child.stderr)) {
-      said.push(line.slice(0, 500));
-      if (said.length > 5) said.shift();
-    }
-  })();
   const close = async (): Promise<void> => {
     child.kill("SIGTERM");
+    const late = setTimeout(() => child.kill("SIGKILL"), 5000);
     await child.exited;
-    await listening;
+    clearTimeout(late);
   };
   for (let waited = 0; child.exitCode === null && waited < 15_000; waited += 50) {
     await sleep(50);
@@ -144,9 +133,10 @@ async function startService(podman: string, settings: string[], socket: string):
     if (found !== undefined) return { ...found, close };
   }
   await close();
+  const said = await words.text().catch(() => "");
   throw new CcwError(
     "unavailable",
-    `Podman's service did not start: ${said.join(" ").slice(0, 600) || "it said nothing"}.`,
+    `Podman's service did not start: ${said.trim().slice(-600) || "it said nothing"}.`,
     "Run `podman info` as the same user to see what Podman lacks.",
   );
 }
@@ -157,7 +147,7 @@ async function withFilter(connection: EngineConnection, options: ConnectOptions)
   for (const file of ["/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"]) {
     const text = await readFile(file, "utf8").catch(() => undefined);
     if (text === undefined) continue;
-    const seccompProfile = join(options.dataFolder, "engine", "seccomp.json");
+    const seccompProfile = resolve(options.dataFolder, "engine", "seccomp.json");
     await mkdir(dirname(seccompProfile), { recursive: true, mode: 0o700 });
     await writeFile(seccompProfile, JSON.stringify(withoutNamespaces(JSON.parse(text))));
     return { ...connection, traits: { ...connection.traits, seccompProfile } };
@@ -166,7 +156,7 @@ async function withFilter(connection: EngineConnection, options: ConnectOptions)
   return connection;
 }
 
-const ownSocket = (dataFolder: string): string => join(dataFolder, "engine", "podman.sock");
+const ownSocket = (dataFolder: string): string => resolve(dataFolder, "engine", "podman.sock");
 
 function reasonOf(thrown: unknown): string {
   if (thrown instanceof Error && "code" in thrown) {

@@ -57,10 +57,11 @@ for (const engine of [podman, docker]) {
       expect(host.NanoCpus).toBe(1_500_000_000);
       expect(host.PidsLimit).toBe(200);
     });
-    test("has both ulimits, within the engine's own", () => {
+    test("has both ulimits, within the engine's own, and writes no core files", () => {
       expect(host.Ulimits).toEqual([
         { Name: "nofile", Soft: 20_000, Hard: 20_000 },
         { Name: "nproc", Soft: 30_000, Hard: 30_000 },
+        { Name: "core", Soft: 0, Hard: 0 },
       ]);
     });
     test("has bounded memory file systems and a bounded log", () => {

@@ -56,8 +56,9 @@ export function containerSpec(
     StopSignal: "SIGTERM",
     Tty: false,
     OpenStdin: false,
-    // A health check of the image's own would run commands that nobody asked for.
-    Healthcheck: { Test: ["NONE"] },
+    // A health check of the image's own would run commands that nobody asked for. Podman has systemd run them, and
+    // complains where there is none even if there is nothing to run.
+    ...(engine.kind === "docker" ? { Healthcheck: { Test: ["NONE"] } } : {}),
     HostConfig: {
       NetworkMode: "none",
       CapDrop: ["ALL"],
@@ -75,8 +76,13 @@ export function containerSpec(
       MemorySwap: spec.limits.memoryBytes,
       NanoCpus: Math.round(spec.limits.cpus * 1e9),
       PidsLimit: spec.limits.pids,
-      // Both always: a single one replaces the engine's own defaults for the other.
-      Ulimits: [ulimit("nofile", engine.ulimits.nofile), ulimit("nproc", engine.ulimits.nproc)],
+      // The first two always together: a single one replaces the engine's own default for the other. No core files,
+      // which would be written where the host's kernel is told to.
+      Ulimits: [
+        ulimit("nofile", engine.ulimits.nofile),
+        ulimit("nproc", engine.ulimits.nproc),
+        ulimit("core", 0),
+      ],
       // The only two things of the host inside, both read-only. connect() on a socket needs write permission on
       // its inode, which a read-only mount does not take away.
       Binds: [

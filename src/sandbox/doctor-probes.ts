@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, readFile, rm, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { limitsSchema } from "../domain/environment.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
@@ -67,7 +67,7 @@ async function engineOf(options: DiagnoseOptions): Promise<Findings["engine"]> {
 async function tryStart({ docker, traits }: EngineConnection, options: DiagnoseOptions): Promise<Trial> {
   const name = `${traits.kind} ${traits.version}`;
   const reference = "localhost/ccw/nothing:1";
-  const folder = await mkdtemp(join(options.dataFolder, "trial-"));
+  const folder = await mkdtemp(resolve(options.dataFolder, "trial-"));
   const id = newId("SandboxId", options.idSource);
   const before = performance.now();
   try {
@@ -99,6 +99,10 @@ async function tryStart({ docker, traits }: EngineConnection, options: DiagnoseO
     await docker
       .getContainer(`ccw-${id}`)
       .remove({ force: true })
+      .catch(() => undefined);
+    await docker
+      .getImage(reference)
+      .remove()
       .catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }

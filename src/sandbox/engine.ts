@@ -13,6 +13,8 @@ import type { EngineTraits } from "./traits.ts";
 
 /** How long `wait` goes on asking an engine that does not answer: a restart, an upgrade. */
 const engineAwayMs = 5 * 60_000;
+/** How long one request for a sandbox's end stays open. */
+const waitRoundMs = 10_000;
 
 export interface EngineOptions {
   docker: Docker;
@@ -53,6 +55,25 @@ export function createEngine({
     });
   }
 
+  async function remove(id: SandboxId): Promise<void> {
+    const container = containerOf(id);
+    // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
+    await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await container.remove({ force: true, v: true });
+        return;
+      } catch (thrown) {
+        const status = statusOf(thrown);
+        if (status === 404) return;
+        // 409: a removal is under way. 500: Podman finds a mapped file system still busy for a moment.
+        const passing = status === 409 || (status === 500 && /busy/i.test(engineWords(thrown)));
+        if (!passing || attempt === 10) throw engineError(thrown, name, "remove the sandbox");
+        await sleep(50 * attempt);
+      }
+    }
+  }
+
   return {
     async start(spec) {
       const body = containerSpec(spec, traits, applianceId, guestExecutable);
@@ -71,7 +92,7 @@ export function createEngine({
         await container.start();
       } catch (thrown) {
         if (statusOf(thrown) === 304) return;
-        await this.remove(spec.id).catch((also: unknown) =>
+        await remove(spec.id).catch((also: unknown) =>
           log.warn("a sandbox that did not start could not be removed", {
             sandboxId: spec.id,
             error: engineWords(also),
@@ -85,43 +106,34 @@ export function createEngine({
       let awaySince: number | undefined;
       for (;;) {
         signal.throwIfAborted();
+        // A connection may die without a word to its request, so no request is trusted for long; asking again is cheap.
+        const round = AbortSignal.any([signal, AbortSignal.timeout(waitRoundMs)]);
         try {
-          const { StatusCode: status } = await unlessAborted(signal, waitOnce(containerOf(id), signal));
-          return await exitNow(id, status);
+          const ended: { StatusCode: number } = await unlessAborted(
+            round,
+            containerOf(id).wait({ abortSignal: round }),
+          );
+          return await exitNow(id, ended.StatusCode);
         } catch (thrown) {
-          if (signal.aborted) throw signal.reason;
+          signal.throwIfAborted();
           if (statusOf(thrown) === 404) return { exitCode: -1, reason: "is gone: its container was removed" };
+          if (round.aborted) {
+            awaySince = undefined;
+            continue;
+          }
           awaySince ??= performance.now();
           if (performance.now() - awaySince > engineAwayMs)
             throw engineError(thrown, name, "watch the sandbox");
-          log.warn("the engine stopped answering while a sandbox was watched; asking again", {
+          log.warn("the engine does not answer while a sandbox is watched; asking again", {
             sandboxId: id,
             error: engineWords(thrown),
           });
-          await sleep(1000, undefined, { signal });
-          if (await isRunning(containerOf(id))) awaySince = undefined;
+          await sleep(1000, undefined, { signal }).catch(() => undefined);
         }
       }
     },
 
-    async remove(id) {
-      const container = containerOf(id);
-      // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
-      await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
-      for (let attempt = 1; ; attempt++) {
-        try {
-          await container.remove({ force: true, v: true });
-          return;
-        } catch (thrown) {
-          const status = statusOf(thrown);
-          if (status === 404) return;
-          // 409: a removal is under way. 500: Podman finds a mapped file system still busy for a moment.
-          const passing = status === 409 || (status === 500 && /busy/i.test(engineWords(thrown)));
-          if (!passing || attempt === 10) throw engineError(thrown, name, "remove the sandbox");
-          await sleep(50 * attempt);
-        }
-      }
-    },
+    remove,
 
     async list() {
       const filters = { label: [`${sandboxLabels.appliance}=${applianceId}`] };
@@ -152,21 +164,6 @@ export function createEngine({
 }
 
 const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };
-
-/** A wait that the engine holds open for as long as the container runs. */
-async function waitOnce(
-  container: Docker.Container,
-  abortSignal: AbortSignal,
-): Promise<{ StatusCode: number }> {
-  return await container.wait({ abortSignal });
-}
-
-async function isRunning(container: Docker.Container): Promise<boolean> {
-  return await container.inspect().then(
-    ({ State: state }) => state.Running,
-    () => false,
-  );
-}
 
 /** The result, or the signal's reason as soon as it is aborted: a request may outlive its interest. */
 async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {

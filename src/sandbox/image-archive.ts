@@ -34,7 +34,7 @@ export async function loadArchive(
     await followEngine(Readable.from(answer), (line) => {
       onProgress(line);
       for (const match of line.matchAll(/Loaded image(?: ID)?(?:\(s\))?: (\S+)/g))
-        loaded.push(match[1] ?? "");
+        loaded.push(...(match[1] ?? "").split(","));
     });
     return loaded;
   } catch (thrown) {

@@ -45,13 +45,13 @@ test("slim is built once, with progress, and then found again at once", async ()
   expect(listed).toMatchObject({ reference, state: { kind: "present" } });
 }, 600_000);
 
-test("an archive of it brings the same image to another engine", async () => {
-  const [first, ...others] = engines;
+test("an archive of it brings the same image to any engine", async () => {
+  const [first] = engines;
   if (first === undefined) throw new Error("no engine");
   const reference = first.images.resolveImage("slim");
   const file = join(folder, "slim.tar");
   await pipeline(await first.connection.docker.getImage(reference).get(), createWriteStream(file));
-  for (const { images } of others) {
+  for (const { images } of engines) {
     expect(await images.importImage(file, how)).toEqual([reference]);
     expect(await images.buildImage("slim", how)).toEqual({ reference, built: false });
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { limitsSchema, type SandboxLimits } from "../../src/domain/environment.ts";
 import { newId, type SandboxId } from "../../src/domain/ids.ts";
@@ -144,7 +145,7 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
     ('io_uring',lambda:libc.syscall(425,1,0)),('reboot',lambda:libc.reboot(0)),('swapon',lambda:libc.swapon(b'/x',0))):
     r=call(); print('BROKE '+name if r>=0 else 'held '+name)
 "
-        echo done; } 2>&1 | sed ''`);
+        kill $!; echo done; } 2>&1 | sed ''`);
       expect(output).toContain("done");
       expect(output).not.toContain("BROKE");
       expect(output).toContain("held ptrace");
@@ -188,10 +189,11 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         cat memory/memory.limit_in_bytes memory.max 2>/dev/null
         cat pids/pids.max pids.max 2>/dev/null
         cat cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 cpu.max
-        ulimit -n; df -m /run /dev/shm | awk 'NR>1{print $6, $2}'`,
+        echo "files $(ulimit -n) core $(ulimit -c)"; df -m /run /dev/shm | awk 'NR>1{print $6, $2}'`,
         limits,
       );
       expect(output).toMatch(/^268435456\n100\n50000\n/);
+      expect(output).toContain(`files ${connection.traits.ulimits.nofile} core 0\n`);
       expect(output).toContain("/run 64\n");
       expect(output).toContain("/dev/shm 256\n");
 
@@ -250,6 +252,29 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
       expect(await engine.tail(id, 100)).toBe("");
     });
 
+    test("waiting outlasts an engine that goes away and comes back", async () => {
+      const relaySocket = join(folder, "relay.sock");
+      let relay = await relayTo(socket, relaySocket);
+      const through = await connectEngine({ socket: relaySocket, dataFolder: folder, path: "", log });
+      const watching = createEngine({
+        docker: through.docker,
+        traits: through.traits,
+        applianceId,
+        guestExecutable: guest(),
+        log,
+      });
+      const id = await begin("exec sleep 60");
+      const waiting = watching.wait(id, never);
+      await Bun.sleep(200);
+      relay.close();
+      await Bun.sleep(1500);
+      const { State: state } = await connection.docker.getContainer(`ccw-${id}`).inspect();
+      relay = await relayTo(socket, relaySocket);
+      process.kill(state.Pid, "SIGKILL");
+      expect(await waiting).toEqual({ exitCode: 137, reason: "was killed" });
+      relay.close();
+    });
+
     test("waiting ends with its signal, and starting twice is starting once", async () => {
       const id = await begin("echo once; exec sleep 60");
       await untilPrinted(engine, id, /once/);
@@ -287,6 +312,28 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
       await missing.catch(() => undefined);
     });
   });
+}
+
+/** A stand-in for an engine's restart: a relay before its socket, which drops every connection when it closes. */
+async function relayTo(target: string, path: string): Promise<{ close(): void }> {
+  await rm(path, { force: true });
+  const open = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(target);
+    for (const end of [near, far]) {
+      open.add(end);
+      end.on("error", () => end.destroy());
+      end.on("close", () => open.delete(end));
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  return {
+    close() {
+      server.close();
+      for (const end of open) end.destroy();
+    },
+  };
 }
 
 async function untilPrinted(engine: SandboxEngine, id: SandboxId, pattern: RegExp): Promise<string> {
