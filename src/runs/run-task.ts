@@ -20,20 +20,20 @@ export interface RunContext {
   now(): number;
 }
 
-/** Resolves when the task has ended, was put back into the queue, or the signal has aborted (the sandbox then lives on). */
-export async function runTask(
-  task: TaskRow,
-  context: RunContext,
-  signal: AbortSignal,
-): Promise<"ended" | "requeued" | "left"> {
-  if (!isActive(task.state)) return "ended";
+/**
+ * `left`: the signal aborted, and the sandbox lives on. `no engine`: nothing has run yet, and nothing can for now.
+ */
+export type RunResult = { kind: "ended" } | { kind: "left" } | { kind: "no engine"; cause: CcwError };
+
+export async function runTask(task: TaskRow, context: RunContext, signal: AbortSignal): Promise<RunResult> {
+  if (!isActive(task.state)) return { kind: "ended" };
   const { sandboxId } = task.state;
   const watching = new AbortController();
   const stop = AbortSignal.any([signal, watching.signal]);
 
   try {
-    const provided = await provideSandbox(task, sandboxId, context);
-    if (provided === "requeued") return "requeued";
+    const cause = await provideSandbox(task, sandboxId, context);
+    if (cause !== undefined) return { kind: "no engine", cause };
     const watchers = [
       watchSandbox(task, sandboxId, context, stop),
       watchTime(task, sandboxId, context, stop),
@@ -41,12 +41,12 @@ export async function runTask(
     const ended = await followEvents(task, sandboxId, context, signal);
     watching.abort();
     await Promise.all(watchers);
-    if (!ended) return "left";
+    if (!ended) return { kind: "left" };
   } finally {
     watching.abort();
   }
   await removeSandbox(sandboxId, context);
-  return "ended";
+  return { kind: "ended" };
 }
 
 /** Acts on events until one of them ends the task; false when the signal came first. */
@@ -70,22 +70,25 @@ async function followEvents(
   return false;
 }
 
-/** Opens the door and starts the sandbox, unless an earlier server process has done so. */
+/**
+ * Opens the door and starts the sandbox, unless an earlier server process has done so. Returns the cause where no
+ * engine answers and nothing has run yet; what else is expected to fail ends the task through its events.
+ */
 async function provideSandbox(
   task: TaskRow,
   sandboxId: SandboxId,
   context: RunContext,
-): Promise<"provided" | "requeued"> {
+): Promise<CcwError | undefined> {
   const { store, engine, doors } = context;
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
     const present = (await engine.list()).some((sandbox) => sandbox.id === sandboxId);
-    if (present) return "provided";
+    if (present) return undefined;
 
     if ((store.sandboxes.get(sandboxId)?.acked ?? 0) > 0) {
       const reason = "the container is gone: it was removed while the server was away";
       store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: -1, reason });
-      return "provided";
+      return undefined;
     }
     const environment = store.tasks.environmentOf(task.id);
     const image = await engine.resolveImage(environment.image);
@@ -97,38 +100,36 @@ async function provideSandbox(
       engine: await engine.describe(),
       image,
     });
-    return "provided";
+    return undefined;
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;
-    if (thrown.code === "unavailable" && task.state.kind === "starting") {
-      await requeue(task, sandboxId, context, thrown);
-      return "requeued";
-    }
+    if (thrown.code === "unavailable" && task.state.kind === "starting") return thrown;
     if (thrown.code === "unavailable") throw thrown;
     store.events.append(task.id, { kind: "limit_reached", reason: thrown.message, hint: thrown.hint });
-    return "provided";
+    return undefined;
   }
 }
 
-/** The engine is away and nothing has run yet: the task waits, and says so. */
-async function requeue(
+/** Puts a task back whose sandbox could not be started; it waits, and says so once. */
+export async function putBack(
   task: TaskRow,
-  sandboxId: SandboxId,
-  context: RunContext,
   cause: CcwError,
+  { store, doors, now }: RunContext,
 ): Promise<void> {
-  const { store } = context;
+  if (!isActive(task.state)) return;
+  const { sandboxId } = task.state;
   store.atomically(() => {
     const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
     if (busyWith !== undefined) store.prompts.mark(busyWith, "queued");
-    store.sandboxes.update(sandboxId, { endedAt: context.now() });
+    store.sandboxes.update(sandboxId, { endedAt: now() });
     const text = `${cause.message} The task waits and is tried again. ${cause.hint}`.trim();
-    if (store.events.last(task.id, "appliance_notice")?.body.kind !== "appliance_notice") {
+    const said = store.events.last(task.id, "appliance_notice")?.body;
+    if (said?.kind !== "appliance_notice" || said.text !== text) {
       store.events.append(task.id, { kind: "appliance_notice", level: "warning", text });
     }
     store.tasks.move(task.id, { kind: "queued" });
   });
-  await context.doors.close(sandboxId);
+  await doors.close(sandboxId);
 }
 
 /** Writes down the sandbox's end, however it came. */
@@ -170,7 +171,7 @@ async function watchTime(
   if (signal.aborted) return;
   context.store.events.append(task.id, {
     kind: "limit_reached",
-    reason: `The task ran for ${minutes} minutes, which is the limit of its environment.`,
+    reason: `The task ran for ${minutes} min, which is the limit of its environment.`,
     hint: `Raise limits.minutes of the environment ${task.environment}, or hand over a smaller task.`,
   });
 }

@@ -2,7 +2,7 @@ import { messageOf } from "../domain/errors.ts";
 import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
-import { type RunContext, runTask } from "./run-task.ts";
+import { putBack, type RunContext, runTask } from "./run-task.ts";
 
 export interface Scheduler {
   /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */
@@ -45,7 +45,11 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
   const run = async (task: TaskRow): Promise<void> => {
     try {
       const result = await runTask(task, context, stopped.signal);
-      if (result === "requeued") holdUntil = ids.now() + holdMs;
+      if (result.kind === "no engine") {
+        // Held before the task is back in the queue, which wakes us.
+        holdUntil = ids.now() + holdMs;
+        await putBack(task, result.cause, context);
+      }
       crashes.delete(task.id);
     } catch (thrown) {
       const count = (crashes.get(task.id) ?? 0) + 1;
