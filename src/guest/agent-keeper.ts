@@ -59,7 +59,7 @@ export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Pr
       );
     }
     restarts++;
-    const text = `${agent.title} ended in the middle of its work (${how}) and was started again.${words}`;
+    const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
     if (!ending) run = launch();
   };

@@ -9,7 +9,7 @@ import { startForward } from "./forward.ts";
 import { createProcesses, killAllOthers } from "./processes.ts";
 import { startReaper } from "./reaper.ts";
 import { createSessionClient } from "./session-client.ts";
-import { openSpool, type Spool } from "./spool.ts";
+import { isNoSpace, openSpool, type Spool } from "./spool.ts";
 import { openStateFile } from "./state.ts";
 import { runTaskFlow } from "./task-flow.ts";
 import { cutWithNote } from "./text.ts";
@@ -123,6 +123,12 @@ async function lastWord(work: () => Promise<string>, report: (line: string) => u
   try {
     return { kind: "finished", outcome: "completed", text: await work(), hint: "" };
   } catch (thrown) {
+    if (isNoSpace(thrown)) {
+      const text = "The sandbox's disk is full.";
+      const hint =
+        "Clear files in the task's work, or give the machine more disk; then start the task again.";
+      return { kind: "finished", outcome: "failed", text, hint };
+    }
     if (!(thrown instanceof CcwError)) {
       // A defect of ours: whole in the container's log, in words in the transcript.
       report(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));

@@ -41,13 +41,14 @@ const exchangeMs = 30_000;
 
 export function createSessionClient(options: SessionClientOptions): SessionClient {
   const request = async (path: string, signal: AbortSignal, init: RequestInit = {}): Promise<Response> => {
-    const response = await fetch(`http://door${path}`, {
+    const ours: BunFetchRequestInit & { timeout: false } = {
       ...init,
       unix: options.socketPath,
       signal,
-      // Bun gives up on a quiet answer after some minutes unless told otherwise.
+      // The runtime gives up on a quiet answer after some minutes unless told otherwise.
       timeout: false,
-    } as BunFetchRequestInit);
+    };
+    const response = await fetch(`http://door${path}`, ours);
     if (!response.ok) {
       const words = (await response.text()).slice(0, 500);
       throw new RefusedError(response.status, `the door answered ${response.status} to ${path}: ${words}`);

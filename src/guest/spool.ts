@@ -284,7 +284,8 @@ function writeWhole(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
 }
 
-function isNoSpace(thrown: unknown): boolean {
+/** Whether a system call failed for want of disk. */
+export function isNoSpace(thrown: unknown): boolean {
   return (
     thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT")
   );

@@ -125,10 +125,18 @@ test("what is too long for an event is cut and says so", () => {
   }
 });
 
-test("a line that is not JSON becomes a warning", () => {
+test("a line that is not JSON, or is nested without end, becomes a warning", () => {
   expect(eventsOf(createClaudeTranslator()("Segmentation fault"))).toEqual([
-    { kind: "notice", level: "warning", text: "The agent wrote a line that is not JSON: Segmentation fault" },
+    {
+      kind: "notice",
+      level: "warning",
+      text: "The agent wrote a line that cannot be read: Segmentation fault",
+    },
   ]);
+  for (const depth of [200, 100_000]) {
+    const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+    expect(eventsOf(createClaudeTranslator()(nested))).toMatchObject([{ kind: "notice", level: "warning" }]);
+  }
 });
 
 test("a model that is overloaded, and a used-up account, are told in words", () => {

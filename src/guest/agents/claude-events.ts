@@ -36,7 +36,7 @@ export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
   return (line) => {
     const raw = parseJson(line);
     if (raw === undefined) {
-      return notice("warning", `The agent wrote a line that is not JSON: ${cutText(line, 500).text}`);
+      return notice("warning", `The agent wrote a line that cannot be read: ${cutText(line, 500).text}`);
     }
     const parsed = claudeMessageSchema.safeParse(raw);
     if (!parsed.success) return unknown(raw);
@@ -218,9 +218,18 @@ function unknown(raw: unknown): ClaudeMeaning[] {
   return event({ kind: "unknown", raw: json.success ? boundJson(json.data) : null });
 }
 
+/** Every reader of JSON after this one recurses: what is nested on purpose must not reach them. */
+const maxDepth = 100;
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return limit === 0 || Object.values(value).some((item) => isDeeper(item, limit - 1));
+}
+
 function parseJson(line: string): Json | undefined {
   try {
-    return jsonSchema.parse(JSON.parse(line));
+    const value: unknown = JSON.parse(line);
+    return isDeeper(value, maxDepth) ? undefined : jsonSchema.parse(value);
   } catch {
     return undefined;
   }
