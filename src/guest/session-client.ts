@@ -140,7 +140,7 @@ class RefusedError extends Error {
   }
 }
 
-/** 50 ms, doubled up to 2 s; says once what is wrong, and again once a minute. */
+/** 50 ms, doubled up to 1 s; says once what is wrong, and again once a minute. */
 function createBackoff(report: (line: string) => void, what: string) {
   let delay = 50;
   let reported = 0;
@@ -155,7 +155,7 @@ function createBackoff(report: (line: string) => void, what: string) {
         report(`${what}: ${messageOf(thrown)}`);
       }
       await sleep(delay, signal);
-      delay = Math.min(delay * 2, 2000);
+      delay = Math.min(delay * 2, 1000);
     },
   };
 }
