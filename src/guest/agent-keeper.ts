@@ -55,7 +55,7 @@ export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Pr
       throw new CcwError(
         "unavailable",
         `${agent.title} ended ${restarts + 1} times without finishing a turn, the last time with ${how}.${words}`,
-        "Work that was pushed is on the branch. If memory ran out, give the environment more; then start the task again.",
+        "What it had done is on the work branch. If memory ran out, give the environment more; then start the task again.",
       );
     }
     restarts++;

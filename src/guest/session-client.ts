@@ -55,12 +55,22 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     }
     return response;
   };
-  const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(exchangeMs)]);
-
-  const fetchStart = async (signal: AbortSignal): Promise<SessionStart> => {
-    const response = await request("/session/start", limited(signal));
-    return sessionStartSchema.parse(await response.json());
+  /** One request and its whole answer, in limited time. */
+  const exchange = async (path: string, signal: AbortSignal, init?: RequestInit): Promise<unknown> => {
+    const limit = new AbortController();
+    const abort = () => limit.abort(new Error(`the door did not answer within ${exchangeMs / 1000} s`));
+    const timer = setTimeout(abort, exchangeMs);
+    signal.addEventListener("abort", abort);
+    try {
+      return await (await request(path, limit.signal, init)).json();
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    }
   };
+
+  const fetchStart = async (signal: AbortSignal): Promise<SessionStart> =>
+    sessionStartSchema.parse(await exchange("/session/start", signal));
 
   return {
     async start(signal) {
@@ -82,12 +92,12 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
         if (signal.aborted) return;
         try {
           const { body } = spool.batch();
-          const response = await request("/session/events", limited(signal), {
+          const answer = await exchange("/session/events", signal, {
             method: "POST",
             headers: { "content-type": "application/x-ndjson" },
             body,
           });
-          spool.acknowledge(ackSchema.parse(await response.json()).acked);
+          spool.acknowledge(ackSchema.parse(answer).acked);
           backoff.reset();
         } catch (thrown) {
           if (signal.aborted) return;

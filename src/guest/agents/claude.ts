@@ -211,6 +211,7 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
   return {
     prompt(promptId, text) {
       const uuid = promptUuid(promptId);
+      interruptAtStart = false;
       turns.opened({ promptId, uuid });
       write({
         type: "user",
