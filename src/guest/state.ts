@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { isNoSpace } from "./disk.ts";
 
 /** What a guest that is started again has to know of the one before it, beside the spool. */
 export const guestStateSchema = z.object({
@@ -22,7 +23,10 @@ export type GuestState = z.infer<typeof guestStateSchema>;
 
 export interface StateFile {
   readonly value: GuestState;
-  /** Written as a whole before it returns. */
+  /**
+   * Written as a whole before it returns. On a full disk it is only remembered, until the next one: the agent may
+   * yet clear the disk, and what is lost if the guest dies first is done again, not skipped.
+   */
   update(change: Partial<GuestState>): void;
 }
 
@@ -36,8 +40,12 @@ export function openStateFile(path: string): StateFile {
     },
     update(change) {
       value = { ...value, ...change };
-      writeFileSync(`${path}.new`, JSON.stringify(value));
-      renameSync(`${path}.new`, path);
+      try {
+        writeFileSync(`${path}.new`, JSON.stringify(value));
+        renameSync(`${path}.new`, path);
+      } catch (thrown) {
+        if (!isNoSpace(thrown)) throw thrown;
+      }
     },
   };
 }
