@@ -4,7 +4,7 @@ import { z } from "zod";
 import { isNoSpace } from "./disk.ts";
 
 /** What a guest that is started again has to know of the one before it, beside the spool. */
-export const guestStateSchema = z.object({
+const guestStateSchema = z.object({
   /** The last command that was carried out. */
   lastCommand: z.number().int().nonnegative().default(0),
   /** Given to the agent and not ended yet: given again after a restart, which the agent takes as one. */
@@ -19,7 +19,7 @@ export const guestStateSchema = z.object({
   /** The last word is in the spool: a restart only delivers it. */
   finished: z.boolean().default(false),
 });
-export type GuestState = z.infer<typeof guestStateSchema>;
+type GuestState = z.infer<typeof guestStateSchema>;
 
 export interface StateFile {
   readonly value: GuestState;
