@@ -55,11 +55,11 @@ export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Pr
       throw new CcwError(
         "unavailable",
         `${agent.title} ended ${restarts + 1} times without finishing a turn, the last time with ${how}.${words}`,
-        "Work that was pushed is on the branch. If memory ran out, give the environment more; then start the task again.",
+        "What it had done is on the work branch. If memory ran out, give the environment more; then start the task again.",
       );
     }
     restarts++;
-    const text = `${agent.title} ended in the middle of its work (${how}) and was started again.${words}`;
+    const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
     if (!ending) run = launch();
   };

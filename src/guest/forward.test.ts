@@ -111,3 +111,29 @@ test("with the door away the connection is closed", async () => {
   await new Promise<void>((resolve) => client.on("close", () => resolve()));
   expect(client.destroyed).toBe(true);
 });
+
+test("a door that goes on talking to a client that is gone learns of it", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const forward = await forwardTo((socket) => {
+    socket.on("error", () => {});
+    const talking = setInterval(() => socket.write("more"), 5);
+    socket.on("close", () => {
+      clearInterval(talking);
+      resolve();
+    });
+  });
+  const client = dial(forward);
+  await new Promise<void>((got) => client.once("data", () => got()));
+  client.destroy();
+  await promise;
+});
+
+test("a client whose door is cut off learns of it", async () => {
+  const forward = await forwardTo((socket) => socket.once("data", () => socket.destroy()));
+  const client = dial(forward);
+  client.on("error", () => {});
+  client.write("hello");
+  client.resume();
+  await new Promise<void>((ended) => client.once("end", () => ended()));
+  client.destroy();
+});

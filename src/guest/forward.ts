@@ -82,24 +82,29 @@ const handlers = {
       if (end.pending !== undefined) return;
       end.peer?.socket?.resume();
     }
-    if (end.ending) socket.shutdown();
+    if (end.ending) finish(end);
   },
   end(from: Socket<End>) {
     const to = from.data.peer;
     if (to === undefined) return;
     to.ending = true;
-    if (to.pending === undefined) to.socket?.shutdown();
+    if (to.pending === undefined) finish(to);
   },
   close(socket: Socket<End>) {
     const end = socket.data;
     end.gone = true;
     const peer = end.peer;
     if (peer === undefined || peer.gone) return;
-    // An end that both sides agreed on has `ending` set; all else is a broken connection, and shows as one.
-    if (peer.pending === undefined && !peer.ending) peer.socket?.end();
     peer.ending = true;
+    if (peer.pending === undefined) finish(peer);
   },
   error(socket: Socket<End>) {
     socket.terminate();
   },
 };
+
+/** Ends the writing side alone while the other end may still be read, else the whole connection. */
+function finish(end: End): void {
+  if (end.peer?.gone === true) end.socket?.end();
+  else end.socket?.shutdown();
+}

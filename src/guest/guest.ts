@@ -3,8 +3,10 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import { type GuestEvent, guestEventSchema } from "../domain/event.ts";
 import { doorPort, doorSocketInSandbox, type SessionStart } from "../domain/session.ts";
 import type { Agent } from "./agents/agent.ts";
-import { claudeVariables, createClaude } from "./agents/claude.ts";
+import { createClaude } from "./agents/claude.ts";
+import { claudeVariables } from "./agents/claude-command.ts";
 import { createCommandRunner } from "./commands.ts";
+import { isNoSpace } from "./disk.ts";
 import { startForward } from "./forward.ts";
 import { createProcesses, killAllOthers } from "./processes.ts";
 import { startReaper } from "./reaper.ts";
@@ -72,24 +74,23 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
     let exitCode = 0;
     if (!state.value.finished) {
       const last = await lastWord(
-        async () => {
-          const gitConfigPath = options.gitConfigPath;
-          return runTaskFlow({
-            ...{ start, session, state, processes, commands, emit, gitConfigPath },
+        () =>
+          runTaskFlow({
+            ...{ start, session, state, processes, commands, emit },
             agent: agentOf(start, options),
             variables: sandboxVariables({
               inherited: process.env,
               start,
               port: forward.port,
-              gitConfigPath,
+              gitConfigPath: options.gitConfigPath,
               agent: claudeVariables,
             }),
             workspace: options.workspace,
+            gitConfigPath: options.gitConfigPath,
             gitBase: options.gitBase ?? `http://127.0.0.1:${forward.port}/git`,
             scriptPath: join(options.spoolFolder, "setup.sh"),
             signal: stop.signal,
-          });
-        },
+          }),
         (line) => stop.signal.aborted || report(line),
       );
       if (!stop.signal.aborted) {
@@ -121,8 +122,15 @@ type Finished = Extract<GuestEvent, { kind: "finished" }>;
 
 async function lastWord(work: () => Promise<string>, report: (line: string) => unknown): Promise<Finished> {
   try {
-    return { kind: "finished", outcome: "completed", text: await work(), hint: "" };
+    const text = await work();
+    return { kind: "finished", outcome: "completed", text, hint: "" };
   } catch (thrown) {
+    if (isNoSpace(thrown)) {
+      const text = "The sandbox's disk is full.";
+      const hint =
+        "Clear files in the task's work, or give the machine more disk; then start the task again.";
+      return { kind: "finished", outcome: "failed", text, hint };
+    }
     if (!(thrown instanceof CcwError)) {
       // A defect of ours: whole in the container's log, in words in the transcript.
       report(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));

@@ -41,25 +41,36 @@ const exchangeMs = 30_000;
 
 export function createSessionClient(options: SessionClientOptions): SessionClient {
   const request = async (path: string, signal: AbortSignal, init: RequestInit = {}): Promise<Response> => {
-    const response = await fetch(`http://door${path}`, {
+    const ours: BunFetchRequestInit & { timeout: false } = {
       ...init,
       unix: options.socketPath,
       signal,
-      // Bun gives up on a quiet answer after some minutes unless told otherwise.
+      // The runtime gives up on a quiet answer after some minutes unless told otherwise.
       timeout: false,
-    } as BunFetchRequestInit);
+    };
+    const response = await fetch(`http://door${path}`, ours);
     if (!response.ok) {
       const words = (await response.text()).slice(0, 500);
       throw new RefusedError(response.status, `the door answered ${response.status} to ${path}: ${words}`);
     }
     return response;
   };
-  const limited = (signal: AbortSignal) => AbortSignal.any([signal, AbortSignal.timeout(exchangeMs)]);
-
-  const fetchStart = async (signal: AbortSignal): Promise<SessionStart> => {
-    const response = await request("/session/start", limited(signal));
-    return sessionStartSchema.parse(await response.json());
+  /** One request and its whole answer, in limited time. */
+  const exchange = async (path: string, signal: AbortSignal, init?: RequestInit): Promise<unknown> => {
+    const limit = new AbortController();
+    const abort = () => limit.abort(new Error(`the door did not answer within ${exchangeMs / 1000} s`));
+    const timer = setTimeout(abort, exchangeMs);
+    signal.addEventListener("abort", abort);
+    try {
+      return await (await request(path, limit.signal, init)).json();
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    }
   };
+
+  const fetchStart = async (signal: AbortSignal): Promise<SessionStart> =>
+    sessionStartSchema.parse(await exchange("/session/start", signal));
 
   return {
     async start(signal) {
@@ -81,12 +92,12 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
         if (signal.aborted) return;
         try {
           const { body } = spool.batch();
-          const response = await request("/session/events", limited(signal), {
+          const answer = await exchange("/session/events", signal, {
             method: "POST",
             headers: { "content-type": "application/x-ndjson" },
             body,
           });
-          spool.acknowledge(ackSchema.parse(await response.json()).acked);
+          spool.acknowledge(ackSchema.parse(answer).acked);
           backoff.reset();
         } catch (thrown) {
           if (signal.aborted) return;
@@ -139,7 +150,7 @@ class RefusedError extends Error {
   }
 }
 
-/** 50 ms, doubled up to 2 s; says once what is wrong, and again once a minute. */
+/** 50 ms, doubled up to 1 s; says once what is wrong, and again once a minute. */
 function createBackoff(report: (line: string) => void, what: string) {
   let delay = 50;
   let reported = 0;
@@ -154,7 +165,7 @@ function createBackoff(report: (line: string) => void, what: string) {
         report(`${what}: ${messageOf(thrown)}`);
       }
       await sleep(delay, signal);
-      delay = Math.min(delay * 2, 2000);
+      delay = Math.min(delay * 2, 1000);
     },
   };
 }

@@ -1,17 +1,18 @@
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
+import { createBell } from "./bell.ts";
+import { isNoSpace } from "./disk.ts";
+import {
+  listSegments,
+  readLines,
+  recoverLast,
+  type Segment,
+  segmentName,
+  skipLines,
+  writeWhole,
+} from "./spool-segment.ts";
 
 /**
  * Events on disk, numbered from 1 without gaps, kept until the appliance has acknowledged them. One JSON line an
@@ -46,11 +47,8 @@ export interface SpoolOptions {
   maxBatchBytes?: number;
 }
 
-interface Segment {
-  first: number;
-  path: string;
-  bytes: number;
-}
+/** Set aside so that an agent that fills the disk leaves room for the words that say so. */
+const ballastBytes = 1024 ** 2;
 
 /** Throws `conflict` when the appliance has lost events that this spool no longer holds. */
 export function openSpool(options: SpoolOptions): Spool {
@@ -60,6 +58,16 @@ export function openSpool(options: SpoolOptions): Spool {
   let last = recoverLast(segments);
   let acked = options.acked;
   let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+  let write: number | undefined;
+  const dropAll = () => {
+    if (write !== undefined) closeSync(write);
+    write = undefined;
+    for (const segment of segments.splice(0)) rmSync(segment.path, { force: true });
+    total = 0;
+  };
+  const ballast = join(folder, "ballast");
+  setAside(ballast);
+
   const oldest = segments[0]?.first ?? last + 1;
   if (segments.length > 0 && acked < oldest - 1) {
     throw new CcwError(
@@ -70,12 +78,9 @@ export function openSpool(options: SpoolOptions): Spool {
   }
   if (acked > last) {
     // The spool is gone or older than the appliance's word: go on after what the appliance holds.
-    for (const segment of segments.splice(0)) rmSync(segment.path, { force: true });
+    dropAll();
     last = acked;
-    total = 0;
   }
-
-  let write: number | undefined;
   let position: { path: string; offset: number; next: number } | undefined;
   const wakeWriters = createBell();
   const wakeReaders = createBell();
@@ -108,9 +113,11 @@ export function openSpool(options: SpoolOptions): Spool {
         wakeReaders.ring();
         return;
       } catch (thrown) {
-        // A full disk: take the half line back, and wait for the agent or the acknowledgements to free space.
+        // A full disk: take the half line back, give back what is not needed, and wait for more to be freed.
         ftruncateSync(fd, segment.bytes);
         if (!isNoSpace(thrown)) throw thrown;
+        rmSync(ballast, { force: true });
+        if (acked === last) dropAll();
         await Bun.sleep(1000);
       }
     }
@@ -124,7 +131,7 @@ export function openSpool(options: SpoolOptions): Spool {
     }
     const segment = segments.findLast(({ first }) => first <= next);
     if (segment === undefined) return undefined;
-    const offset = offsetOfLine(segment, next - segment.first);
+    const offset = skipLines(segment.path, 0, next - segment.first);
     return offset === undefined ? undefined : { path: segment.path, offset, next };
   };
 
@@ -185,130 +192,12 @@ export function openSpool(options: SpoolOptions): Spool {
   };
 }
 
-/** Sixteen digits hold every number that JavaScript counts exactly, and sort as text. */
-const segmentName = (first: number) => `events-${String(first).padStart(16, "0")}.ndjson`;
-const segmentShape = /^events-(\d{16})\.ndjson$/;
-
-function listSegments(folder: string): Segment[] {
-  return readdirSync(folder)
-    .sort()
-    .flatMap((name) => {
-      const match = segmentShape.exec(name);
-      const path = join(folder, name);
-      return match === null ? [] : [{ first: Number(match[1]), path, bytes: sizeOf(path) }];
-    });
-}
-
-function sizeOf(path: string): number {
-  return withFile(path, "r", (fd) => fstatSync(fd).size);
-}
-
-/** The number of the last whole line; cuts a torn one off the last segment. */
-function recoverLast(segments: Segment[]): number {
-  const segment = segments.at(-1);
-  if (segment === undefined) return 0;
-  return withFile(segment.path, "r+", (fd) => {
-    let lines = 0;
-    let end = 0;
-    eachNewline(fd, 0, (offset) => {
-      lines++;
-      end = offset;
-      return true;
-    });
-    if (end < segment.bytes) ftruncateSync(fd, end);
-    segment.bytes = end;
-    return segment.first + lines - 1;
-  });
-}
-
-function offsetOfLine(segment: Segment, index: number): number | undefined {
-  return index === 0 ? 0 : skipLines(segment.path, 0, index);
-}
-
-/** The offset after `count` lines from `offset`; undefined when the file ends sooner. */
-function skipLines(path: string, offset: number, count: number): number | undefined {
-  return withFile(path, "r", (fd) => {
-    let left = count;
-    let at: number | undefined;
-    eachNewline(fd, offset, (end) => {
-      left--;
-      if (left === 0) at = end;
-      return left > 0;
-    });
-    return at;
-  });
-}
-
-/** Whole lines from `offset`: as many as fit `limit`, and one at least. */
-function readLines(path: string, offset: number, limit: number): { text: string; count: number } {
-  return withFile(path, "r", (fd) => {
-    let end = offset;
-    let count = 0;
-    eachNewline(fd, offset, (at) => {
-      if (count > 0 && at - offset > limit) return false;
-      end = at;
-      count++;
-      return true;
-    });
-    const bytes = Buffer.alloc(end - offset);
-    readSync(fd, bytes, 0, bytes.length, offset);
-    return { text: bytes.toString("utf8"), count };
-  });
-}
-
-/** Calls back with the offset behind every newline until told to stop. */
-function eachNewline(fd: number, from: number, onEnd: (offset: number) => boolean): void {
-  const buffer = Buffer.alloc(256 * 1024);
-  let offset = from;
-  for (;;) {
-    const got = readSync(fd, buffer, 0, buffer.length, offset);
-    if (got === 0) return;
-    const chunk = buffer.subarray(0, got);
-    for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
-      if (!onEnd(offset + at + 1)) return;
-    }
-    offset += got;
-  }
-}
-
-function withFile<T>(path: string, flags: "r" | "r+", use: (fd: number) => T): T {
-  const fd = openSync(path, flags);
+/** A disk that is full already has nothing to set aside; the spool works without. */
+function setAside(path: string): void {
   try {
-    return use(fd);
-  } finally {
-    closeSync(fd);
+    writeFileSync(path, Buffer.alloc(ballastBytes));
+  } catch (thrown) {
+    rmSync(path, { force: true });
+    if (!isNoSpace(thrown)) throw thrown;
   }
-}
-
-function writeWhole(fd: number, bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-}
-
-function isNoSpace(thrown: unknown): boolean {
-  return (
-    thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT")
-  );
-}
-
-/** Wakes everybody who waits, at each ring. */
-function createBell() {
-  let resolvers: (() => void)[] = [];
-  return {
-    ring() {
-      const woken = resolvers;
-      resolvers = [];
-      for (const resolve of woken) resolve();
-    },
-    wait(signal?: AbortSignal): Promise<void> {
-      return new Promise((resolve) => {
-        if (signal?.aborted === true) return resolve();
-        const done = () => {
-          signal?.removeEventListener("abort", done);
-          resolve();
-        };
-        signal?.addEventListener("abort", done);
-        resolvers.push(done);
-      });
-    },
-  };
 }

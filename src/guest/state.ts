@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { isNoSpace } from "./disk.ts";
 
 /** What a guest that is started again has to know of the one before it, beside the spool. */
-export const guestStateSchema = z.object({
+const guestStateSchema = z.object({
   /** The last command that was carried out. */
   lastCommand: z.number().int().nonnegative().default(0),
   /** Given to the agent and not ended yet: given again after a restart, which the agent takes as one. */
@@ -18,11 +19,14 @@ export const guestStateSchema = z.object({
   /** The last word is in the spool: a restart only delivers it. */
   finished: z.boolean().default(false),
 });
-export type GuestState = z.infer<typeof guestStateSchema>;
+type GuestState = z.infer<typeof guestStateSchema>;
 
 export interface StateFile {
   readonly value: GuestState;
-  /** Written as a whole before it returns. */
+  /**
+   * Written as a whole before it returns. On a full disk it is only remembered, until the next one: the agent may
+   * yet clear the disk, and what is lost if the guest dies first is done again, not skipped.
+   */
   update(change: Partial<GuestState>): void;
 }
 
@@ -36,8 +40,12 @@ export function openStateFile(path: string): StateFile {
     },
     update(change) {
       value = { ...value, ...change };
-      writeFileSync(`${path}.new`, JSON.stringify(value));
-      renameSync(`${path}.new`, path);
+      try {
+        writeFileSync(`${path}.new`, JSON.stringify(value));
+        renameSync(`${path}.new`, path);
+      } catch (thrown) {
+        if (!isNoSpace(thrown)) throw thrown;
+      }
     },
   };
 }

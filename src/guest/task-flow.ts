@@ -54,7 +54,13 @@ export async function runTaskFlow(flow: TaskFlow): Promise<string> {
   } else if (!state.value.finishing) {
     await emit({ kind: "notice", level: "info", text: "The sandbox was started again. The agent goes on." });
   }
-  if (!state.value.finishing) await letAgentWork(flow, checkouts);
+  try {
+    if (!state.value.finishing) await letAgentWork(flow, checkouts);
+  } catch (thrown) {
+    // An agent that cannot go on may have left work behind: it is worth keeping, whatever the task's end.
+    if (state.value.lastPromptId !== null) await publishAll(flow, checkouts).catch(() => {});
+    throw thrown;
+  }
   flow.signal.throwIfAborted();
   return publishAll(flow, checkouts);
 }

@@ -12,7 +12,7 @@ import {
   sessionEventSchema,
 } from "../../src/domain/session.ts";
 import type { GuestOptions } from "../../src/guest/guest.ts";
-import { createProcesses } from "../../src/guest/processes.ts";
+import { createProcesses, listProcesses } from "../../src/guest/processes.ts";
 
 /**
  * The guest as a process on this machine, with the real agent CLI and real git, against a control door and a
@@ -107,6 +107,16 @@ test("an interrupt right behind the prompt ends its turn too", async () => {
   expect(await house.until((event) => event.kind === "turn_ended")).toMatchObject({ outcome: "interrupted" });
 }, 30_000);
 
+test("an interrupt while a question waits closes the question and ends the turn", async () => {
+  const house = await openHouse();
+  house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY ask" });
+  await house.until((event) => event.kind === "question");
+  house.command({ kind: "interrupt" });
+  expect(await house.until((event) => event.kind === "turn_ended")).toMatchObject({ outcome: "interrupted" });
+  expect(house.find("question_closed")).toBeDefined();
+}, 30_000);
+
 test("a model that refuses ends the turn as an error, in its words", async () => {
   const house = await openHouse();
   house.startGuest();
@@ -197,6 +207,21 @@ test("an agent that dies is started again, and one that keeps dying fails the ta
   expect(last?.text).toContain("ended 3 times");
   expect(last?.text).toContain("exit code 3");
   expect(last?.text).toContain("out of ideas");
+}, 30_000);
+
+test("an agent that is killed in mid-turn goes on with the turn, and what it did is kept", async () => {
+  const house = await openHouse();
+  const guest = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 2; echo through >> file.txt" });
+  await house.until((event) => event.kind === "tool_use");
+  await Bun.sleep(700);
+  const agent = listProcesses().find(({ parent }) => parent === guest.pid);
+  createProcesses().killTree(agent?.pid ?? 0);
+  expect(await house.until((event) => event.kind === "turn_ended")).toMatchObject({ outcome: "done" });
+  house.command({ kind: "finish" });
+  expect(await guest.exited).toBe(0);
+  expect(textOf(house.events(), "notice")).toContain("(signal SIGKILL) and was started again");
+  expect(await house.git("show", "claude/work:file.txt")).toBe("first\nthrough");
 }, 30_000);
 
 test.each([

@@ -27,6 +27,9 @@ test.each([
   "fail",
   "background",
   "slash-command",
+  "sub-agent",
+  "long-command",
+  "plan",
 ])("everything in the recorded stream %s is known and fits its schema", (name) => {
   const events = eventsOf(recorded(name));
   expect(events.filter((event) => event.kind === "unknown")).toEqual([]);
@@ -73,6 +76,37 @@ test.each([
 test("a dangerous command asks, with the input that a person has to judge", () => {
   const asked = recorded("dangerous-rm").find((meaning) => meaning.kind === "asked");
   expect(asked).toMatchObject({ tool: "Bash", input: { command: "rm -rf /" } });
+});
+
+test("what two sub-agents say at once stays apart", () => {
+  const translate = createClaudeTranslator();
+  const say = (agent: string, id: string, text: string) =>
+    eventsOf(
+      translate(
+        JSON.stringify({
+          type: "assistant",
+          message: { id, content: [{ type: "text", text }] },
+          parent_tool_use_id: agent,
+        }),
+      ),
+    );
+  const ids = [say("a", "m1", "1"), say("b", "m2", "2"), say("a", "m1", "3"), say("b", "m2", "4")]
+    .flat()
+    .map((event) => (event.kind === "assistant_text" ? event.blockId : ""));
+  expect(ids).toEqual(["m1:0", "m2:0", "m1:1", "m2:1"]);
+});
+
+test("a command that the turn waited for is told once, by its result", () => {
+  expect(eventsOf(recorded("long-command")).map((event) => event.kind)).toEqual([
+    "tool_use",
+    "tool_result",
+    "assistant_text",
+  ]);
+  expect(eventsOf(recorded("background"))).toContainEqual({
+    kind: "notice",
+    level: "info",
+    text: 'Background command "run" completed (exit code 0)',
+  });
 });
 
 test("a message of a kind or shape that no schema knows is kept as it came", () => {
@@ -125,10 +159,18 @@ test("what is too long for an event is cut and says so", () => {
   }
 });
 
-test("a line that is not JSON becomes a warning", () => {
+test("a line that is not JSON, or is nested without end, becomes a warning", () => {
   expect(eventsOf(createClaudeTranslator()("Segmentation fault"))).toEqual([
-    { kind: "notice", level: "warning", text: "The agent wrote a line that is not JSON: Segmentation fault" },
+    {
+      kind: "notice",
+      level: "warning",
+      text: "The agent wrote a line that cannot be read: Segmentation fault",
+    },
   ]);
+  for (const depth of [200, 100_000]) {
+    const nested = `${"[".repeat(depth)}${"]".repeat(depth)}`;
+    expect(eventsOf(createClaudeTranslator()(nested))).toMatchObject([{ kind: "notice", level: "warning" }]);
+  }
 });
 
 test("a model that is overloaded, and a used-up account, are told in words", () => {

@@ -23,36 +23,43 @@ interface Usage {
 
 /** One translator for one process: it remembers which message and block a delta belongs to, and nothing else. */
 export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
-  /** By sub-agent (its tool call's id, or the main one's null): the message that streams now. */
-  const streaming = new Map<string | null, string>();
-  /** The CLI writes one `assistant` message per content block, in order: their count is the block's index. */
-  let counted = { messageId: "", blocks: 0 };
-
-  const blocksOf = (messageId: string, blocks: ContentBlock[]): ClaudeMeaning[] => {
-    if (counted.messageId !== messageId) counted = { messageId, blocks: 0 };
-    return blocks.flatMap((block) => blockMeaning(block, blockIdOf(messageId, counted.blocks++)));
+  /**
+   * By sub-agent (its tool call's id, or the main one's null): the message that is being written. The CLI says each
+   * of its content blocks in an `assistant` message of its own, in order: their count is the block's index.
+   */
+  const current = new Map<string | null, { id: string; blocks: number }>();
+  const messageOf = (agent: string | null, id: string) => {
+    let message = current.get(agent);
+    if (message?.id !== id) {
+      message = { id, blocks: 0 };
+      current.set(agent, message);
+    }
+    return message;
   };
 
   return (line) => {
     const raw = parseJson(line);
     if (raw === undefined) {
-      return notice("warning", `The agent wrote a line that is not JSON: ${cutText(line, 500).text}`);
+      return notice("warning", `The agent wrote a line that cannot be read: ${cutText(line, 500).text}`);
     }
     const parsed = claudeMessageSchema.safeParse(raw);
     if (!parsed.success) return unknown(raw);
     const message = parsed.data;
     switch (message.type) {
       case "stream_event": {
-        const { event, parent_tool_use_id: parent } = message;
-        if (event.type === "message_start") streaming.set(parent, event.message.id);
+        const { event, parent_tool_use_id: agent } = message;
+        if (event.type === "message_start") messageOf(agent, event.message.id);
         if (event.type !== "content_block_delta" || event.delta.type !== "text_delta") return [];
-        const id = streaming.get(parent);
+        const id = current.get(agent)?.id;
         return id === undefined
           ? []
           : [{ kind: "delta", blockId: blockIdOf(id, event.index), text: event.delta.text }];
       }
-      case "assistant":
-        return blocksOf(message.message.id, message.message.content);
+      case "assistant": {
+        const { id, content } = message.message;
+        const written = messageOf(message.parent_tool_use_id, id);
+        return content.flatMap((block) => blockMeaning(block, blockIdOf(id, written.blocks++)));
+      }
       case "user":
         return userMeaning(message);
       case "system":
@@ -143,11 +150,11 @@ function userMeaning(message: Extract<ClaudeMessage, { type: "user" }>): ClaudeM
   if (message.isReplay === true) {
     return message.uuid === undefined ? [] : [{ kind: "prompt_taken", uuid: message.uuid }];
   }
+  // To a sub-agent such a text is its task, which the tool call that started it holds already.
+  const note = (text: string) => (message.parent_tool_use_id === null ? notice("info", text) : []);
   const { content } = message.message;
-  if (typeof content === "string") return notice("info", content);
-  return content.flatMap((block) =>
-    block.type === "text" ? notice("info", block.text) : blockMeaning(block, ""),
-  );
+  if (typeof content === "string") return note(content);
+  return content.flatMap((block) => (block.type === "text" ? note(block.text) : blockMeaning(block, "")));
 }
 
 function resultText(content: Extract<ContentBlock, { type: "tool_result" }>["content"]): string {
@@ -173,6 +180,7 @@ function systemMeaning(message: Extract<ClaudeMessage, { type: "system" }>): Cla
         ? []
         : notice("warning", `The hook ${message.hook_name} ended with ${message.outcome}: ${message.output}`);
     case "task_notification":
+      if (message.output_file === "") return [];
       return notice(message.status === "failed" ? "warning" : "info", message.summary);
     case "informational":
     case "local_command_output":
@@ -218,9 +226,18 @@ function unknown(raw: unknown): ClaudeMeaning[] {
   return event({ kind: "unknown", raw: json.success ? boundJson(json.data) : null });
 }
 
+/** Every reader of JSON after this one recurses: what is nested on purpose must not reach them. */
+const maxDepth = 100;
+
+function isDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return limit === 0 || Object.values(value).some((item) => isDeeper(item, limit - 1));
+}
+
 function parseJson(line: string): Json | undefined {
   try {
-    return jsonSchema.parse(JSON.parse(line));
+    const value: unknown = JSON.parse(line);
+    return isDeeper(value, maxDepth) ? undefined : jsonSchema.parse(value);
   } catch {
     return undefined;
   }

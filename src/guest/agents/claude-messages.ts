@@ -71,6 +71,8 @@ const systemMessage = z.discriminatedUnion("subtype", [
     type: z.literal("system"),
     subtype: z.literal("task_notification"),
     status: z.string(),
+    /** Empty for a command that the turn waited for: its tool result says the same. */
+    output_file: z.string(),
     summary: z.string(),
   }),
   z.object({
@@ -102,6 +104,8 @@ const systemMessage = z.discriminatedUnion("subtype", [
   }),
 ]);
 
+/** The tool call that a sub-agent works for; null in the agent's own messages. */
+const parent = z.string().nullable().catch(null);
 const count = z.number().int().nonnegative().catch(0);
 
 export const claudeMessageSchema = z.discriminatedUnion("type", [
@@ -109,17 +113,19 @@ export const claudeMessageSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("assistant"),
     message: z.object({ id: z.string(), content: z.array(contentBlock) }),
+    parent_tool_use_id: parent,
   }),
   z.object({
     type: z.literal("user"),
     message: z.object({ content: z.union([z.string(), z.array(contentBlock)]) }),
     uuid: z.string().optional(),
     isReplay: z.boolean().optional(),
+    parent_tool_use_id: parent,
   }),
   z.object({
     type: z.literal("stream_event"),
     event: streamEvent,
-    parent_tool_use_id: z.string().nullable().catch(null),
+    parent_tool_use_id: parent,
   }),
   z.object({
     type: z.literal("result"),

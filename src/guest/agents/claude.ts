@@ -1,6 +1,3 @@
-import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
@@ -8,6 +5,7 @@ import { createLineSplitter } from "../lines.ts";
 import type { Child } from "../processes.ts";
 import { boundJson, tailOf } from "../text.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agent.ts";
+import { claudeArguments, promptUuid } from "./claude-command.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
 import { type PermissionAnswer, permissionAnswerSchema } from "./claude-messages.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
@@ -31,7 +29,7 @@ export function createClaude(command = "claude"): Agent {
     start(options) {
       let child: Child;
       try {
-        child = options.processes.spawn([command, ...argumentsOf(options)], {
+        child = options.processes.spawn([command, ...claudeArguments(options)], {
           cwd: options.cwd,
           // A turn that the last process was killed in goes on.
           env: { ...options.env, CLAUDE_CODE_RESUME_INTERRUPTED_TURN: "1" },
@@ -48,56 +46,6 @@ export function createClaude(command = "claude"): Agent {
   };
 }
 
-/** Settings of the CLI that an environment's variables cannot change. */
-export const claudeVariables: Record<string, string> = {
-  /** Lets root skip permission prompts: the sandbox is the boundary. */
-  IS_SANDBOX: "1",
-  CLAUDE_CODE_REMOTE: "true",
-  CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-  DISABLE_AUTOUPDATER: "1",
-};
-
-/** A UUID that depends on the prompt's id alone (RFC 9562, version 5), so that a prompt given twice counts once. */
-export function promptUuid(promptId: string): string {
-  const bytes = createHash("sha1").update(`ccw-server prompt ${promptId}`).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-function argumentsOf({ model, sessionId, instructions, env }: AgentStart): string[] {
-  return [
-    "-p",
-    "--input-format",
-    "stream-json",
-    "--output-format",
-    "stream-json",
-    "--verbose",
-    "--include-partial-messages",
-    "--replay-user-messages",
-    "--dangerously-skip-permissions",
-    // Questions, plans and what even this mode asks for come as control requests.
-    "--permission-prompt-tool",
-    "stdio",
-    ...(model === "" ? [] : ["--model", model]),
-    "--append-system-prompt",
-    instructions,
-    // The CLI writes a conversation down some time after it began; `--resume` of one that is not there ends it.
-    ...(hasConversation(env, sessionId) ? ["--resume", sessionId] : ["--session-id", sessionId]),
-  ];
-}
-
-function hasConversation(env: Record<string, string>, sessionId: string): boolean {
-  const projects = join(env["CLAUDE_CONFIG_DIR"] ?? join(env["HOME"] ?? "/root", ".claude"), "projects");
-  try {
-    return readdirSync(projects).some((folder) =>
-      readdirSync(join(projects, folder)).includes(`${sessionId}.jsonl`),
-    );
-  } catch {
-    return false;
-  }
-}
-
 function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): AgentRun {
   const translate = createClaudeTranslator();
   const questions = new Map<string, Record<string, Json>>();
@@ -107,6 +55,8 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
   let tail: Promise<void> = Promise.resolve();
   const say = (events: GuestEvent[]): Promise<void> => {
     for (const event of events) tail = tail.then(() => emit(event));
+    // An agent whose words cannot be kept must not go on; `exited` then tells why.
+    tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
   const deltas = createDeltas((events) => void say(events));
@@ -211,6 +161,7 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
   return {
     prompt(promptId, text) {
       const uuid = promptUuid(promptId);
+      interruptAtStart = false;
       turns.opened({ promptId, uuid });
       write({
         type: "user",
