@@ -1,0 +1,139 @@
+import { Option } from "commander";
+import { bytesText } from "../domain/amounts.ts";
+import { CcwError } from "../domain/errors.ts";
+import { type Cli, collect, wholeNumber } from "./cli.ts";
+import { type EnvironmentFlags, editOf } from "./environment-flags.ts";
+import { facts, jsonText, table } from "./output.ts";
+
+export function addEnvironmentCommands(cli: Cli): void {
+  const { program, io } = cli;
+  const env = program.command("env").description("environments: image, variables, set-up script, limits");
+
+  withFlags(
+    env
+      .command("add")
+      .description("add an environment")
+      .argument("<name>", "lower-case letters, digits and hyphens"),
+  )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  ccw-server env add node --vars-file .env --setup-file setup.sh --memory 8GiB
+  ccw-server env add small --memory 1GiB --cpus 1 --minutes 30`,
+    )
+    .action(async (name: string, flags: EnvironmentFlags) => {
+      const { limits, variables, ...rest } = await editOf(flags);
+      const client = await cli.connect();
+      // The defaults of what is left out are the server's.
+      const { limitsSchema } = await import("../domain/environment.ts");
+      const made = await client.read(
+        client.api.environments.$post({
+          json: {
+            ...rest,
+            name,
+            limits: { ...limitsSchema.parse({}), ...limits },
+            variables: Object.fromEntries(
+              Object.entries(variables ?? {}).filter((entry): entry is [string, string] => entry[1] !== null),
+            ),
+          },
+        }),
+      );
+      await (cli.globals().json ? io.out.write(jsonText(made, 2)) : io.err.write(`Added ${made.name}.\n`));
+    });
+
+  env
+    .command("list")
+    .alias("ls")
+    .description("the environments")
+    .action(async () => {
+      const client = await cli.connect();
+      const rows = await client.read(client.api.environments.$get());
+      if (cli.globals().json) return io.out.write(jsonText(rows, 2));
+      const cells = rows.map(({ name, image, access, variables, limits, setupScript }) => [
+        name,
+        image,
+        access,
+        String(variables.length),
+        setupScript === "" ? "no" : "yes",
+        bytesText(limits.memoryBytes),
+        String(limits.cpus),
+        String(limits.minutes),
+      ]);
+      const head = ["NAME", "IMAGE", "ACCESS", "VARIABLES", "SET-UP", "MEMORY", "CPUS", "MINUTES"];
+      return io.out.write(table(head, cells, { width: io.out.columns, shrink: "IMAGE" }));
+    });
+
+  env
+    .command("show")
+    .description("one environment; of its variables the names alone")
+    .argument("<environment>")
+    .action(async (name: string) => {
+      const client = await cli.connect();
+      const shown = await client.read(client.api.environments[":name"].$get({ param: { name } }));
+      if (cli.globals().json) return io.out.write(jsonText(shown, 2));
+      const { image, access, variables, limits, setupScript } = shown;
+      return io.out.write(
+        facts([
+          ["Name", shown.name],
+          ["Image", image],
+          ["Access", access],
+          ["Variables", variables.length === 0 ? "none" : variables.join(", ")],
+          ["Memory", bytesText(limits.memoryBytes)],
+          ["CPUs", String(limits.cpus)],
+          ["Processes", String(limits.pids)],
+          ["Minutes", String(limits.minutes)],
+          ["Set-up script", setupScript === "" ? "none" : setupScript.trimEnd()],
+        ]),
+      );
+    });
+
+  withFlags(
+    env
+      .command("edit")
+      .description("change an environment: by the options, or in $EDITOR where none is given")
+      .argument("<environment>")
+      .option("--unset <key>", "remove a variable; may be given several times", collect),
+  )
+    .addHelpText(
+      "after",
+      `
+Tasks that were submitted before keep the environment as it was.
+
+Examples:
+  ccw-server env edit node --var CI=1 --unset DEBUG
+  ccw-server env edit node`,
+    )
+    .action(async (name: string, flags: EnvironmentFlags) => {
+      let edit = await editOf(flags);
+      const client = await cli.connect();
+      const param = { name };
+      if (Object.keys(edit).length === 0) {
+        if (!io.in.isTty || !io.out.isTty)
+          throw new CcwError("invalid", "Nothing is to be changed.", "Give an option; see --help.");
+        const { editInEditor } = await import("./environment-editor.ts");
+        const before = await client.read(client.api.environments[":name"].$get({ param }));
+        const edited = await editInEditor(before, io.env);
+        if (edited === undefined) return io.err.write("Nothing was changed.\n");
+        edit = edited;
+      }
+      const after = await client.read(client.api.environments[":name"].$patch({ param, json: edit }));
+      return cli.globals().json ? io.out.write(jsonText(after, 2)) : io.err.write(`Changed ${after.name}.\n`);
+    });
+}
+
+/** As in domain/environment.ts; written out, so that `--help` need not load the schemas. */
+const accessLevels = ["none", "limited", "custom", "full"];
+
+function withFlags(command: ReturnType<Cli["program"]["command"]>) {
+  return command
+    .option("-i, --image <image>", "a built-in image, or one that the container engine holds")
+    .option("--var <key=value>", "a variable; may be given several times", collect)
+    .option("--vars-file <file>", "variables in .env format")
+    .option("--setup-file <file>", "script that runs before the agent, as root")
+    .option("--memory <size>", "such as 4GiB")
+    .option("--cpus <number>", "processor cores, in fractions if need be", Number)
+    .option("--pids <number>", "processes and threads at once", wholeNumber(1, 1_000_000))
+    .option("--minutes <number>", "wall time of a task", wholeNumber(1, 10_080))
+    .addOption(new Option("--access <level>", "network access").choices(accessLevels));
+}

@@ -1,0 +1,46 @@
+import { once } from "node:events";
+import { exitCodes } from "./exit-codes.ts";
+
+/** Where a command reads and writes. Only data goes to `out`; everything said to the person goes to `err`. */
+export interface CliIo {
+  env: Readonly<Record<string, string | undefined>>;
+  in: { isTty: boolean; chunks(): AsyncIterable<Uint8Array> };
+  out: Sink;
+  err: Sink;
+}
+
+export interface Sink {
+  isTty: boolean;
+  /** Undefined where nobody looks. */
+  columns: number | undefined;
+  /** Resolves when the reader has taken it: a slow reader slows the writer. */
+  write(text: string): Promise<void>;
+}
+
+/** The process's own streams. A reader that goes away (`| head`) ends the process without a word. */
+export function processIo(): CliIo {
+  return {
+    env: process.env,
+    in: { isTty: process.stdin.isTTY === true, chunks: () => process.stdin },
+    out: sink(process.stdout),
+    err: sink(process.stderr),
+  };
+}
+
+function sink(stream: NodeJS.WriteStream): Sink {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.noSpace);
+  });
+  return {
+    isTty: stream.isTTY === true,
+    columns: stream.isTTY === true ? stream.columns : undefined,
+    async write(text) {
+      if (!stream.write(text)) await once(stream, "drain");
+    },
+  };
+}
+
+/** Colours are for people who look on: https://no-color.org */
+export function wantsColour({ env, out }: CliIo): boolean {
+  return out.isTty && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
+}

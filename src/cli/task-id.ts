@@ -1,0 +1,51 @@
+import type { Client, TaskJson } from "../client.ts";
+import { CcwError } from "../domain/errors.ts";
+import { isId } from "../domain/ids.ts";
+import { plainLine } from "../domain/plain-text.ts";
+
+/** How an id is shown: its end, which no two tasks of a list share in practice, and which branch names carry too. */
+export function shortId(id: string): string {
+  return id.slice(-6);
+}
+
+/** The task meant by an id, the beginning or the end of one among the newest 500, or `last`. */
+export async function findTaskId(client: Client, text: string): Promise<string> {
+  if (isId("TaskId", text)) return text;
+  const tasks = await client.read(client.api.tasks.$get({ query: { limit: "500" } }));
+  if (text === "last") {
+    const newest = tasks[0];
+    if (newest === undefined) {
+      throw new CcwError("not_found", "There are no tasks yet.", "`ccw-server task create` makes one.");
+    }
+    return newest.id;
+  }
+  return pick(tasks, text);
+}
+
+/** Exactly one, or a CcwError. */
+export function pick(tasks: readonly TaskJson[], text: string): string {
+  const wanted = text.toLowerCase();
+  const found =
+    wanted.length < 2
+      ? []
+      : tasks.filter(
+          ({ id }) => id.startsWith(wanted) || id.startsWith(`tsk_${wanted}`) || id.endsWith(wanted),
+        );
+  const [only, another] = found;
+  if (only === undefined) {
+    throw new CcwError(
+      "not_found",
+      `There is no task ${JSON.stringify(text.slice(0, 60))} among the newest ${tasks.length}.`,
+      "`ccw-server task list` shows the tasks; an id, its end, or `last` names one.",
+    );
+  }
+  if (another !== undefined) {
+    const some = found.slice(0, 5).map(({ id, title }) => `${id} (${plainLine(title).slice(0, 40)})`);
+    throw new CcwError(
+      "invalid",
+      `${JSON.stringify(text.slice(0, 60))} stands for ${found.length} tasks.`,
+      `Give more of the id: ${some.join(", ")}.`,
+    );
+  }
+  return only.id;
+}

@@ -1,0 +1,62 @@
+import type { TaskJson } from "../client.ts";
+import { ageText, countText } from "../domain/amounts.ts";
+import { plainLine, plainText } from "../domain/plain-text.ts";
+import { questionLines } from "../domain/question-text.ts";
+import type { TextLine } from "../domain/text-line.ts";
+import { facts, paint } from "./output.ts";
+
+interface ShownTask {
+  task: TaskJson;
+  prompts: { person: string; text: string; state: string }[];
+  questions: { requestId: string; tool: string; input: unknown }[];
+}
+
+/** A task for people; `now` in milliseconds since the epoch. */
+export function showTask({ task, prompts, questions }: ShownTask, now: number, colour: boolean): string {
+  const head = facts([
+    ["Task", task.id],
+    ["Title", task.title],
+    [
+      "State",
+      task.queuePosition === undefined
+        ? task.state
+        : `${task.state}, number ${task.queuePosition} of the queue`,
+    ],
+    ["", task.detail],
+    ["Person", task.person],
+    ["Environment", task.environment],
+    ["Agent", task.model === "" ? task.agent : `${task.agent}, ${task.model}`],
+    ...task.repositories.map(
+      ({ name, baseBranch, workBranch }) =>
+        ["Repository", `${name}: ${workBranch} from ${baseBranch}`] as const,
+    ),
+    ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
+    ["Submitted", `${ageText(now - task.createdAt)} ago`],
+    ["Changed", `${ageText(now - task.updatedAt)} ago`],
+  ]);
+  const asked = questions.flatMap(({ tool, input }) => questionLines(tool, input));
+  const said = prompts.flatMap(({ person, text, state }): TextLine[] => [
+    { tone: "strong", text: `> ${plainLine(person)}${state === "taken" ? "" : ` (${state})`}` },
+    ...plainText(text)
+      .split("\n")
+      .map((line) => ({ tone: "plain" as const, text: `  ${line}` })),
+  ]);
+  const show = (lines: TextLine[]) => lines.map((line) => `${paint(line, colour)}\n`).join("");
+  return [head, show(said), ...(asked.length > 0 ? [show(asked)] : [])].join("\n");
+}
+
+/** A unified diff, safe for a terminal, with its lines marked. */
+export function diffLines(diff: string): TextLine[] {
+  return diff
+    .replace(/\n$/, "")
+    .split("\n")
+    .filter((line) => line !== "" || diff !== "")
+    .map((line) => ({ tone: toneOf(line), text: plainText(line) }));
+}
+
+function toneOf(line: string): TextLine["tone"] {
+  if (/^(diff |index |--- |\+\+\+ |new file|deleted file|rename |similarity )/.test(line)) return "strong";
+  if (line.startsWith("@@")) return "tool";
+  if (line.startsWith("+")) return "good";
+  return line.startsWith("-") ? "bad" : "plain";
+}

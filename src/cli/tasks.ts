@@ -1,0 +1,234 @@
+import { Option } from "commander";
+import { ageText, countText } from "../domain/amounts.ts";
+import { CcwError } from "../domain/errors.ts";
+import { plainLine } from "../domain/plain-text.ts";
+import type { TaskStateKind } from "../domain/task.ts";
+import { answerOf } from "./answer.ts";
+import { type Cli, collect, wholeNumber } from "./cli.ts";
+import { wantsColour } from "./io.ts";
+import { jsonText, paint, table } from "./output.ts";
+import { readPrompt } from "./prompt-text.ts";
+import { findTaskId, shortId } from "./task-id.ts";
+
+/** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
+const states = ["queued", "starting", "running", "waiting", "finishing", "completed", "failed", "cancelled"];
+
+const idHelp = "id, beginning or end of one, or `last`";
+
+export function addTaskCommands(cli: Cli): void {
+  const { program, io } = cli;
+  const task = program.command("task").description("submit tasks and look on");
+  const say = (text: string) => io.err.write(`${text}\n`);
+
+  task
+    .command("create")
+    .description("submit a task; its id is printed")
+    .argument(
+      "[prompt...]",
+      "what is to be done, in plain words; read from standard input where it is left out",
+    )
+    .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
+    .option("-e, --env <environment>", "environment", "default")
+    .option("-m, --model <model>", "model, as the agent names it")
+    .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .option("--follow", "print the transcript until the task ends; the exit code tells how")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  ccw-server task create --repo demo "Fix the failing test"
+  ccw-server task create --repo demo@develop --repo docs --follow < prompt.txt
+  id=$(ccw-server task create --repo demo "Update the changelog")`,
+    )
+    .action(async (words: string[], options: CreateOptions) => {
+      const prompt = await readPrompt({ words, file: options.file }, io);
+      const client = await cli.connect();
+      const made = await client.read(
+        client.api.tasks.$post({
+          json: {
+            prompt,
+            repositories: (options.repo ?? []).map(repositoryAndBranch),
+            environment: options.env,
+            ...(options.model !== undefined && { model: options.model }),
+          },
+        }),
+      );
+      if (options.follow === true) {
+        await say(`Submitted as ${made.id}.`);
+        const { followTask } = await import("./follow.ts");
+        return cli.exitWith(await followTask(cli, client, made.id, 0));
+      }
+      await io.out.write(cli.globals().json ? jsonText(made, 2) : `${made.id}\n`);
+      await say(
+        `Submitted “${plainLine(made.title)}”. To look on: ccw-server task follow ${shortId(made.id)}`,
+      );
+    });
+
+  task
+    .command("list")
+    .alias("ls")
+    .description("the newest tasks")
+    .addOption(new Option("-s, --state <state>", "tasks in this state alone").choices(states))
+    .option("-n, --limit <number>", "how many", wholeNumber(1, 500), 30)
+    .addHelpText("after", "\nExample:\n  ccw-server task list --state running --json | jq -r '.[].id'")
+    .action(async ({ state, limit }: { state?: TaskStateKind; limit: number }) => {
+      const client = await cli.connect();
+      const tasks = await client.read(
+        client.api.tasks.$get({ query: { limit: String(limit), ...(state !== undefined && { state }) } }),
+      );
+      if (cli.globals().json) return io.out.write(jsonText(tasks, 2));
+      if (tasks.length === 0) return say("There are no such tasks.");
+      const now = Date.now();
+      const rows = tasks.map((row) => [
+        shortId(row.id),
+        row.queuePosition === undefined ? row.state : `${row.state} #${row.queuePosition}`,
+        row.title,
+        row.person,
+        ageText(now - row.createdAt),
+        countText(row.inputTokens + row.outputTokens),
+      ]);
+      return io.out.write(
+        table(["ID", "STATE", "TITLE", "PERSON", "AGE", "TOKENS"], rows, {
+          width: io.out.columns,
+          shrink: "TITLE",
+        }),
+      );
+    });
+
+  task
+    .command("show")
+    .description("one task: its state, prompts and open questions")
+    .argument("<task>", idHelp)
+    .action(async (text: string) => {
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      const shown = await client.read(client.api.tasks[":id"].$get({ param }));
+      if (cli.globals().json) return io.out.write(jsonText(shown, 2));
+      const { showTask } = await import("./task-show.ts");
+      return io.out.write(showTask(shown, Date.now(), wantsColour(io)));
+    });
+
+  task
+    .command("follow")
+    .description("print a task's transcript, live, until it ends; --json prints one event a line")
+    .argument("<task>", idHelp)
+    .option("--after <seq>", "begin behind this event", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ccw-server task follow last\n  ccw-server task follow 4x7k2m --json | jq .body",
+    )
+    .action(async (text: string, { after }: { after: number }) => {
+      const client = await cli.connect();
+      const { followTask } = await import("./follow.ts");
+      cli.exitWith(await followTask(cli, client, await findTaskId(client, text), after));
+    });
+
+  task
+    .command("diff")
+    .description("what the task's branches add, as git prints it")
+    .argument("<task>", idHelp)
+    .addHelpText("after", "\nExample:\n  ccw-server task diff last | git apply")
+    .action(async (text: string) => {
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param }));
+      if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
+      const { diffLines } = await import("./task-show.ts");
+      for (const { repository, workBranch, baseBranch, pushed, diff, truncated } of diffs) {
+        await say(
+          plainLine(
+            `${repository}: ${pushed ? `${baseBranch}…${workBranch}` : `${workBranch} is not pushed yet`}`,
+          ),
+        );
+        // Byte for byte into a pipe; a person's terminal is kept from what stands in the files.
+        const colour = wantsColour(io);
+        if (!io.out.isTty) await io.out.write(diff);
+        else for (const line of diffLines(diff)) await io.out.write(`${paint(line, colour)}\n`);
+        if (truncated) await say("The diff is cut: it is too long. Fetch the branch to see all of it.");
+      }
+    });
+
+  task
+    .command("prompt")
+    .description("send one more prompt to a task; it is taken after the current turn")
+    .argument("<task>", idHelp)
+    .argument("[prompt...]", "the prompt; read from standard input where it is left out")
+    .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .addHelpText("after", '\nExample:\n  ccw-server task prompt last "Add a test for it, too"')
+    .action(async (text: string, words: string[], { file }: { file?: string }) => {
+      const prompt = await readPrompt({ words, file }, io);
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      await client.read(client.api.tasks[":id"].prompts.$post({ param, json: { text: prompt } }));
+      return say("Sent.");
+    });
+
+  task
+    .command("answer")
+    .description("answer what the agent asks: yes or no, or a choice for each of its questions")
+    .argument("<task>", idHelp)
+    .argument("[answer...]", "`yes`, `no`, or for each question the number of a choice or words of your own")
+    .option("--request <id>", "which of several open questions; the oldest where it is left out")
+    .option("--message <text>", "with `no`: what to do instead")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  ccw-server task answer last yes
+  ccw-server task answer last no --message "Leave the database alone"
+  ccw-server task answer last 2 "call it main"`,
+    )
+    .action(async (text: string, words: string[], options: { request?: string; message?: string }) => {
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      const { questions } = await client.read(client.api.tasks[":id"].$get({ param }));
+      const question =
+        options.request === undefined
+          ? questions[0]
+          : questions.find(({ requestId }) => requestId === options.request);
+      if (question === undefined) throw new CcwError("conflict", "The task does not wait for an answer.");
+      const answer = answerOf(question, words, options.message);
+      await client.read(
+        client.api.tasks[":id"].answers.$post({ param, json: { requestId: question.requestId, answer } }),
+      );
+      return say("Answered.");
+    });
+
+  task
+    .command("interrupt")
+    .description("end the turn that runs now; the task stays and takes the next prompt")
+    .argument("<task>", idHelp)
+    .action(async (text: string) => {
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
+      return say("The agent is being interrupted.");
+    });
+
+  task
+    .command("cancel")
+    .description("end a task and remove its sandbox; what it pushed stays")
+    .argument("<task...>", idHelp)
+    .action(async (texts: string[]) => {
+      const client = await cli.connect();
+      for (const text of texts) {
+        const param = { id: await findTaskId(client, text) };
+        await client.read(client.api.tasks[":id"].cancel.$post({ param }));
+        await say(`${param.id} is being cancelled.`);
+      }
+    });
+}
+
+interface CreateOptions {
+  repo?: string[];
+  env: string;
+  model?: string;
+  file?: string;
+  follow?: boolean;
+}
+
+/** `name` or `name@branch`; a name has no `@`. */
+export function repositoryAndBranch(text: string): { name: string; baseBranch?: string } {
+  const at = text.indexOf("@");
+  return at === -1 ? { name: text } : { name: text.slice(0, at), baseBranch: text.slice(at + 1) };
+}

@@ -1,0 +1,203 @@
+import type { TaskEventBody } from "./event.ts";
+import type { Json } from "./json.ts";
+import { plainLine, plainText } from "./plain-text.ts";
+import { questionLines, record, toolCall } from "./question-text.ts";
+import { cut, type TextLine, type Tone } from "./text-line.ts";
+
+export interface TranscriptText {
+  /** The lines that an event adds, safe for a terminal; none for most deltas. */
+  add(body: TaskEventBody): TextLine[];
+  /** What the agent is writing at this moment: it gives way to the whole block. */
+  pending(): TextLine[];
+}
+
+/** A task's events as lines that people read: one for the command line and the terminal view alike. */
+export function createTranscriptText({ outputLines = 10 }: { outputLines?: number } = {}): TranscriptText {
+  /** Blocks of which only deltas have come. */
+  const unfinished = new Map<string, string>();
+
+  const blocks = () => [...unfinished.values()].flatMap((text) => paragraph(text));
+
+  return {
+    pending: blocks,
+    add(body) {
+      switch (body.kind) {
+        case "assistant_delta":
+          unfinished.set(body.blockId, (unfinished.get(body.blockId) ?? "") + body.text);
+          return [];
+        case "assistant_text":
+          unfinished.delete(body.blockId);
+          return paragraph(body.text);
+        case "turn_ended":
+        case "sandbox_died": {
+          // A turn that was cut off leaves deltas without their block; they are all that is left of it.
+          const rest = blocks();
+          unfinished.clear();
+          return [...rest, ...linesOf(body, outputLines)];
+        }
+        default:
+          return linesOf(body, outputLines);
+      }
+    },
+  };
+}
+
+const stepNames = { clone: "Clone", setup: "Set-up", agent: "Agent", push: "Push" } as const;
+
+function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
+  switch (body.kind) {
+    case "state":
+      return stateLines(body.state, body.detail);
+    case "prompt":
+      return [{ tone: "plain", text: "" }, ...block(body.text, "strong", "> ", `  `, body.person)];
+    case "prompt_removed":
+      return [line("dim", `${body.person} took a queued prompt back.`)];
+    case "step_started":
+      return [line("dim", `· ${stepNames[body.step]}${body.detail === "" ? "" : `: ${body.detail}`}`)];
+    case "step_output":
+      return body.step === "agent" ? [] : output(body.text, "dim", outputLines, 0);
+    case "step_done":
+      return [line("dim", `· ${stepNames[body.step]} done in ${seconds(body.ms)}`)];
+    case "turn_started":
+    case "question_closed":
+    case "assistant_delta":
+    case "assistant_text":
+      return [];
+    case "thinking":
+      return body.text.trim() === "" ? [] : block(cutLines(body.text, 4), "dim", "~ ", "  ");
+    case "tool_use":
+      return [
+        { tone: "plain", text: "" },
+        { tone: "tool", text: `* ${toolCall(body.name, body.input)}` },
+      ];
+    case "tool_result":
+      return output(body.text, body.isError ? "bad" : "dim", outputLines, body.omitted);
+    case "question":
+      return questionLines(body.tool, body.input);
+    case "answered":
+      return [line("strong", `${body.person} answered: ${answerText(body.answer)}`)];
+    case "turn_ended":
+      return turnEnd(body);
+    case "notice":
+    case "appliance_notice":
+      return block(
+        body.text,
+        body.level === "error" ? "bad" : body.level === "warning" ? "warning" : "dim",
+        "! ",
+        "  ",
+      );
+    case "unknown":
+      return [
+        line(
+          "dim",
+          `(a message of the agent that is not known here) ${cut(JSON.stringify(body.raw) ?? "", 300)}`,
+        ),
+      ];
+    case "pushed":
+      return [line("good", `Pushed ${body.branch} to ${body.repository} at ${body.commit.slice(0, 10)}.`)];
+    case "finished":
+      // A completed task says the same in its state.
+      return body.outcome === "completed" ? [] : [line("bad", `${body.text} ${body.hint}`)];
+    case "cancel_requested":
+      return [line("warning", `${body.person} cancels the task.`)];
+    case "interrupt_requested":
+      return [line("warning", `${body.person} interrupts the agent.`)];
+    case "limit_reached":
+      return [line("bad", `${body.reason} ${body.hint}`)];
+    case "sandbox_started":
+      return [line("dim", `· Sandbox of ${body.image} on ${body.engine}`)];
+    case "sandbox_died":
+      return [line("bad", `The sandbox ended: ${body.reason}.`)];
+    case "push_refused":
+      return [line("bad", `A push of ${body.ref} to ${body.repository} was refused: ${body.reason}`)];
+    case "egress_refused":
+      return [line("warning", `A connection to ${body.target} was refused: ${body.reason}`)];
+  }
+}
+
+function stateLines(state: string, detail: string): TextLine[] {
+  const words = detail === "" ? "" : `: ${detail}`;
+  switch (state) {
+    case "completed":
+      return [{ tone: "plain", text: "" }, ...block(`Completed${words}`, "good", "= ", "  ")];
+    case "failed":
+      return [{ tone: "plain", text: "" }, ...block(`Failed${words}`, "bad", "= ", "  ")];
+    case "cancelled":
+      return [{ tone: "plain", text: "" }, ...block(`Cancelled${words}`, "warning", "= ", "  ")];
+    default:
+      return [line("dim", `· ${state}${words}`)];
+  }
+}
+
+function turnEnd(body: Extract<TaskEventBody, { kind: "turn_ended" }>): TextLine[] {
+  const { inputTokens, outputTokens } = body.usage;
+  const used = `${inputTokens.toLocaleString("en")} tokens in, ${outputTokens.toLocaleString("en")} out`;
+  switch (body.outcome) {
+    case "done":
+      return [line("dim", `· Turn done: ${used}`)];
+    case "interrupted":
+      return [line("warning", `· Turn interrupted: ${used}`)];
+    case "error":
+      return [...block(body.text, "bad", "! ", "  "), line("dim", `· Turn failed: ${used}`)];
+  }
+}
+
+function answerText(answer: Json): string {
+  const { behavior, message, updatedInput } = record(answer);
+  if (behavior === "deny") return `no${typeof message === "string" && message !== "" ? ` (${message})` : ""}`;
+  const answers = Object.values(record(record(updatedInput)["answers"])).filter(
+    (value) => typeof value === "string",
+  );
+  return answers.length === 0 ? "yes" : answers.join("; ");
+}
+
+function line(tone: Tone, text: string): TextLine {
+  return { tone, text: plainLine(text) };
+}
+
+/** The agent's own words, set off by an empty line. */
+function paragraph(text: string): TextLine[] {
+  return text.trim() === ""
+    ? []
+    : [
+        { tone: "plain", text: "" },
+        ...lines(text.trim()).map((part) => ({ tone: "plain" as const, text: part })),
+      ];
+}
+
+function block(text: string, tone: Tone, first: string, rest: string, speaker?: string): TextLine[] {
+  const all = lines(text.trim());
+  const head = speaker === undefined ? [] : [{ tone, text: `${first}${plainLine(speaker)}` }];
+  return [
+    ...head,
+    ...all.map((part, index) => ({
+      tone,
+      text: `${index === 0 && head.length === 0 ? first : rest}${part}`,
+    })),
+  ];
+}
+
+/** A tool's output: its first lines, and how many more there were. */
+function output(text: string, tone: Tone, limit: number, omitted: number): TextLine[] {
+  const all = lines(text.replace(/\s+$/, ""));
+  const shown = all.slice(0, limit).map((part) => ({ tone, text: `  | ${cut(part, 500)}` }));
+  const left = [
+    ...(all.length > limit ? [`${(all.length - limit).toLocaleString("en")} more lines`] : []),
+    ...(omitted > 0 ? [`${omitted.toLocaleString("en")} characters left out`] : []),
+  ];
+  if (all.length === 1 && all[0] === "" && left.length === 0) return [];
+  return left.length === 0 ? shown : [...shown, { tone: "dim", text: `  | … ${left.join(", ")}` }];
+}
+
+function lines(text: string): string[] {
+  return plainText(text).split("\n");
+}
+
+function cutLines(text: string, limit: number): string {
+  const all = text.trim().split("\n");
+  return all.length <= limit ? text : `${all.slice(0, limit).join("\n")}\n…`;
+}
+
+function seconds(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

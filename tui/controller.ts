@@ -1,0 +1,194 @@
+import type { Client, TaskJson } from "../src/client.ts";
+import { messageOf } from "../src/domain/errors.ts";
+import { createActions } from "./actions.ts";
+import { type Key, typeKey } from "./line-input.ts";
+import { currentTask, type Model, select, shownTasks, takeTasks } from "./model.ts";
+import { createTranscript } from "./transcript.ts";
+
+export interface ControllerOptions {
+  client: Client;
+  model: Model;
+  /** The model is not what is on the screen any more. */
+  changed(): void;
+  redraw(): void;
+  /** Rows of one page of the list or a transcript. */
+  pageRows(): number;
+  leave(): void;
+}
+
+export interface Controller {
+  key(key: Key): void;
+  close(): void;
+}
+
+/** How often the server is asked how it does; it also finds out that the server is gone. */
+const statusMs = 2000;
+
+/** Keeps the model as the server has it, and does what keys say. */
+export function createController(options: ControllerOptions): Controller {
+  const { client, model, changed } = options;
+  const stop = new AbortController();
+  let closeTask = new AbortController();
+  let asked: { resolve(text: string | undefined): void } | undefined;
+
+  const actions = createActions({ client, ask, confirm, say });
+
+  follow(watchList());
+  const polling = setInterval(() => follow(pollStatus()), statusMs);
+  follow(pollStatus());
+
+  async function watchList(): Promise<void> {
+    for await (const tasks of client.watchTasks(stop.signal)) {
+      takeTasks(model, tasks);
+      changed();
+    }
+  }
+
+  async function pollStatus(): Promise<void> {
+    try {
+      model.status = await client.read(client.api.status.$get());
+      model.connection = "up";
+    } catch (thrown) {
+      model.connection = "lost";
+      if (!stop.signal.aborted) say(messageOf(thrown), "bad");
+    }
+    changed();
+  }
+
+  function open(task: TaskJson): void {
+    closeTask.abort();
+    closeTask = new AbortController();
+    const { signal } = closeTask;
+    const transcript = createTranscript();
+    model.page = { kind: "task", task, transcript };
+    follow(
+      (async () => {
+        for await (const events of client.followTask(task.id, 0, signal)) {
+          transcript.add(events);
+          changed();
+        }
+      })(),
+    );
+  }
+
+  function back(): void {
+    closeTask.abort();
+    model.page = { kind: "list" };
+  }
+
+  /** Asks in the footer; undefined where the person leaves it. */
+  function ask(label: string, text = ""): Promise<string | undefined> {
+    asked?.resolve(undefined);
+    model.asking = { label, text };
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    asked = { resolve };
+    changed();
+    return promise;
+  }
+
+  async function confirm(question: string): Promise<boolean> {
+    return /^y(es)?$/i.test((await ask(`${question} [y/N]`))?.trim() ?? "");
+  }
+
+  function say(text: string, tone: "plain" | "bad" = "plain"): void {
+    model.message = { text, tone };
+    changed();
+  }
+
+  function follow(work: Promise<void>): void {
+    work.catch((thrown: unknown) => {
+      if (!stop.signal.aborted) say(messageOf(thrown), "bad");
+    });
+  }
+
+  function typing(key: Key, asking: { label: string; text: string }): void {
+    const typed = typeKey(asking.text, key);
+    if (typed.kind === "typing") {
+      asking.text = typed.text;
+      return;
+    }
+    const waiting = asked;
+    asked = undefined;
+    model.asking = undefined;
+    waiting?.resolve(typed.kind === "done" ? asking.text : undefined);
+  }
+
+  function move(by: number): void {
+    if (model.page.kind === "task") model.page.transcript.scroll(by);
+    else select(model, by);
+  }
+
+  const onTask = (act: (task: TaskJson) => Promise<void>) => () => {
+    const task = currentTask(model);
+    if (task !== undefined) follow(act(task));
+  };
+  const openCurrent = () => {
+    const task = currentTask(model);
+    if (model.page.kind === "list" && task !== undefined) open(task);
+  };
+  const goBack = () => {
+    if (model.page.kind === "task") back();
+    else model.filter = "";
+  };
+  const toStart = () => move(Number.NEGATIVE_INFINITY);
+  const toEnd = () => move(Number.POSITIVE_INFINITY);
+  const pageUp = () => move(-options.pageRows());
+  const pageDown = () => move(options.pageRows());
+
+  /** By blessed's name of the key. */
+  const bindings: Readonly<Record<string, () => void>> = {
+    up: () => move(-1),
+    k: () => move(-1),
+    down: () => move(1),
+    j: () => move(1),
+    pageup: pageUp,
+    pagedown: pageDown,
+    space: pageDown,
+    home: toStart,
+    g: toStart,
+    end: toEnd,
+    "S-g": toEnd,
+    enter: openCurrent,
+    right: openCurrent,
+    left: goBack,
+    escape: goBack,
+    q: () => (model.page.kind === "task" ? back() : options.leave()),
+    "C-c": options.leave,
+    "C-l": options.redraw,
+    "?": () => {
+      model.help = true;
+    },
+    "/": () => follow(filter()),
+    n: () => follow(actions.submit()),
+    c: onTask(actions.cancel),
+    i: onTask(actions.interrupt),
+    p: onTask(actions.prompt),
+    a: onTask(actions.answer),
+  };
+
+  async function filter(): Promise<void> {
+    back();
+    const text = await ask("Show tasks with:", model.filter);
+    if (text === undefined) return;
+    model.filter = text.trim();
+    model.selectedId = shownTasks(model)[0]?.id;
+    changed();
+  }
+
+  return {
+    key(key) {
+      if (model.asking !== undefined) typing(key, model.asking);
+      else if (model.help) model.help = false;
+      else {
+        model.message = undefined;
+        bindings[key.full]?.();
+      }
+      changed();
+    },
+    close() {
+      clearInterval(polling);
+      stop.abort();
+      closeTask.abort();
+    },
+  };
+}

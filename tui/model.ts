@@ -1,0 +1,76 @@
+import type { TaskJson } from "../src/client.ts";
+import { isEnded } from "../src/domain/task.ts";
+import type { Transcript } from "./transcript.ts";
+
+/** Everything that stands on the screen; the views draw it and change nothing. */
+export interface Model {
+  url: string;
+  tasks: TaskJson[];
+  status: Status | undefined;
+  connection: "connecting" | "up" | "lost";
+  page: Page;
+  /** Of the list. Kept by id, so that it stays on its task while the list moves. */
+  selectedId: string | undefined;
+  /** First row of the list that shows. */
+  top: number;
+  filter: string;
+  help: boolean;
+  /** What is asked in the footer, and what has been typed so far. */
+  asking: { label: string; text: string } | undefined;
+  /** A word to the person, until the next key. */
+  message: { tone: "plain" | "bad"; text: string } | undefined;
+}
+
+export type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript };
+
+export interface Status {
+  version: string;
+  engine: { ok: boolean; text: string };
+  model: { kind: "demo" | "endpoint" | "none"; baseUrl: string };
+  parallel: number;
+  active: number;
+  queued: number;
+  person: string;
+}
+
+export function shownTasks({ tasks, filter }: Pick<Model, "tasks" | "filter">): TaskJson[] {
+  const wanted = filter.toLowerCase();
+  return wanted === ""
+    ? tasks
+    : tasks.filter((task) =>
+        [
+          task.title,
+          task.state,
+          task.person,
+          task.id,
+          task.environment,
+          ...task.repositories.map(({ name }) => name),
+        ]
+          .join("\n")
+          .toLowerCase()
+          .includes(wanted),
+      );
+}
+
+/** The task that keys act on: the one that is open, else the one that is selected. */
+export function currentTask(model: Model): TaskJson | undefined {
+  if (model.page.kind === "task") return model.page.task;
+  const shown = shownTasks(model);
+  return shown.find(({ id }) => id === model.selectedId) ?? shown[0];
+}
+
+export function select(model: Model, by: number): void {
+  const shown = shownTasks(model);
+  const at = shown.findIndex(({ id }) => id === currentTask(model)?.id);
+  model.selectedId = shown[Math.min(shown.length - 1, Math.max(0, at + by))]?.id;
+}
+
+export function takeTasks(model: Model, tasks: TaskJson[]): void {
+  model.tasks = tasks;
+  const { page } = model;
+  if (page.kind === "task") page.task = tasks.find(({ id }) => id === page.task.id) ?? page.task;
+}
+
+export function canCancel({ state }: TaskJson): boolean {
+  return !isEnded(state);
+}

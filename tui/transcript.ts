@@ -1,0 +1,81 @@
+import type { TaskEvent } from "../src/domain/event.ts";
+import type { TextLine } from "../src/domain/text-line.ts";
+import { createTranscriptText } from "../src/domain/transcript-text.ts";
+import { cellText, styled, wrap } from "./cells.ts";
+
+/** More lines than this nobody reads in a terminal; the oldest go, and a line says so. */
+const maxLines = 20_000;
+
+/** A task's transcript as a window of lines, at its end unless the person has scrolled up. */
+export interface Transcript {
+  add(events: readonly TaskEvent[]): void;
+  /** Moves the window; to the end with Infinity, to the start with -Infinity. */
+  scroll(by: number): void;
+  /** The lines in the window, styled, each at most `columns` cells. */
+  window(columns: number, rows: number): string[];
+  /** Lines below the window. */
+  below(): number;
+}
+
+export function createTranscript(limit = maxLines): Transcript {
+  const text = createTranscriptText({ outputLines: 12 });
+  const lines: TextLine[] = [];
+  let wrapped: string[] = [];
+  let wrappedFor = 0;
+  /** How many of `lines` are in `wrapped`. */
+  let done = 0;
+  let dropped = false;
+  /** First line of the window; undefined while it keeps to the end. */
+  let top: number | undefined;
+  let rowsShown = 0;
+  let total = 0;
+
+  const wrapLine = ({ tone, text: words }: TextLine, columns: number) =>
+    wrap(cellText(words), columns).map((part) => styled(part, tone));
+
+  function trim(): void {
+    const over = lines.length - limit;
+    if (over < limit / 10) return;
+    lines.splice(0, over);
+    dropped = true;
+    wrapped = [];
+    done = 0;
+  }
+
+  return {
+    add(events) {
+      for (const { body } of events) lines.push(...text.add(body));
+      trim();
+    },
+    scroll(by) {
+      const last = Math.max(0, total - rowsShown);
+      const to = Math.min(last, Math.max(0, (top ?? last) + by));
+      top = to >= last && by > 0 ? undefined : to;
+    },
+    window(columns, rows) {
+      if (columns !== wrappedFor) {
+        wrapped = [];
+        done = 0;
+        wrappedFor = columns;
+      }
+      for (; done < lines.length; done++) {
+        const line = lines[done];
+        if (line !== undefined) wrapped.push(...wrapLine(line, columns));
+      }
+      const pending = text
+        .pending()
+        .slice(-rows)
+        .flatMap((line) => wrapLine(line, columns));
+      const head = dropped
+        ? [styled("· Earlier lines are left out: `ccw-server task follow` has them.", "dim")]
+        : [];
+      total = head.length + wrapped.length + pending.length;
+      rowsShown = rows;
+      const first = Math.min(top ?? Number.POSITIVE_INFINITY, Math.max(0, total - rows));
+      const at = (index: number): string =>
+        head[index] ?? wrapped[index - head.length] ?? pending[index - head.length - wrapped.length] ?? "";
+      return Array.from({ length: Math.min(rows, total - first) }, (_, index) => at(first + index));
+    },
+    below: () => (top === undefined ? 0 : Math.max(0, total - rowsShown - top)),
+  };
+}
