@@ -1,4 +1,4 @@
-import { memo } from "preact/compat";
+import { useMemo } from "preact/hooks";
 import { LongText } from "../parts/long-text.tsx";
 import { MarkdownView } from "../parts/markdown-view.tsx";
 import { plain, plainLine } from "../text/plain.ts";
@@ -7,9 +7,18 @@ import { QuestionCard } from "./question-card.tsx";
 import { ToolView } from "./tool-view.tsx";
 import type { Item, LineItem, PromptItem, RawItem, StepItem } from "./transcript.ts";
 
+interface ItemProps {
+  item: Item;
+  taskId: string;
+  ended: boolean;
+}
+
 /** One part of the transcript. Items are replaced, never changed, so an item that is the same is not drawn again. */
-export const ItemView = memo(function ItemView(props: { item: Item; taskId: string; ended: boolean }) {
-  const { item } = props;
+export function ItemView({ item, taskId, ended }: ItemProps) {
+  return useMemo(() => <ItemBody item={item} taskId={taskId} ended={ended} />, [item, taskId, ended]);
+}
+
+function ItemBody({ item, taskId, ended }: ItemProps) {
   switch (item.kind) {
     case "prompt":
       return <PromptView item={item} />;
@@ -23,17 +32,17 @@ export const ItemView = memo(function ItemView(props: { item: Item; taskId: stri
         </details>
       );
     case "tool":
-      return <ToolView item={item} ended={props.ended} />;
+      return <ToolView item={item} ended={ended} />;
     case "step":
-      return <StepView item={item} ended={props.ended} />;
+      return <StepView item={item} ended={ended} />;
     case "question":
-      return <QuestionCard item={item} taskId={props.taskId} ended={props.ended} />;
+      return <QuestionCard item={item} taskId={taskId} ended={ended} />;
     case "line":
       return <LineView item={item} />;
     case "raw":
       return <RawView item={item} />;
   }
-});
+}
 
 function PromptView({ item }: { item: PromptItem }) {
   return (

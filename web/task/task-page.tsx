@@ -50,23 +50,26 @@ export function TaskPage({ id }: { id: string }) {
   }
   return (
     <article class="task">
-      <TaskHead feed={feed} detail={detail} />
-      <div class="tabs" role="tablist" aria-label="Views of the task">
-        {tabs.map((name) => (
-          <button
-            key={name}
-            type="button"
-            role="tab"
-            id={`tab-${name}`}
-            aria-selected={tab.value === name}
-            aria-controls="tab-panel"
-            tabIndex={tab.value === name ? 0 : -1}
-            onClick={() => (tab.value = name)}
-            onKeyDown={moveTab}
-          >
-            {name === "transcript" ? "Transcript" : "Diff"}
-          </button>
-        ))}
+      <TaskHead detail={detail} />
+      <div class="task-bar">
+        <div class="tabs" role="tablist" aria-label="Views of the task">
+          {tabs.map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-selected={tab.value === name}
+              aria-controls="tab-panel"
+              tabIndex={tab.value === name ? 0 : -1}
+              onClick={() => (tab.value = name)}
+              onKeyDown={moveTab}
+            >
+              {name === "transcript" ? "Transcript" : "Diff"}
+            </button>
+          ))}
+        </div>
+        <TaskActions feed={feed} detail={detail} />
       </div>
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" ? (
@@ -87,51 +90,13 @@ function BackLink() {
   );
 }
 
-function TaskHead({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDetail }) {
-  const { client, now } = useAppliance();
-  const { word, tone, ended } = states[task.state];
-  const param = { id: task.id };
-  const cancel = useAction(async () => {
-    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-    await feed.refresh();
-  });
-  const interrupt = useAction(async () => {
-    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
-  });
-
+function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
+  const { now } = useAppliance();
   return (
     <header class="task-head">
       <BackLink />
-      <div class="task-head-row">
-        <h1>{plainLine(task.title)}</h1>
-        <div class="actions">
-          {task.state === "running" && (
-            <button
-              type="button"
-              class="small"
-              disabled={interrupt.busy.value}
-              onClick={() => void interrupt.run()}
-            >
-              Interrupt
-            </button>
-          )}
-          {!ended && (
-            <ConfirmButton
-              label="Cancel task"
-              question="Cancel it and remove its sandbox?"
-              yes="Yes, cancel"
-              disabled={cancel.busy.value}
-              onConfirm={() => void cancel.run()}
-            />
-          )}
-        </div>
-      </div>
+      <h1>{plainLine(task.title)}</h1>
       <p class="facts">
-        <span class={`state ${tone}`} role="status">
-          <StateIcon state={task.state} />
-          {word}
-          {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
-        </span>
         {task.repositories.map(({ name, baseBranch, workBranch }) => (
           <span class="route" key={name}>
             <Icon name="branch" />
@@ -147,7 +112,49 @@ function TaskHead({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDeta
           <time dateTime={new Date(task.createdAt).toISOString()}>{timeAgo(task.createdAt, now.value)}</time>
         </span>
       </p>
-      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
     </header>
+  );
+}
+
+/** State and what can be done about it; it stays in view however long the transcript is. */
+function TaskActions({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDetail }) {
+  const { client } = useAppliance();
+  const { word, tone, ended } = states[task.state];
+  const param = { id: task.id };
+  const cancel = useAction(async () => {
+    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
+    await feed.refresh();
+  });
+  const interrupt = useAction(async () => {
+    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
+  });
+  return (
+    <div class="actions">
+      <span class={`state ${tone}`} role="status">
+        <StateIcon state={task.state} />
+        {word}
+        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+      </span>
+      {task.state === "running" && (
+        <button
+          type="button"
+          class="small"
+          disabled={interrupt.busy.value}
+          onClick={() => void interrupt.run()}
+        >
+          Interrupt
+        </button>
+      )}
+      {!ended && (
+        <ConfirmButton
+          label="Cancel"
+          question="Cancel the task and remove its sandbox?"
+          yes="Yes, cancel"
+          disabled={cancel.busy.value}
+          onConfirm={() => void cancel.run()}
+        />
+      )}
+      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
+    </div>
   );
 }
