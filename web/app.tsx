@@ -1,0 +1,81 @@
+import { useEffect } from "preact/hooks";
+import { useAppliance } from "./appliance.ts";
+import { Banners } from "./banners.tsx";
+import { Composer } from "./composer.tsx";
+import { Icon } from "./parts/icon.tsx";
+import { Link, useRouter } from "./router.tsx";
+import { SettingsPage } from "./settings/settings-page.tsx";
+import { TaskPage } from "./task/task-page.tsx";
+import { TaskList } from "./task-list.tsx";
+import { plainLine } from "./text/plain.ts";
+
+/** Header, banners, the list of tasks, and what the address asks for. */
+export function App() {
+  const { path } = useRouter();
+  const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
+  const page = taskId !== undefined ? "task" : path.value.startsWith("/settings") ? "settings" : "home";
+  useEffect(() => {
+    if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
+  }, [page, taskId]);
+
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
+      <Header page={page} />
+      <Banners />
+      <div class={`body on-${page}`}>
+        <nav class="side" aria-label="Tasks">
+          <Link to="/" class="button primary new-task" current={page === "home"}>
+            <Icon name="plus" /> New task
+          </Link>
+          <TaskList currentId={taskId} />
+        </nav>
+        <main id="main" class="main" tabIndex={-1}>
+          {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
+          {page === "settings" && <SettingsPage />}
+          {page === "home" && <Composer />}
+        </main>
+      </div>
+    </>
+  );
+}
+
+function Header({ page }: { page: "task" | "settings" | "home" }) {
+  const { status, link } = useAppliance();
+  const model = status.value?.model;
+  return (
+    <header class="top">
+      <Link to="/" class="brand" label="ccw-server, start page">
+        <svg class="logo" viewBox="0 0 32 32" aria-hidden="true">
+          <rect width="32" height="32" rx="7" />
+          <path d="m9 11 5 5-5 5M17 21h6" />
+        </svg>
+        ccw-server
+      </Link>
+      <div class="top-status" aria-live="polite">
+        {link.value !== "good" && (
+          <span class="chip bad">{link.value === "lost" ? "Reconnecting…" : "Signed out"}</span>
+        )}
+        {model?.kind === "demo" && <span class="chip ask">Demo model</span>}
+        {model?.kind === "none" && <span class="chip bad">No model</span>}
+        {model?.kind === "endpoint" && (
+          <span class="chip good" title={model.baseUrl}>
+            {plainLine(hostOf(model.baseUrl))}
+          </span>
+        )}
+        {status.value?.engine.ok && (
+          <span class="chip quiet engine">{plainLine(status.value.engine.text)}</span>
+        )}
+      </div>
+      <Link to="/settings" class="button quiet" current={page === "settings"}>
+        <Icon name="settings" /> Settings
+      </Link>
+    </header>
+  );
+}
+
+function hostOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : url;
+}

@@ -1,0 +1,102 @@
+import { type ReadonlySignal, signal } from "@preact/signals";
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { type Client, createClient, type Socket, type TaskJson } from "../src/client.ts";
+import { CcwError, messageOf } from "../src/domain/errors.ts";
+
+/** The appliance as the page sees it: one client, the live list of tasks, and whether it can be reached. */
+export interface Appliance {
+  client: Client;
+  /** Undefined until the first list has come. */
+  tasks: ReadonlySignal<TaskJson[] | undefined>;
+  status: ReadonlySignal<Status | undefined>;
+  link: ReadonlySignal<"good" | "lost" | "signed-out">;
+  /** The time, renewed twice a minute, for "5 min ago". */
+  now: ReadonlySignal<number>;
+  refreshStatus(): Promise<void>;
+}
+
+export type Status = Awaited<ReturnType<typeof readStatus>>;
+
+export function createAppliance(url: string, ended: AbortSignal): Appliance {
+  const tasks = signal<TaskJson[] | undefined>(undefined);
+  const status = signal<Status | undefined>(undefined);
+  const link = signal<"good" | "lost" | "signed-out">("good");
+  const now = signal(Date.now());
+  /** Live connections, by path, that broke and are not back yet. */
+  const broken = new Set<string>();
+
+  const refreshStatus = async () => {
+    try {
+      status.value = await readStatus(client);
+      if (broken.size === 0) link.value = "good";
+    } catch (thrown) {
+      const refused = thrown instanceof CcwError && thrown.code === "unauthenticated";
+      link.value = refused ? "signed-out" : "lost";
+    }
+  };
+  const client = createClient({
+    url,
+    openSocket: (address) =>
+      watchedSocket(address, (path, works) => {
+        if (works) broken.delete(path);
+        else broken.add(path);
+        if (broken.size > 0 && link.value === "good") link.value = "lost";
+        if (!ended.aborted) void refreshStatus();
+      }),
+  });
+
+  void refreshStatus();
+  void (async () => {
+    for await (const list of client.watchTasks(ended)) tasks.value = list;
+  })();
+  const clock = setInterval(() => {
+    now.value = Date.now();
+    void refreshStatus();
+  }, 30_000);
+  ended.addEventListener("abort", () => clearInterval(clock));
+
+  return { client, tasks, status, link, now, refreshStatus };
+}
+
+const ApplianceContext = createContext<Appliance | undefined>(undefined);
+export const ApplianceProvider = ApplianceContext.Provider;
+
+export function useAppliance(): Appliance {
+  const appliance = useContext(ApplianceContext);
+  if (appliance === undefined) throw new Error("No appliance is provided.");
+  return appliance;
+}
+
+/** What went wrong, in the server's words where it gave any. */
+export function failureOf(thrown: unknown): { message: string; hint: string } {
+  if (thrown instanceof CcwError) return { message: thrown.message, hint: thrown.hint };
+  return { message: messageOf(thrown), hint: "" };
+}
+
+function readStatus(client: Client) {
+  return client.read(client.api.status.$get());
+}
+
+/** A WebSocket that tells when it is open, and when it broke without being closed from here. */
+function watchedSocket(address: string, tell: (path: string, works: boolean) => void): Socket {
+  const { pathname } = new URL(address);
+  const socket = new WebSocket(address);
+  const watched: Socket = {
+    onmessage: null,
+    onclose: null,
+    onerror: null,
+    close() {
+      if (socket.readyState <= WebSocket.OPEN) closing = true;
+      socket.close();
+    },
+  };
+  let closing = false;
+  socket.onopen = () => tell(pathname, true);
+  socket.onmessage = (event) => watched.onmessage?.(event);
+  socket.onclose = (event) => {
+    tell(pathname, closing);
+    watched.onclose?.(event);
+  };
+  return watched;
+}

@@ -1,0 +1,77 @@
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
+import { Icon } from "./icon.tsx";
+
+/** A button that asks once more before it acts. */
+export function ConfirmButton(props: {
+  label: string;
+  question: string;
+  yes: string;
+  disabled?: boolean;
+  onConfirm: () => void;
+}) {
+  const asking = useSignal(false);
+  if (!asking.value) {
+    return (
+      <button type="button" class="small" disabled={props.disabled} onClick={() => (asking.value = true)}>
+        {props.label}
+      </button>
+    );
+  }
+  return (
+    <fieldset class="confirm" aria-label={props.question}>
+      <span>{props.question}</span>
+      <button
+        type="button"
+        class="small danger"
+        ref={(button) => button?.focus()}
+        onClick={() => {
+          asking.value = false;
+          props.onConfirm();
+        }}
+      >
+        {props.yes}
+      </button>
+      <button type="button" class="small" onClick={() => (asking.value = false)}>
+        No
+      </button>
+    </fieldset>
+  );
+}
+
+/** A command to take along. Over plain HTTP browsers lend no clipboard, so there the text is selected and copied the old way. */
+export function Copyable({ text, label }: { text: string; label: string }) {
+  const code = useRef<HTMLElement>(null);
+  const copied = useSignal(false);
+  const copy = async () => {
+    if (code.current !== null) getSelection()?.selectAllChildren(code.current);
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      document.execCommand("copy");
+    }
+    copied.value = true;
+    setTimeout(() => (copied.value = false), 2000);
+  };
+  return (
+    <div class="copyable">
+      <code ref={code}>{text}</code>
+      <button type="button" class="small" aria-label={`Copy ${label}`} onClick={() => void copy()}>
+        <Icon name={copied.value ? "check" : "copy"} />
+        <span aria-live="polite">{copied.value ? "Copied" : "Copy"}</span>
+      </button>
+    </div>
+  );
+}
+
+export function Field(props: { label: string; hint?: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
+    <label class="field">
+      <span class="field-label">{props.label}</span>
+      {props.children}
+      {props.hint !== undefined && <span class="dim">{props.hint}</span>}
+    </label>
+  );
+}

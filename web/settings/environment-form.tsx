@@ -1,0 +1,196 @@
+import { useSignal } from "@preact/signals";
+import type { Client } from "../../src/client.ts";
+import { CcwError } from "../../src/domain/errors.ts";
+import { useAppliance } from "../appliance.ts";
+import { Field } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction, useDraft } from "../parts/hooks.ts";
+import { plainLine } from "../text/plain.ts";
+import { parseVariables } from "./variables.ts";
+
+export type EnvironmentJson = Awaited<ReturnType<typeof readEnvironments>>[number];
+
+const levels: { value: EnvironmentJson["access"]; word: string }[] = [
+  { value: "none", word: "None" },
+  { value: "limited", word: "Limited (not in effect yet)" },
+  { value: "custom", word: "Custom (not in effect yet)" },
+  { value: "full", word: "Full (not in effect yet)" },
+];
+
+/** Adds an environment, or changes `present`. Values of variables are not shown again; those not typed stay. */
+export function EnvironmentForm(props: {
+  present: EnvironmentJson | undefined;
+  onDone: () => void;
+  onCancel: () => void;
+}) {
+  const { client } = useAppliance();
+  const { present } = props;
+  const name = useDraft("environment::name");
+  const image = useDraft(`environment:${present?.name ?? ""}:image`, present?.image ?? "slim");
+  const variables = useSignal("");
+  const removed = useSignal<readonly string[]>([]);
+  const script = useDraft(`environment:${present?.name ?? ""}:script`, present?.setupScript ?? "");
+  const access = useSignal(present?.access ?? "none");
+  const memory = useSignal(String((present?.limits.memoryBytes ?? 4 * 1024 ** 3) / 1024 ** 3));
+  const cpus = useSignal(String(present?.limits.cpus ?? 2));
+  const pids = useSignal(String(present?.limits.pids ?? 2048));
+  const minutes = useSignal(String(present?.limits.minutes ?? 240));
+
+  const save = useAction(async () => {
+    const { variables: typed, problems } = parseVariables(variables.value);
+    if (problems[0] !== undefined)
+      throw new CcwError("invalid", problems[0], "Write one NAME=value on each line.");
+    const json = {
+      image: image.value,
+      access: access.value,
+      setupScript: script.value,
+      limits: {
+        memoryBytes: Math.round(Number(memory.value) * 1024 ** 3),
+        cpus: Number(cpus.value),
+        pids: Number(pids.value),
+        minutes: Number(minutes.value),
+      },
+    };
+    if (present === undefined) {
+      await client.read(
+        client.api.environments.$post({ json: { ...json, name: name.value, variables: typed } }),
+      );
+    } else {
+      const gone = Object.fromEntries(removed.value.map((variable) => [variable, null]));
+      await client.read(
+        client.api.environments[":name"].$patch({
+          param: { name: present.name },
+          json: { ...json, variables: { ...gone, ...typed } },
+        }),
+      );
+    }
+    // What was saved is no draft any more.
+    if (present === undefined) {
+      name.value = "";
+      image.value = "slim";
+      script.value = "";
+    }
+    props.onDone();
+  });
+
+  return (
+    <form
+      class="form boxed"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save.run();
+      }}
+    >
+      <div class="choices">
+        {present === undefined ? (
+          <Field label="Name">
+            <input
+              type="text"
+              required
+              pattern="[a-z0-9][a-z0-9\-]{0,62}"
+              title="Lower-case letters, digits and hyphens"
+              value={name.value}
+              onInput={(event) => (name.value = event.currentTarget.value)}
+            />
+          </Field>
+        ) : (
+          <p>
+            <strong>{plainLine(present.name)}</strong>
+          </p>
+        )}
+        <Field label="Image">
+          <input
+            type="text"
+            required
+            value={image.value}
+            onInput={(event) => (image.value = event.currentTarget.value)}
+          />
+        </Field>
+        <Field label="Network access">
+          <select
+            value={access.value}
+            onChange={(event) => {
+              const chosen = levels.find(({ value }) => value === event.currentTarget.value);
+              if (chosen !== undefined) access.value = chosen.value;
+            }}
+          >
+            {levels.map(({ value, word }) => (
+              <option key={value} value={value}>
+                {word}
+              </option>
+            ))}
+          </select>
+        </Field>
+      </div>
+      {present !== undefined && present.variables.length > 0 && (
+        <fieldset class="inline">
+          <legend class="field-label">Variables now (tick to remove)</legend>
+          {present.variables.map((variable) => (
+            <label key={variable}>
+              <input
+                type="checkbox"
+                checked={removed.value.includes(variable)}
+                onChange={(event) => {
+                  const others = removed.value.filter((other) => other !== variable);
+                  removed.value = event.currentTarget.checked ? [...others, variable] : others;
+                }}
+              />{" "}
+              <code>{variable}</code>
+            </label>
+          ))}
+        </fieldset>
+      )}
+      <Field
+        label={present === undefined ? "Variables" : "Variables to add or change"}
+        hint="One NAME=value on each line, as in a .env file. Values are not shown again."
+      >
+        <textarea
+          class="mono"
+          rows={3}
+          value={variables.value}
+          onInput={(event) => (variables.value = event.currentTarget.value)}
+        />
+      </Field>
+      <Field label="Set-up script" hint="Runs as root in the sandbox, before the agent starts.">
+        <textarea
+          class="mono"
+          rows={4}
+          value={script.value}
+          onInput={(event) => (script.value = event.currentTarget.value)}
+        />
+      </Field>
+      <div class="choices">
+        {[
+          { label: "Memory, GiB", field: memory, min: 0.25, step: 0.25 },
+          { label: "CPUs", field: cpus, min: 0.1, step: 0.1 },
+          { label: "Processes", field: pids, min: 64, step: 1 },
+          { label: "Minutes at most", field: minutes, min: 1, step: 1 },
+        ].map(({ label, field, min, step }) => (
+          <Field key={label} label={label}>
+            <input
+              type="number"
+              required
+              min={min}
+              step={step}
+              value={field.value}
+              onInput={(event) => (field.value = event.currentTarget.value)}
+            />
+          </Field>
+        ))}
+      </div>
+      <FailureNote failure={save.failure.value} />
+      <div class="actions">
+        <button type="submit" class="primary" disabled={save.busy.value}>
+          {present === undefined ? "Add environment" : "Save environment"}
+        </button>
+        <button type="button" onClick={props.onCancel}>
+          Do not save
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function readEnvironments(client: Client) {
+  return client.read(client.api.environments.$get());
+}

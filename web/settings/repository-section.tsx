@@ -1,0 +1,74 @@
+import { useAppliance } from "../appliance.ts";
+import { Copyable, Field } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { plainLine } from "../text/plain.ts";
+
+export function RepositorySection() {
+  const { client } = useAppliance();
+  const { state, reload } = useLoaded(() => client.read(client.api.repositories.$get()), []);
+  const name = useDraft("repository-name");
+  const branch = useDraft("repository-branch");
+  const add = useAction(async () => {
+    const json = { name: name.value, ...(branch.value !== "" && { defaultBranch: branch.value }) };
+    await client.read(client.api.repositories.$post({ json }));
+    name.value = "";
+    branch.value = "";
+    reload();
+  });
+  const loaded = state.value;
+  return (
+    <section aria-labelledby="repositories">
+      <h2 id="repositories">Repositories</h2>
+      <p class="dim">Hosted by the appliance. Push a first commit to a new one; a token is the password.</p>
+      {loaded.kind === "loading" && <p class="dim">Loading…</p>}
+      {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
+      {loaded.kind === "loaded" && loaded.value.length === 0 && <p class="empty">No repositories yet.</p>}
+      {loaded.kind === "loaded" && (
+        <ul class="rows">
+          {loaded.value.map((repository) => (
+            <li key={repository.name} class="row">
+              <div>
+                <strong>{plainLine(repository.name)}</strong>{" "}
+                <span class="dim">default branch {plainLine(repository.defaultBranch)}</span>
+              </div>
+              <Copyable
+                label={`the clone command of ${repository.name}`}
+                text={`git clone ${repository.url}`}
+              />
+            </li>
+          ))}
+        </ul>
+      )}
+      <form
+        class="form choices"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void add.run();
+        }}
+      >
+        <Field label="New repository">
+          <input
+            type="text"
+            required
+            placeholder="name or owner/name"
+            value={name.value}
+            onInput={(event) => (name.value = event.currentTarget.value)}
+          />
+        </Field>
+        <Field label="Default branch">
+          <input
+            type="text"
+            placeholder="main"
+            value={branch.value}
+            onInput={(event) => (branch.value = event.currentTarget.value)}
+          />
+        </Field>
+        <button type="submit" disabled={add.busy.value}>
+          Add repository
+        </button>
+      </form>
+      <FailureNote failure={add.failure.value} />
+    </section>
+  );
+}

@@ -1,0 +1,41 @@
+import { useAppliance } from "../appliance.ts";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction } from "../parts/hooks.ts";
+import { Icon } from "../parts/icon.tsx";
+import { Link } from "../router.tsx";
+import { plainLine } from "../text/plain.ts";
+import { EnvironmentSection } from "./environment-section.tsx";
+import { ModelSection } from "./model-section.tsx";
+import { RepositorySection } from "./repository-section.tsx";
+import { TokenSection } from "./token-section.tsx";
+
+export function SettingsPage() {
+  const { status, refreshStatus } = useAppliance();
+  const signOut = useAction(async () => {
+    await fetch("/sign-out", { method: "POST" });
+    await refreshStatus();
+  });
+  return (
+    <div class="page settings">
+      <Link to="/" class="back">
+        <Icon name="back" /> All tasks
+      </Link>
+      <h1>Settings</h1>
+      <ModelSection />
+      <EnvironmentSection />
+      <RepositorySection />
+      <TokenSection />
+      <section aria-labelledby="you">
+        <h2 id="you">You</h2>
+        <p>
+          Signed in as <strong>{plainLine(status.value?.person ?? "…")}</strong>.{" "}
+          <span class="dim">ccw-server {plainLine(status.value?.version ?? "")}</span>
+        </p>
+        <FailureNote failure={signOut.failure.value} />
+        <button type="button" disabled={signOut.busy.value} onClick={() => void signOut.run()}>
+          Sign out
+        </button>
+      </section>
+    </div>
+  );
+}

@@ -1,0 +1,54 @@
+import type { TaskJson } from "../src/client.ts";
+import { useAppliance } from "./appliance.ts";
+import { StateIcon } from "./parts/icon.tsx";
+import { Link } from "./router.tsx";
+import { states } from "./states.ts";
+import { plainLine } from "./text/plain.ts";
+import { timeAgo } from "./words.ts";
+
+export function TaskList({ currentId }: { currentId: string | undefined }) {
+  const { tasks } = useAppliance();
+  if (tasks.value === undefined) {
+    return (
+      <div class="skeletons" role="status" aria-label="Loading tasks">
+        <div />
+        <div />
+        <div />
+      </div>
+    );
+  }
+  if (tasks.value.length === 0)
+    return <p class="empty">No tasks yet. The first one you submit shows up here.</p>;
+  return (
+    <ul class="task-list">
+      {tasks.value.map((task) => (
+        <li key={task.id}>
+          <TaskRow task={task} current={task.id === currentId} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
+  const { now } = useAppliance();
+  const { word, tone } = states[task.state];
+  const repositories = task.repositories.map(({ name }) => name).join(", ");
+  return (
+    <Link to={`/tasks/${task.id}`} class="task-row" current={current}>
+      <span class="task-title">{plainLine(task.title)}</span>
+      <span class="task-facts">
+        <span class={`state ${tone}`}>
+          <StateIcon state={task.state} />
+          {word}
+          {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+        </span>
+        <span class="dim">{repositories === "" ? "no repository" : plainLine(repositories)}</span>
+        <span class="dim">{plainLine(task.person)}</span>
+        <time class="dim" dateTime={new Date(task.createdAt).toISOString()}>
+          {timeAgo(task.createdAt, now.value)}
+        </time>
+      </span>
+    </Link>
+  );
+}

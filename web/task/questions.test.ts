@@ -1,0 +1,40 @@
+import { expect, test } from "bun:test";
+import { answerInWords, answerOf, noChoice, picked, questionsIn } from "./questions.ts";
+
+test("an AskUserQuestion is read, with what it may leave out", () => {
+  const input = {
+    questions: [{ question: "Which?", options: [{ label: "A" }, { label: "B", description: "b" }] }],
+  };
+  expect(questionsIn("AskUserQuestion", input)).toEqual([
+    {
+      question: "Which?",
+      header: "",
+      options: [
+        { label: "A", description: "" },
+        { label: "B", description: "b" },
+      ],
+      multiSelect: false,
+    },
+  ]);
+});
+
+test("another tool, or an input of another shape, has no questions to choose from", () => {
+  expect(questionsIn("Bash", { questions: [] })).toBeUndefined();
+  expect(questionsIn("AskUserQuestion", { questions: "x" })).toBeUndefined();
+});
+
+test("one choice replaces the other; several are joined; free text counts", () => {
+  expect(answerOf(picked(picked(noChoice, "A", false), "B", false))).toBe("B");
+  const several = picked(picked(noChoice, "A", true), "B", true);
+  expect(answerOf({ ...several, other: " mine " })).toBe("A, B, mine");
+  expect(answerOf(picked(several, "A", true))).toBe("B");
+  expect(answerOf({ labels: [], other: "  " })).toBe("");
+});
+
+test("what was answered is told in words", () => {
+  expect(answerInWords({ behavior: "deny", message: "too risky" }).verdict).toBe("said no: too risky");
+  expect(answerInWords({ behavior: "allow", updatedInput: { answers: { "Which?": "A" } } }).pairs).toEqual([
+    ["Which?", "A"],
+  ]);
+  expect(answerInWords({ behavior: "allow", updatedInput: { command: "rm" } }).verdict).toBe("allowed it");
+});

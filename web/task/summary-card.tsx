@@ -1,0 +1,36 @@
+import type { TaskJson } from "../../src/client.ts";
+import { useAppliance } from "../appliance.ts";
+import { Copyable } from "../parts/controls.tsx";
+import { StateIcon } from "../parts/icon.tsx";
+import { MarkdownView } from "../parts/markdown-view.tsx";
+import { states } from "../states.ts";
+import { plainLine } from "../text/plain.ts";
+
+/** How the task ended, and how to get at the work. */
+export function SummaryCard({ task, pushed }: { task: TaskJson; pushed: boolean }) {
+  const { status } = useAppliance();
+  const { word, tone } = states[task.state];
+  const base = status.value?.publicUrl ?? location.origin;
+  return (
+    <section class={`card ${tone}`} aria-label="Result">
+      <h2 class={`state ${tone}`}>
+        <StateIcon state={task.state} /> {word}
+      </h2>
+      {task.detail !== "" && <MarkdownView text={task.detail} />}
+      {pushed &&
+        task.repositories.map(({ name, workBranch }) => (
+          <div class="take-along" key={name}>
+            <p>
+              The work is on branch <code>{plainLine(workBranch)}</code> of {plainLine(name)}. In a checkout
+              of it:
+            </p>
+            <Copyable label="the fetch command" text={`git fetch ${base}/git/${name}.git ${workBranch}`} />
+            <p>Or a clone of its own:</p>
+            <Copyable label="the clone command" text={`git clone -b ${workBranch} ${base}/git/${name}.git`} />
+            <p class="dim">Git asks for a password: an API token, made in Settings.</p>
+          </div>
+        ))}
+      {!pushed && task.repositories.length > 0 && <p class="dim">Nothing was pushed.</p>}
+    </section>
+  );
+}

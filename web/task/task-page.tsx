@@ -1,0 +1,160 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+import { useAppliance } from "../appliance.ts";
+import { ConfirmButton } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction } from "../parts/hooks.ts";
+import { Icon, StateIcon } from "../parts/icon.tsx";
+import { Link } from "../router.tsx";
+import { states } from "../states.ts";
+import { plainLine } from "../text/plain.ts";
+import { amount, timeAgo } from "../words.ts";
+import { DiffTab } from "./diff-tab.tsx";
+import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
+import { TranscriptTab } from "./transcript-tab.tsx";
+
+const tabs = ["transcript", "diff"] as const;
+
+export function TaskPage({ id }: { id: string }) {
+  const { client } = useAppliance();
+  const ended = useMemo(() => new AbortController(), []);
+  const feed = useMemo(() => followTask(client, id, ended.signal), [client, id, ended]);
+  const tab = useSignal<(typeof tabs)[number]>("transcript");
+  useEffect(() => () => ended.abort(), [ended]);
+
+  const detail = feed.detail.value;
+  const title = detail?.task.title;
+  useEffect(() => {
+    if (title !== undefined) document.title = `${plainLine(title)} · ccw-server`;
+  }, [title]);
+
+  const moveTab = (event: KeyboardEvent) => {
+    if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
+    tab.value = tab.value === "diff" ? "transcript" : "diff";
+    document.getElementById(`tab-${tab.value}`)?.focus();
+  };
+
+  if (detail === undefined) {
+    return (
+      <div class="page">
+        <BackLink />
+        {feed.failure.value === undefined ? (
+          <p class="empty" role="status">
+            Loading the task…
+          </p>
+        ) : (
+          <FailureNote failure={feed.failure.value} />
+        )}
+      </div>
+    );
+  }
+  return (
+    <article class="task">
+      <TaskHead detail={detail} />
+      <div class="task-bar">
+        <div class="tabs" role="tablist" aria-label="Views of the task">
+          {tabs.map((name) => (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-selected={tab.value === name}
+              aria-controls="tab-panel"
+              tabIndex={tab.value === name ? 0 : -1}
+              onClick={() => (tab.value = name)}
+              onKeyDown={moveTab}
+            >
+              {name === "transcript" ? "Transcript" : "Diff"}
+            </button>
+          ))}
+        </div>
+        <TaskActions feed={feed} detail={detail} />
+      </div>
+      <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
+        {tab.value === "transcript" ? (
+          <TranscriptTab feed={feed} detail={detail} />
+        ) : (
+          <DiffTab id={id} feed={feed} />
+        )}
+      </div>
+    </article>
+  );
+}
+
+function BackLink() {
+  return (
+    <Link to="/" class="back">
+      <Icon name="back" /> All tasks
+    </Link>
+  );
+}
+
+function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
+  const { now } = useAppliance();
+  return (
+    <header class="task-head">
+      <BackLink />
+      <h1>{plainLine(task.title)}</h1>
+      <p class="facts">
+        {task.repositories.map(({ name, baseBranch, workBranch }) => (
+          <span class="route" key={name}>
+            <Icon name="branch" />
+            {plainLine(name)} <code>{plainLine(baseBranch)}</code> → <code>{plainLine(workBranch)}</code>
+          </span>
+        ))}
+        <span title="Environment">env {plainLine(task.environment)}</span>
+        <span title="Tokens read and written by the model">
+          {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
+        </span>
+        <span>
+          {plainLine(task.person)},{" "}
+          <time dateTime={new Date(task.createdAt).toISOString()}>{timeAgo(task.createdAt, now.value)}</time>
+        </span>
+      </p>
+    </header>
+  );
+}
+
+/** State and what can be done about it; it stays in view however long the transcript is. */
+function TaskActions({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDetail }) {
+  const { client } = useAppliance();
+  const { word, tone, ended } = states[task.state];
+  const param = { id: task.id };
+  const cancel = useAction(async () => {
+    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
+    await feed.refresh();
+  });
+  const interrupt = useAction(async () => {
+    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
+  });
+  return (
+    <div class="actions">
+      <span class={`state ${tone}`} role="status">
+        <StateIcon state={task.state} />
+        {word}
+        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+      </span>
+      {task.state === "running" && (
+        <button
+          type="button"
+          class="small"
+          disabled={interrupt.busy.value}
+          onClick={() => void interrupt.run()}
+        >
+          Interrupt
+        </button>
+      )}
+      {!ended && (
+        <ConfirmButton
+          label="Cancel"
+          question="Cancel the task and remove its sandbox?"
+          yes="Yes, cancel"
+          disabled={cancel.busy.value}
+          onConfirm={() => void cancel.run()}
+        />
+      )}
+      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
+    </div>
+  );
+}

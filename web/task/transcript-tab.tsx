@@ -1,0 +1,68 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { Icon } from "../parts/icon.tsx";
+import { states } from "../states.ts";
+import { counted } from "../words.ts";
+import { ItemView } from "./item-view.tsx";
+import { PromptBox } from "./prompt-box.tsx";
+import { SummaryCard } from "./summary-card.tsx";
+import type { TaskDetail, TaskFeed } from "./task-feed.ts";
+
+/** The newest items are on the page; the older ones come when they are asked for, this many at a time. */
+const pageLength = 250;
+
+export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
+  const { items, seq, pushes } = feed.transcript.value;
+  const { task } = detail;
+  const older = useSignal(0);
+  const end = useRef<HTMLDivElement>(null);
+  const atEnd = useSignal(true);
+
+  useEffect(() => {
+    if (end.current === null) return;
+    const watcher = new IntersectionObserver(([entry]) => (atEnd.value = entry?.isIntersecting ?? false), {
+      rootMargin: "0px 0px 80px 0px",
+    });
+    watcher.observe(end.current);
+    return () => watcher.disconnect();
+  }, [atEnd]);
+  const toEnd = () => end.current?.scrollIntoView({ block: "end" });
+  // Whoever reads further up is not pulled away from it.
+  useLayoutEffect(() => {
+    if (seq > 0 && atEnd.peek()) end.current?.scrollIntoView({ block: "end" });
+  }, [seq, task.state, atEnd]);
+
+  const first = Math.max(0, items.length - pageLength - older.value);
+  const ended = states[task.state].ended;
+  return (
+    <>
+      {first > 0 && (
+        <button type="button" class="earlier" onClick={() => (older.value += pageLength)}>
+          Show earlier ({counted(first, "part")})
+        </button>
+      )}
+      <ol class="transcript" aria-label="Transcript">
+        {items.slice(first).map((item) => (
+          <li key={item.key} class={`item ${item.kind}`}>
+            <ItemView item={item} taskId={task.id} ended={ended} />
+          </li>
+        ))}
+      </ol>
+      {items.length === 0 && (
+        <p class="empty" role="status">
+          Loading the transcript…
+        </p>
+      )}
+      {ended && <SummaryCard task={task} pushed={pushes > 0} />}
+      <div class="foot">
+        {!atEnd.value && (
+          <button type="button" class="small to-end" onClick={toEnd}>
+            <Icon name="down" /> Newest
+          </button>
+        )}
+        <PromptBox task={task} waiting={feed.transcript.value.waiting} />
+      </div>
+      <div ref={end} class="end" />
+    </>
+  );
+}
