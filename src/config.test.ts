@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Flags, loadConfig } from "./config.ts";
 
-function load(toml: string, variables: Record<string, string> = {}, flags: Flags = {}) {
+function load(toml: string, variables: Record<string, string> = {}, flags: Partial<Flags> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "ccw-config-"));
   writeFileSync(join(folder, "ccw.toml"), toml);
-  return loadConfig({ data: folder, ...flags }, variables, "/nowhere");
+  return loadConfig({ data: folder, ...flags }, variables);
 }
 
 test("flags go before the environment, which goes before the file", () => {

@@ -38,7 +38,7 @@ export interface Config {
 }
 
 export interface Flags {
-  data?: string | undefined;
+  data: string;
   host?: string | undefined;
   port?: string | undefined;
   config?: string | undefined;
@@ -88,8 +88,8 @@ const anthropicUrl = "https://api.anthropic.com";
 export const defaultPort = 7080;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
-export function loadConfig(flags: Flags, variables: Variables, defaultDataFolder: string): Config {
-  const dataFolder = resolve(flags.data ?? variables["CCW_DATA"] ?? defaultDataFolder);
+export function loadConfig(flags: Flags, variables: Variables): Config {
+  const dataFolder = resolve(flags.data);
   const path = flags.config ?? join(dataFolder, "ccw.toml");
   const file = readFile(path, flags.config !== undefined);
   return {

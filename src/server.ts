@@ -10,6 +10,7 @@ import { environmentSchema } from "./domain/environment.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
 import type { Log } from "./domain/ports.ts";
+import type { SandboxEngine } from "./domain/sandbox.ts";
 import type { Store } from "./domain/store.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
 import { createGitServer } from "./forge/git-server.ts";
@@ -24,10 +25,10 @@ import { createModelSettings } from "./runs/model-settings.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
-import { connectEngine } from "./sandbox/connect.ts";
+import { type ConnectOptions, connectEngine } from "./sandbox/connect.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createImages } from "./sandbox/images.ts";
-import { createReconnectingEngine, type ReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
+import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
 import { lockDataFolder } from "./store/lock.ts";
 import { createSeal, loadSealKey } from "./store/seal.ts";
 import { openStore } from "./store/store.ts";
@@ -39,28 +40,27 @@ export interface ServerOptions {
   assets: Assets;
   /** The executable that runs in every sandbox. */
   guestExecutable: string;
+  /** The demo model plays, whatever else is set. */
+  demo: boolean;
 }
 
 export interface Server {
   url: string;
-  /** Signs in once. */
-  signInLink: string;
+  /** For the operator's terminal: where the page is, and a link that signs in once. */
+  welcome: string;
   /** Stops serving; sandboxes live on and are taken up by the next server. */
   close(): Promise<void>;
 }
 
+export const idSource: IdSource = { now: Date.now, randomBytes: (count) => randomBytes(count) };
+
 const linkMs = 15 * 60 * 1000;
 
 /** Builds everything, and closes it in reverse. Whatever fails on the way closes what was built before it. */
-export async function startServer({
-  config,
-  log,
-  version,
-  assets,
-  guestExecutable,
-}: ServerOptions): Promise<Server> {
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { config, log, version, assets, guestExecutable } = options;
   const { dataFolder } = config;
-  const ids: IdSource = { now: Date.now, randomBytes: (count) => randomBytes(count) };
+  const ids = idSource;
   const closers: (() => unknown)[] = [];
   const close = async () => {
     for (const step of closers.splice(0).reverse()) await step();
@@ -76,10 +76,15 @@ export async function startServer({
 
     const demo = startDemoModel();
     closers.push(() => demo.close());
-    const model = createModelSettings(store, config.model, demo);
+    const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     const host = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
     const gitServer = await createGitServer({ folder: join(dataFolder, "git"), log });
-    const engine = createApplianceEngine(config, log, applianceIdOf(key), guestExecutable);
+    const applianceId = applianceIdOf(key);
+    const engine = createReconnectingEngine(async () => {
+      const { connection } = await connectAppliance(config, log);
+      const { docker, traits } = connection;
+      return { connection, engine: createEngine({ docker, traits, applianceId, guestExecutable, log }) };
+    });
     closers.push(() => engine.close());
 
     let url = "";
@@ -109,7 +114,7 @@ export async function startServer({
       { store, engine, doors, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
-    const operator = store.people.ensure(userInfo().username);
+    const operator = store.people.ensure(operatorName());
     await furnish(store, host, model.current().kind === "demo", ids);
 
     const app = createApp({
@@ -125,11 +130,7 @@ export async function startServer({
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
       ],
       model,
-      engine: () =>
-        engine.describe().then(
-          (text) => ({ ok: true, text }),
-          (thrown: unknown) => ({ ok: false, text: wordsOf(thrown) }),
-        ),
+      engine: () => describe(engine),
       assets,
       git: (request, target) =>
         handleGitForPeople({ git: gitServer, request, target, folder: host.pathOf(target.repository) }),
@@ -150,47 +151,51 @@ export async function startServer({
       person: operator.id,
       expiresAt,
     });
-    return { url, signInLink: `${url}/sign-in?token=${secret}`, close };
+    const { kind, baseUrl } = model.current();
+    const found = await describe(engine);
+    const lines = [
+      `ccw-server ${version}`,
+      `  page     ${url}/`,
+      `  sign in  ${url}/sign-in?token=${secret}   (once, within 15 minutes; \`ccw-server link\` prints another)`,
+      `  data     ${dataFolder}`,
+      `  engine   ${found.ok ? found.text : `NOT READY: ${found.text}`}`,
+      `  model    ${kind === "demo" ? "DEMO MODEL: scripted answers, no real model. Set one up on the page, in ccw.toml or by CCW_MODEL_API_KEY" : baseUrl}`,
+      "",
+    ];
+    return { url, welcome: lines.join("\n"), close };
   } catch (thrown) {
     await close();
     throw thrown;
   }
 }
 
-/** The engine as the server, and the image commands without a server, find it. */
-export function createApplianceEngine(
-  config: Config,
-  log: Log,
-  applianceId: string,
-  guestExecutable: string,
-): ReconnectingEngine {
-  const { dataFolder, engine: wanted, download } = config;
-  return createReconnectingEngine(async () => {
-    const connection = await connectEngine({
-      ...(wanted.socket !== undefined && { socket: wanted.socket }),
-      ...(wanted.dockerHost !== undefined && { dockerHost: wanted.dockerHost }),
-      ...(wanted.runtimeFolder !== undefined && { runtimeFolder: wanted.runtimeFolder }),
-      dataFolder,
-      path: wanted.path,
-      log,
-    });
-    const { docker, traits } = connection;
-    const images = createImages({
-      docker,
-      traits,
-      cacheFolder: join(dataFolder, "cache"),
-      path: wanted.path,
-      proxy: download.proxy,
-      ...(download.npmRegistry !== undefined && { registryUrl: download.npmRegistry }),
-      ...(download.debianMirror !== undefined && { debianMirror: download.debianMirror }),
-      ...(download.caFile !== undefined && { caFile: download.caFile }),
-    });
-    return {
-      engine: createEngine({ docker, traits, applianceId, guestExecutable, log }),
-      images,
-      connection,
-    };
+/** The engine as the server, and the commands without a server, find it. */
+export async function connectAppliance(config: Config, log: Log) {
+  const { dataFolder, download } = config;
+  const connection = await connectEngine(engineOptions(config, log));
+  const { docker, traits } = connection;
+  const images = createImages({
+    docker,
+    traits,
+    cacheFolder: join(dataFolder, "cache"),
+    path: config.engine.path,
+    proxy: download.proxy,
+    ...(download.npmRegistry !== undefined && { registryUrl: download.npmRegistry }),
+    ...(download.debianMirror !== undefined && { debianMirror: download.debianMirror }),
+    ...(download.caFile !== undefined && { caFile: download.caFile }),
   });
+  return { connection, images };
+}
+
+export function engineOptions({ dataFolder, engine }: Config, log: Log): ConnectOptions {
+  return {
+    ...(engine.socket !== undefined && { socket: engine.socket }),
+    ...(engine.dockerHost !== undefined && { dockerHost: engine.dockerHost }),
+    ...(engine.runtimeFolder !== undefined && { runtimeFolder: engine.runtimeFolder }),
+    dataFolder,
+    path: engine.path,
+    log,
+  };
 }
 
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */
@@ -301,10 +306,21 @@ function announce(
   writeFileSync(join(dataFolder, "server.json"), `${JSON.stringify({ url, pid: process.pid })}\n`);
 }
 
+/** The user that runs the server; some containers have a user id and no name. */
+function operatorName(): string {
+  const { username } = userInfo();
+  return /^[A-Za-z0-9._-]{1,64}$/.test(username) && username !== "unknown" ? username : "operator";
+}
+
 function readCa({ download }: Config): string | undefined {
   return download.caFile === undefined ? undefined : readFileSync(download.caFile, "utf8");
 }
 
-function wordsOf(thrown: unknown): string {
-  return thrown instanceof CcwError ? `${thrown.message} ${thrown.hint}`.trim() : messageOf(thrown);
+async function describe(engine: SandboxEngine): Promise<{ ok: boolean; text: string }> {
+  try {
+    return { ok: true, text: await engine.describe() };
+  } catch (thrown) {
+    const text = thrown instanceof CcwError ? `${thrown.message} ${thrown.hint}`.trim() : messageOf(thrown);
+    return { ok: false, text };
+  }
 }

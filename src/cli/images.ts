@@ -1,11 +1,13 @@
 import { ageText, bytesText } from "../domain/amounts.ts";
 import { plainText } from "../domain/plain-text.ts";
 import type { Cli } from "./cli.ts";
+import { defaultDataFolder } from "./data-folder.ts";
 import { jsonText, table } from "./output.ts";
 
 /** These work on the container engine of this machine; no server need run. */
 export function addImageCommands(cli: Cli): void {
   const { program, io, wiring } = cli;
+  const images = () => wiring.images(cli.globals().data ?? defaultDataFolder(io.env));
   const image = program.command("image").description("images that sandboxes start from");
 
   image
@@ -15,9 +17,8 @@ export function addImageCommands(cli: Cli): void {
     .option("--force", "build it again, though it is there")
     .option("--if-missing", "say nothing where it is there")
     .action(async (name: string, options: { force?: boolean; ifMissing?: boolean }) => {
-      const made = await wiring.images.build(name, {
+      const made = await images().build(name, {
         force: options.force === true,
-        ifMissing: options.ifMissing === true,
         onProgress: (line) => void io.err.write(`${plainText(line)}\n`),
       });
       if (!made.built && options.ifMissing !== true) {
@@ -31,7 +32,7 @@ export function addImageCommands(cli: Cli): void {
     .alias("ls")
     .description("the built-in images, and which of them are built")
     .action(async () => {
-      const rows = await wiring.images.list();
+      const rows = await images().list();
       if (cli.globals().json) return io.out.write(jsonText(rows, 2));
       const now = Date.now();
       const cells = rows.map(({ name, reference, present, bytes, createdAt }) => [
@@ -50,7 +51,7 @@ export function addImageCommands(cli: Cli): void {
     .description("load images from a file that `podman save` or `docker save` wrote")
     .argument("<file>", "tar archive")
     .action(async (file: string) => {
-      const names = await wiring.images.import(file);
+      const names = await images().import(file);
       await io.out.write(cli.globals().json ? jsonText(names, 2) : names.map((name) => `${name}\n`).join(""));
     });
 }

@@ -8,7 +8,8 @@ export interface CliWiring {
   /** The first process of a sandbox. Returns the exit code. */
   guest(): Promise<number>;
   doctor(options: { data: string }): Promise<DoctorCheck[]>;
-  images: ImageCommands;
+  /** On the container engine of this machine, as the settings in the data folder name it. */
+  images(data: string): ImageCommands;
   /** The terminal view, until the person leaves it. Returns the exit code. */
   tui(options: { client: Client; url: string }): Promise<number>;
 }
@@ -36,7 +37,7 @@ export interface DoctorCheck {
 export interface ImageCommands {
   build(
     name: string,
-    options: { force: boolean; ifMissing: boolean; onProgress(line: string): void },
+    options: { force: boolean; onProgress(line: string): void },
   ): Promise<{ reference: string; built: boolean }>;
   list(): Promise<ImageRow[]>;
   /** Loads images from a tar archive, as `podman save` and `docker save` write it. Returns their names. */

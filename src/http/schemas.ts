@@ -3,6 +3,7 @@ import { accessLevels, limitsSchema } from "../domain/environment.ts";
 import { jsonSchema } from "../domain/json.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { taskStateKinds } from "../domain/task.ts";
+import { modelSources } from "../runs/model-settings.ts";
 
 /** JSON as it goes over the wire. Times are milliseconds since the epoch. */
 
@@ -115,7 +116,7 @@ export const statusSchema = z
       kind: z.enum(["demo", "endpoint"]),
       /** The endpoint's base URL; empty for the demo model. */
       baseUrl: z.string(),
-      source: z.enum(["environment", "ccw.toml", "page", "default"]),
+      source: z.enum(modelSources),
     }),
     parallel: z.number().int(),
     active: z.number().int(),

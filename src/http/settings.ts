@@ -65,10 +65,15 @@ export function settingRoutes(context: HttpContext) {
       }),
       async (c) => {
         const source = model.source();
-        if (source === "environment" || source === "ccw.toml") {
+        if (source !== "page" && source !== "default") {
+          const where = {
+            "command line": "`--demo` at the start",
+            environment: "an environment variable",
+            "ccw.toml": "ccw.toml",
+          };
           throw new CcwError(
             "conflict",
-            `The model is set by ${source === "environment" ? "an environment variable" : source}, which goes first.`,
+            `The model is set by ${where[source]}, which goes first.`,
             "Change it there and start the server again.",
           );
         }

@@ -2,10 +2,13 @@ import { z } from "zod";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { Store } from "../domain/store.ts";
 
+export const modelSources = ["command line", "environment", "ccw.toml", "page", "default"] as const;
+type ModelSource = (typeof modelSources)[number];
+
 export interface ModelSettings {
   current(): ModelEndpoint;
   /** Where the current setting comes from: what stands in a file or the environment cannot be changed on the page. */
-  source(): "environment" | "ccw.toml" | "page" | "default";
+  source(): ModelSource;
   set(endpoint: ModelEndpoint | "demo"): void;
 }
 
@@ -23,7 +26,7 @@ const storedSchema = z.discriminatedUnion("kind", [
 /** Which model is in force: the environment's or ccw.toml's, else what was chosen on the page, else the demo model. */
 export function createModelSettings(
   store: Store,
-  configured: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined,
+  configured: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | "demo" | undefined,
   demo: { baseUrl: string; key: string },
 ): ModelSettings {
   const demoEndpoint: ModelEndpoint = {
@@ -37,11 +40,15 @@ export function createModelSettings(
   };
   return {
     current() {
+      if (configured === "demo") return demoEndpoint;
       if (configured !== undefined) return configured.endpoint;
       const stored = chosen();
       return stored === undefined || stored.kind === "demo" ? demoEndpoint : stored;
     },
-    source: () => configured?.source ?? (chosen() === undefined ? "default" : "page"),
+    source() {
+      if (configured === "demo") return "command line";
+      return configured?.source ?? (chosen() === undefined ? "default" : "page");
+    },
     set(endpoint) {
       store.settings.set(settingName, JSON.stringify(endpoint === "demo" ? { kind: "demo" } : endpoint));
     },

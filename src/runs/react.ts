@@ -33,13 +33,17 @@ export function react(
       return "goes on";
     }
 
-    case "turn_ended":
+    case "turn_ended": {
+      // Told again after a crash of the guest, the end of an earlier turn says nothing about the one that runs.
+      const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
+      if (busyWith !== undefined && String(busyWith) !== event.promptId) return "goes on";
       store.sandboxes.setBusy(sandboxId, undefined);
       store.sandboxes.update(sandboxId, {
         failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
       });
       goOn(store, taskId, sandboxId, state);
       return "goes on";
+    }
 
     case "prompt":
       if (state.kind !== "starting" && state.kind !== "finishing") goOn(store, taskId, sandboxId, state);

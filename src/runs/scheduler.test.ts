@@ -179,6 +179,20 @@ test("prompts run one a turn, in order, and the task finishes after the last", a
   );
 });
 
+test("the end of a turn that was over before, told again, neither ends nor overtakes the one that runs", async () => {
+  const { store, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  addPrompt(store, ids, id, store.people.ensure("bob"), "second");
+  say(store, sandbox, started, turnEnded(prompt));
+  await until("the second prompt", () => commandsOf(store, sandbox).length === 2);
+  say(store, sandbox, turnEnded(prompt), { kind: "notice", level: "info", text: "on" });
+  await Bun.sleep(30);
+  expect(commandsOf(store, sandbox)).toHaveLength(2);
+});
+
 test("a turn that ends in an error fails the task after its work was saved", async () => {
   const { store, scheduler } = createHouse();
   const id = submit(store);
@@ -322,7 +336,7 @@ test("a task waits while any of its questions is open, and each answer reaches t
   answerQuestion(store, id, ada, "q2", { kind: "deny", message: "no" });
   await until("running", () => stateOf(store, id)?.kind === "running");
   expect(commandsOf(store, sandbox).slice(1)).toEqual([
-    { kind: "answer", requestId: "q1", answer: { behavior: "allow", updatedInput: { command: "rm" } } },
+    { kind: "answer", requestId: "q1", answer: { behavior: "allow" } },
     { kind: "answer", requestId: "q2", answer: { behavior: "deny", message: "no" } },
   ]);
 });

@@ -1,17 +1,12 @@
 import type { SandboxEngine } from "../domain/sandbox.ts";
 import type { EngineConnection } from "./connect.ts";
-import type { Images } from "./images.ts";
 
-/** A connected engine with everything that stands on it. */
-export interface ConnectedEngine {
+interface ConnectedEngine {
   engine: SandboxEngine;
-  images: Images;
   connection: EngineConnection;
 }
 
 export interface ReconnectingEngine extends SandboxEngine {
-  /** Rejects with `unavailable` while no engine answers. */
-  connected(): Promise<ConnectedEngine>;
   close(): Promise<void>;
 }
 
@@ -34,7 +29,6 @@ export function createReconnectingEngine(connect: () => Promise<ConnectedEngine>
   };
 
   return {
-    connected,
     start: async (spec) => (await connected()).engine.start(spec),
     wait: async (id, signal) => (await connected()).engine.wait(id, signal),
     remove: async (id) => (await connected()).engine.remove(id),
