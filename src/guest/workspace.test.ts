@@ -54,7 +54,8 @@ async function git(cwd: string, ...args: string[]): Promise<string> {
   return output;
 }
 
-const options = () => ({ commands, env, emit: async (event: GuestEvent) => void events.push(event) });
+const { signal } = new AbortController();
+const options = () => ({ commands, env, signal, emit: async (event: GuestEvent) => void events.push(event) });
 const upstream = (...args: string[]) => git(join(folder, "ada/demo.git"), ...args);
 
 async function clone(change: Partial<Checkout> = {}): Promise<Checkout> {

@@ -4,6 +4,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import type { SessionStart } from "../domain/session.ts";
 import type { CommandResult, CommandRunner, OnLines } from "./commands.ts";
+import { throughOutages } from "./outage.ts";
 import { tailOf } from "./text.ts";
 
 export type SessionRepository = SessionStart["repositories"][number];
@@ -17,6 +18,8 @@ export interface WorkspaceOptions {
   commands: CommandRunner;
   env: Record<string, string>;
   emit: (event: GuestEvent) => Promise<void>;
+  /** Ends the waiting for an appliance that is away. */
+  signal: AbortSignal;
 }
 
 /** The last segment of the name; where two would meet, the whole name with `-` for `/`. */
@@ -33,14 +36,12 @@ export function placeCheckouts(root: string, repositories: readonly SessionRepos
 /** Clones, and stands on the work branch: a new one from the base, or the one that an earlier task pushed. */
 export async function cloneCheckout(
   { name, url, baseBranch, workBranch, folder }: Checkout,
-  { commands, env }: WorkspaceOptions,
+  { commands, env, signal }: WorkspaceOptions,
   onLines: OnLines,
 ): Promise<void> {
   mkdirSync(join(folder, ".."), { recursive: true });
-  const cloned = await commands.run(
-    ["git", "clone", "--progress", "--branch", baseBranch, "--", url, folder],
-    { cwd: "/", env, onLines },
-  );
+  const clone = ["git", "clone", "--progress", "--branch", baseBranch, "--", url, folder];
+  const cloned = await throughOutages(() => commands.run(clone, { cwd: "/", env, onLines }), { signal });
   if (cloned.code !== 0) {
     const missing = /Remote branch .* not found/.test(cloned.output);
     throw new CcwError(
@@ -70,7 +71,7 @@ export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_ne
  */
 export async function publishWork(
   { name, baseBranch, workBranch, folder }: Checkout,
-  { commands, env, emit }: WorkspaceOptions,
+  { commands, env, emit, signal }: WorkspaceOptions,
   onLines: OnLines,
 ): Promise<Published> {
   const git = gitIn(folder, commands, env);
@@ -92,10 +93,8 @@ export async function publishWork(
   );
   if (beyond.output === "0") return { kind: "nothing_new" };
   const ref = `refs/heads/${workBranch}`;
-  const push = await commands.run(
-    ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`],
-    { cwd: folder, env, onLines },
-  );
+  const argv = ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`];
+  const push = await throughOutages(() => commands.run(argv, { cwd: folder, env, onLines }), { signal });
   if (push.code !== 0) {
     throw new CcwError(
       "unavailable",

@@ -8,7 +8,10 @@ export const pushMain: Scenario = {
     if (turn.steps.length === 0) {
       return use(
         `${label} I try to push to main.`,
-        bash('git push origin HEAD:main 2>&1; echo "exit code $?"', "Push to main"),
+        bash(
+          `git commit -q --allow-empty -m "A commit for main" && git push origin HEAD:main 2>&1; echo "exit code $?"`,
+          "Push to main",
+        ),
       );
     }
     const { text } = lastResult(turn);

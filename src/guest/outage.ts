@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { CommandResult } from "./commands.ts";
+
+/** What git and curl say when the other side went away, rather than refused (http.c, remote-curl.c, curl's errors). */
+const wentAway =
+  /RPC failed|Recv failure|Send failure|Failed to connect|Couldn't connect|Empty reply|Connection reset|early EOF|unexpected disconnect|expected flush|returned error: 50\d/i;
+
+/**
+ * Runs a git command that speaks to the appliance, again and again for as long as the appliance is away: it may be
+ * restarted at any moment, and the task is not to notice. What is refused is returned at once.
+ */
+export async function throughOutages(
+  run: () => Promise<CommandResult>,
+  { patienceMs = 10 * 60_000, signal }: { patienceMs?: number; signal: AbortSignal },
+): Promise<CommandResult> {
+  const until = Date.now() + patienceMs;
+  for (let pauseMs = 250; ; pauseMs = Math.min(5000, pauseMs * 2)) {
+    const result = await run();
+    if (result.code === 0 || !wentAway.test(result.output) || Date.now() + pauseMs > until) return result;
+    await sleep(pauseMs, undefined, { signal });
+  }
+}
