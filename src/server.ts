@@ -115,7 +115,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
     const operator = store.people.ensure(operatorName());
-    await furnish(store, host, model.current().kind === "demo", ids);
 
     const app = createApp({
       store,
@@ -139,6 +138,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => listener.stop(true));
     url = config.publicUrl === "" ? urlOf(config.host, listener.port ?? config.port) : config.publicUrl;
 
+    await furnish(store, host, model.current().kind === "demo", ids);
     closers.push(() => scheduler.close());
     await scheduler.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));

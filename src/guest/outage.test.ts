@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { CommandResult } from "./commands.ts";
 import { throughOutages } from "./outage.ts";
 
 const { signal } = new AbortController();
@@ -20,9 +21,13 @@ test("a clone that was cut off by a restart of the appliance is tried again", as
 test("a refusal is not tried again, nor an outage without end", async () => {
   let tries = 0;
   const refused = said("! [remote rejected] main -> main (only refs/heads/x)");
-  expect(await throughOutages(async () => (tries++, refused), { signal })).toBe(refused);
+  const answering = (result: CommandResult) => async () => {
+    tries += 1;
+    return result;
+  };
+  expect(await throughOutages(answering(refused), { signal })).toBe(refused);
   expect(tries).toBe(1);
   const away = said("fatal: the remote end hung up: early EOF");
-  expect(await throughOutages(async () => (tries++, away), { signal, patienceMs: 0 })).toBe(away);
+  expect(await throughOutages(answering(away), { signal, patienceMs: 0 })).toBe(away);
   expect(tries).toBe(2);
 });
