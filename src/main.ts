@@ -101,7 +101,9 @@ async function configOf({
   return loadConfig({ data, host, config, ...(port !== undefined && { port: String(port) }) }, process.env);
 }
 
+/** Whoever sits at a terminal is told what needs them; a file or a journal gets everything. */
 async function standardLog(): Promise<Log> {
   const { createLog } = await import("./log.ts");
-  return createLog((line) => void process.stderr.write(line), Date.now);
+  const log = createLog((line) => void process.stderr.write(line), Date.now);
+  return process.stderr.isTTY ? { ...log, info() {} } : log;
 }

@@ -156,10 +156,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const lines = [
       `ccw-server ${version}`,
       `  page     ${url}/`,
-      `  sign in  ${url}/sign-in?token=${secret}   (once, within 15 minutes; \`ccw-server link\` prints another)`,
       `  data     ${dataFolder}`,
       `  engine   ${found.ok ? found.text : `NOT READY: ${found.text}`}`,
-      `  model    ${kind === "demo" ? "DEMO MODEL: scripted answers, no real model. Set one up on the page, in ccw.toml or by CCW_MODEL_API_KEY" : baseUrl}`,
+      `  model    ${kind === "demo" ? "DEMO MODEL: scripted answers, no real model. Set one up on the page." : baseUrl}`,
+      "",
+      "Sign in with this link, once and within 15 minutes (`ccw-server link` prints another):",
+      `  ${url}/sign-in?token=${secret}`,
       "",
     ];
     return { url, welcome: lines.join("\n"), close };
