@@ -77,7 +77,11 @@ export function createApp(context: HttpContext) {
     .route("/", environmentRoutes(context))
     .route("/", settingRoutes(context))
     .route("/", liveRoutes(context));
-  api.doc31("/openapi.json", { openapi: "3.1.0", info: { title: "ccw-server", version: context.version } });
+  api.doc31("/openapi.json", {
+    openapi: "3.1.0",
+    info: { title: "ccw-server", version: context.version },
+    servers: [{ url: "/api" }],
+  });
   const withApi = app.route("/api", routes);
 
   app.post("/sign-out", requirePerson(context), (c) => {
