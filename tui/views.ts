@@ -6,7 +6,7 @@ import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
 
 /** The whole screen, one styled string a row, for `now` in milliseconds since the epoch. */
 export function draw(model: Model, columns: number, rows: number, now: number): string[] {
-  const foot = footer(model, columns);
+  const foot = footer(model, columns).slice(-Math.max(1, rows - 2));
   const body = Math.max(1, rows - 1 - foot.length);
   const middle = model.help
     ? helpLines()

@@ -46,7 +46,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
     })
-    .showHelpAfterError("Run the command with --help to see how it is used.")
+    .showHelpAfterError("hint: run it with --help to see how it is used.")
     .exitOverride();
 
   const cli: Cli = {
