@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { type Environment, environmentSchema } from "../domain/environment.ts";
+import { type Environment, environmentSchema, limitsSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { body, environmentJsonSchema, failures, json } from "./schemas.ts";
@@ -12,7 +12,15 @@ const editSchema = z.object({
   image: environmentSchema.shape.image.unwrap().optional(),
   access: environmentSchema.shape.access.unwrap().optional(),
   setupScript: environmentSchema.shape.setupScript.unwrap().optional(),
-  limits: environmentSchema.shape.limits.unwrap().partial().optional(),
+  // Not `limitsSchema.partial()`: a default within it would fill in what the edit leaves out.
+  limits: z
+    .object({
+      memoryBytes: limitsSchema.shape.memoryBytes.unwrap().optional(),
+      cpus: limitsSchema.shape.cpus.unwrap().optional(),
+      pids: limitsSchema.shape.pids.unwrap().optional(),
+      minutes: limitsSchema.shape.minutes.unwrap().optional(),
+    })
+    .optional(),
   variables: z.record(z.string(), z.string().nullable()).optional(),
 });
 
