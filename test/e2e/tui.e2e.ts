@@ -270,3 +270,9 @@ test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
   },
   30_000,
 );
+
+test("no path of the machine it was built on is in the executable's terminal part", async () => {
+  const built = Buffer.from(await Bun.file(program).arrayBuffer());
+  expect(built.includes("xterm-256color")).toBe(true);
+  expect(built.includes(join("node_modules", "blessed"))).toBe(false);
+});
