@@ -30,6 +30,9 @@ export async function runCli(
     const { text, exitCode } = explain(thrown);
     await io.err.write(text);
     return exitCode;
+  } finally {
+    // Help and usage errors are written without waiting.
+    await Promise.all([io.out.write(""), io.err.write("")]);
   }
 }
 
