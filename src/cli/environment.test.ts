@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,8 +7,7 @@ import { editInEditor, fromToml, toToml } from "./environment-editor.ts";
 import { editOf } from "./environment-flags.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ccw-env-test-"));
-afterEach(() => rmSync(join(folder, "seen"), { force: true }));
-process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("options become a change of exactly what they name", async () => {
   writeFileSync(join(folder, ".env"), "# comment\nA=from file\nB='x y'\nexport C=3\n");
