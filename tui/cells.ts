@@ -1,4 +1,3 @@
-import unicode from "blessed/lib/unicode.js";
 import { plainText } from "../src/domain/plain-text.ts";
 import type { Tone } from "../src/domain/text-line.ts";
 
@@ -38,8 +37,14 @@ export function width(text: string): number {
 /** Cut or filled to exactly `cells`; sequences count nothing. */
 export function fit(text: string, cells: number): string {
   if (cells <= 0) return "";
-  const cut = width(text) <= cells ? text : `${Bun.sliceAnsi(text, 0, cells - 1)}…`;
+  const cut = width(text) <= cells ? text : `${head(text, cells - 1)}…`;
   return cut + " ".repeat(Math.max(0, cells - width(cut)));
+}
+
+/** A wide character that would stand across the edge is left out. */
+function head(text: string, cells: number): string {
+  const cut = Bun.sliceAnsi(text, 0, cells);
+  return width(cut) <= cells ? cut : Bun.sliceAnsi(text, 0, cells - 1);
 }
 
 /** Broken at spaces where it can be, to lines of at most `cells`; the lines after the first keep the indent. */
@@ -50,7 +55,7 @@ export function wrap(text: string, cells: number): string[] {
   const hanging = text.slice(0, margin).replace(/[^|\s]/g, " ");
   return Bun.wrapAnsi(text.slice(margin), cells - margin, { hard: true, trim: false })
     .split("\n")
-    .map((line, index) => (index === 0 ? text.slice(0, margin) : hanging) + line);
+    .map((line, index) => (index === 0 ? text.slice(0, margin) + line : hanging + line.replace(/^ /, "")));
 }
 
 /**
@@ -59,22 +64,6 @@ export function wrap(text: string, cells: number): string[] {
  */
 export function cellText(text: string): string {
   return plainText(text).replace(/\u200c|\u200d|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]/gu, "");
-}
-
-/**
- * blessed's table of wide characters is from before emoji: a line with one would be drawn a cell off. Widths come
- * from the runtime instead. blessed marks the second cell of a wide character with U+0003.
- */
-export function mendWidths(): void {
-  unicode.charWidth = (text, index = 0) =>
-    width(String.fromCodePoint(typeof text === "number" ? text : (text.codePointAt(index) ?? 0x20)));
-  unicode.chars.all = {
-    [Symbol.replace]: (text) =>
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is passed over
-      text.replace(/[^\x00-\u02ff]/gu, (character) =>
-        width(character) === 2 ? `${character}\x03` : character,
-      ),
-  };
 }
 
 function withoutStyles(text: string): string {

@@ -1,5 +1,5 @@
 import type { Client, TaskJson } from "../src/client.ts";
-import { messageOf } from "../src/domain/errors.ts";
+import { CcwError, messageOf } from "../src/domain/errors.ts";
 import { createActions } from "./actions.ts";
 import { type Key, typeKey } from "./line-input.ts";
 import { currentTask, type Model, select, shownTasks, takeTasks } from "./model.ts";
@@ -50,7 +50,8 @@ export function createController(options: ControllerOptions): Controller {
       model.connection = "up";
     } catch (thrown) {
       model.connection = "lost";
-      if (!stop.signal.aborted) say(messageOf(thrown), "bad");
+      // That the server is gone stands in the header already.
+      if (!(thrown instanceof CcwError && thrown.code === "unavailable")) throw thrown;
     }
     changed();
   }

@@ -1,9 +1,3 @@
-/** A line that a person types in the footer. */
-export interface LineInput {
-  label: string;
-  text: string;
-}
-
 /** A key as blessed names it. */
 export interface Key {
   /** The character, where the key has one. */

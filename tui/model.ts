@@ -21,9 +21,9 @@ export interface Model {
   message: { tone: "plain" | "bad"; text: string } | undefined;
 }
 
-export type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript };
+type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript };
 
-export interface Status {
+interface Status {
   version: string;
   engine: { ok: boolean; text: string };
   model: { kind: "demo" | "endpoint" | "none"; baseUrl: string };

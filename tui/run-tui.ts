@@ -1,7 +1,7 @@
 import blessed from "blessed";
 import type { Client } from "../src/client.ts";
-import { mendWidths } from "./cells.ts";
 import { createController } from "./controller.ts";
+import { mendBlessed } from "./mend-blessed.ts";
 import type { Model } from "./model.ts";
 import { draw } from "./views.ts";
 
@@ -12,7 +12,7 @@ const tickMs = 1000;
 
 /** Shows the appliance in the terminal until the person leaves or a signal ends it. Returns the exit code. */
 export async function runTui({ client, url }: { client: Client; url: string }): Promise<number> {
-  mendWidths();
+  mendBlessed();
   const screen = blessed.screen({
     // The description that is built in; every terminal of today understands it.
     terminal: "xterm-256color",

@@ -5,6 +5,7 @@ import { cellText, styled, wrap } from "./cells.ts";
 
 /** More lines than this nobody reads in a terminal; the oldest go, and a line says so. */
 const maxLines = 20_000;
+const maxCharacters = 8 * 1024 * 1024;
 
 /** A task's transcript as a window of lines, at its end unless the person has scrolled up. */
 export interface Transcript {
@@ -20,6 +21,7 @@ export interface Transcript {
 export function createTranscript(limit = maxLines): Transcript {
   const text = createTranscriptText({ outputLines: 12 });
   const lines: TextLine[] = [];
+  let characters = 0;
   let wrapped: string[] = [];
   let wrappedFor = 0;
   /** How many of `lines` are in `wrapped`. */
@@ -33,10 +35,12 @@ export function createTranscript(limit = maxLines): Transcript {
   const wrapLine = ({ tone, text: words }: TextLine, columns: number) =>
     wrap(cellText(words), columns).map((part) => styled(part, tone));
 
+  /** Drops in portions: each costs a new wrapping of what is left. */
   function trim(): void {
-    const over = lines.length - limit;
-    if (over < limit / 10) return;
-    lines.splice(0, over);
+    const long = characters > maxCharacters;
+    const over = long ? Math.ceil(lines.length / 2) : lines.length - limit;
+    if (!long && over < limit / 10) return;
+    for (const { text: words } of lines.splice(0, over)) characters -= words.length;
     dropped = true;
     wrapped = [];
     done = 0;
@@ -44,7 +48,12 @@ export function createTranscript(limit = maxLines): Transcript {
 
   return {
     add(events) {
-      for (const { body } of events) lines.push(...text.add(body));
+      for (const { body } of events) {
+        for (const line of text.add(body)) {
+          lines.push(line);
+          characters += line.text.length;
+        }
+      }
       trim();
     },
     scroll(by) {

@@ -2,11 +2,11 @@ import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
 import { cellText, fit, type Style, selected, styled, width, wrap } from "./cells.ts";
-import { currentTask, type Model, shownTasks } from "./model.ts";
+import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
 
 /** The whole screen, one styled string a row, for `now` in milliseconds since the epoch. */
 export function draw(model: Model, columns: number, rows: number, now: number): string[] {
-  const foot = footer(model, columns);
+  const foot = footer(model, columns).slice(-Math.max(1, rows - 2));
   const body = Math.max(1, rows - 1 - foot.length);
   const middle = model.help
     ? helpLines()
@@ -71,7 +71,7 @@ function listLines(model: Model, columns: number, rows: number, now: number): st
   );
   model.top = Math.max(0, Math.min(Math.max(model.top, at - room + 1), at, tasks.length - room));
   const repositories = columns >= 110 ? 24 : 0;
-  const titles = Math.max(10, columns - 40 - (repositories === 0 ? 0 : repositories + 2));
+  const titles = Math.max(10, columns - 43 - (repositories === 0 ? 0 : repositories + 2));
   const row = (cells: {
     state: string;
     title: string;
@@ -171,34 +171,23 @@ function footer(model: Model, columns: number): string[] {
   if (model.message !== undefined) {
     return [fit(` ${styled(line(model.message.text), model.message.tone)}`, columns)];
   }
-  const task = currentTask(model);
-  const asks = task?.state === "waiting" ? [["a", "answer"]] : [];
-  const keys = model.help
-    ? [["any key", "back"]]
-    : model.page.kind === "list"
-      ? [
-          ["↑↓", "select"],
-          ["enter", "open"],
-          ...asks,
-          ["n", "new"],
-          ["c", "cancel"],
-          ["/", "filter"],
-          ["?", "help"],
-          ["q", "quit"],
-        ]
-      : [
-          ["↑↓", "scroll"],
-          ["G", "end"],
-          ...asks,
-          ["p", "prompt"],
-          ["i", "interrupt"],
-          ["c", "cancel"],
-          ["?", "help"],
-          ["q", "back"],
-        ];
+  const keys = model.help ? [["any key", "back"] as const] : keysOf(model);
   const filter = model.filter === "" || model.page.kind !== "list" ? "" : `  filter: ${line(model.filter)}`;
-  const shown = keys.map(([key, what]) => `${styled(key ?? "", "key")} ${what}`).join("  ");
+  const shown = keys.map(([key, what]) => `${styled(key, "key")} ${what}`).join("  ");
   return [fit(` ${shown}${filter}`, columns)];
+}
+
+/** What can be done here. */
+function keysOf(model: Model): (readonly [key: string, what: string])[] {
+  const task = currentTask(model);
+  const cancel = task !== undefined && canCancel(task) ? [["c", "cancel"] as const] : [];
+  const answer = task?.state === "waiting" ? [["a", "answer"] as const] : [];
+  if (model.page.kind === "list") {
+    const open = task === undefined ? [] : [["↑↓", "select"] as const, ["enter", "open"] as const];
+    return [...open, ...answer, ["n", "new"], ...cancel, ["/", "filter"], ["?", "help"], ["q", "quit"]];
+  }
+  const steer = cancel.length === 0 ? [] : [["p", "prompt"] as const, ["i", "interrupt"] as const, ...cancel];
+  return [["↑↓", "scroll"], ["G", "end"], ...answer, ...steer, ["?", "help"], ["q", "back"]];
 }
 
 /** A short question stands before what is typed, a long one above it. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Client } from "../client.ts";
+import type { Client, Socket } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 
@@ -50,7 +50,7 @@ export async function connect({ url, token }: Address): Promise<Client> {
     token,
     openSocket(address, headers) {
       const socket = new WebSocket(address, { headers });
-      const shape: ReturnType<Parameters<typeof createClient>[0]["openSocket"]> = {
+      const shape: Socket = {
         onmessage: null,
         onclose: null,
         onerror: null,

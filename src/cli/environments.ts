@@ -25,14 +25,12 @@ Examples:
     .action(async (name: string, flags: EnvironmentFlags) => {
       const { limits, variables, ...rest } = await editOf(flags);
       const client = await cli.connect();
-      // The defaults of what is left out are the server's.
-      const { limitsSchema } = await import("../domain/environment.ts");
       const made = await client.read(
         client.api.environments.$post({
           json: {
             ...rest,
             name,
-            limits: { ...limitsSchema.parse({}), ...limits },
+            ...(limits !== undefined && { limits }),
             variables: Object.fromEntries(
               Object.entries(variables ?? {}).filter((entry): entry is [string, string] => entry[1] !== null),
             ),

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { exitCodes } from "./exit-codes.ts";
 
 /** Where a command reads and writes. Only data goes to `out`; everything said to the person goes to `err`. */
@@ -9,7 +8,7 @@ export interface CliIo {
   err: Sink;
 }
 
-export interface Sink {
+interface Sink {
   isTty: boolean;
   /** Undefined where nobody looks. */
   columns: number | undefined;
@@ -34,9 +33,8 @@ function sink(stream: NodeJS.WriteStream): Sink {
   return {
     isTty: stream.isTTY === true,
     columns: stream.isTTY === true ? stream.columns : undefined,
-    async write(text) {
-      if (!stream.write(text)) await once(stream, "drain");
-    },
+    // The callback comes when it is written out: then nothing is lost at the exit.
+    write: (text) => new Promise((resolve) => stream.write(text, () => resolve())),
   };
 }
 

@@ -70,6 +70,8 @@ export function paint({ tone, text }: TextLine, colour: boolean): string {
 function fit(text: string, width: number): string {
   const has = Bun.stringWidth(text);
   if (has <= width) return text + " ".repeat(width - has);
-  const cut = `${Bun.sliceAnsi(text, 0, width - 1)}…`;
+  const head = Bun.sliceAnsi(text, 0, width - 1);
+  // A wide character that would stand across the edge is left out.
+  const cut = `${Bun.stringWidth(head) < width ? head : Bun.sliceAnsi(text, 0, width - 2)}…`;
   return cut + " ".repeat(Math.max(0, width - Bun.stringWidth(cut)));
 }

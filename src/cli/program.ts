@@ -30,6 +30,9 @@ export async function runCli(
     const { text, exitCode } = explain(thrown);
     await io.err.write(text);
     return exitCode;
+  } finally {
+    // Help and usage errors are written without waiting.
+    await Promise.all([io.out.write(""), io.err.write("")]);
   }
 }
 
@@ -46,7 +49,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
     })
-    .showHelpAfterError("Run the command with --help to see how it is used.")
+    .showHelpAfterError("hint: run it with --help to see how it is used.")
     .exitOverride();
 
   const cli: Cli = {

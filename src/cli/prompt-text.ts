@@ -1,6 +1,10 @@
 import { open } from "node:fs/promises";
+import { bytesText } from "../domain/amounts.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { CliIo } from "./io.ts";
+
+/** A character that is cut at the end is left out: so much more is read that what is too long stays too long. */
+const overshoot = 4;
 
 /**
  * The text of a prompt: from `--file` (`-` is standard input), else from the command line, else from standard input
@@ -27,7 +31,8 @@ export async function readPrompt(
       }
       return words.join(" ");
     }
-    if (file !== undefined && file !== "-") return decode(await readFile(file, maxPromptBytes + 1), file);
+    if (file !== undefined && file !== "-")
+      return decode(await readFile(file, maxPromptBytes + overshoot), file);
     if (file === undefined && io.in.isTty) {
       throw new CcwError(
         "invalid",
@@ -35,13 +40,15 @@ export async function readPrompt(
         'Say in plain words what is to be done: `ccw-server task create --repo NAME "Fix the failing test"`, or pipe it in.',
       );
     }
-    return decode(await readUpTo(io.in.chunks(), maxPromptBytes + 1), "Standard input");
+    return decode(await readUpTo(io.in.chunks(), maxPromptBytes + overshoot), "Standard input");
   }
 }
 
-/** A whole text file of at most `limit` bytes; what is longer is cut, which its reader then refuses. */
+/** A whole text file of at most `limit` bytes. */
 export async function readTextFile(path: string, limit: number): Promise<string> {
-  return decode(await readFile(path, limit), path);
+  const bytes = await readFile(path, limit + 1);
+  if (bytes.length > limit) throw new CcwError("too_large", `${path} is over ${bytesText(limit)}.`);
+  return decode(bytes, path);
 }
 
 async function readFile(path: string, limit: number): Promise<Uint8Array> {

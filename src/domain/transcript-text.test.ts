@@ -67,6 +67,16 @@ test("the words of a turn that was cut off are kept", () => {
   ).toContain("half a sen");
 });
 
+test("blocks that are begun and never ended do not pile up", () => {
+  const transcript = createTranscriptText();
+  for (let n = 0; n < 1000; n++) {
+    transcript.add({ kind: "assistant_delta", blockId: `b${n}`, text: "x".repeat(1000) });
+    transcript.add({ kind: "assistant_delta", blockId: "one", text: "y".repeat(1000) });
+  }
+  const held = transcript.pending().reduce((sum, { text }) => sum + text.length, 0);
+  expect(held).toBeLessThan(100_000);
+});
+
 test("long output is cut and says how much is missing", () => {
   const text = Array.from({ length: 25 }, (_, index) => `line ${index}`).join("\n");
   const shown = textOf([{ kind: "tool_result", toolUseId: "t", isError: true, text, omitted: 5000 }], 3);

@@ -11,10 +11,21 @@ export interface TranscriptText {
   pending(): TextLine[];
 }
 
+/** An agent writes one block at a time; whoever begins more without an end is not to fill our memory. */
+const maxUnfinished = 16;
+const maxUnfinishedText = 64 * 1024;
+
 /** A task's events as lines that people read: one for the command line and the terminal view alike. */
 export function createTranscriptText({ outputLines = 10 }: { outputLines?: number } = {}): TranscriptText {
   /** Blocks of which only deltas have come. */
   const unfinished = new Map<string, string>();
+
+  function giveUpOldest(): TextLine[] {
+    const [oldest] = unfinished;
+    if (oldest === undefined) return [];
+    unfinished.delete(oldest[0]);
+    return paragraph(oldest[1]);
+  }
 
   const blocks = () => [...unfinished.values()].flatMap((text) => paragraph(text));
 
@@ -22,9 +33,11 @@ export function createTranscriptText({ outputLines = 10 }: { outputLines?: numbe
     pending: blocks,
     add(body) {
       switch (body.kind) {
-        case "assistant_delta":
-          unfinished.set(body.blockId, (unfinished.get(body.blockId) ?? "") + body.text);
-          return [];
+        case "assistant_delta": {
+          const before = unfinished.get(body.blockId) ?? "";
+          if (before.length < maxUnfinishedText) unfinished.set(body.blockId, before + body.text);
+          return unfinished.size > maxUnfinished ? giveUpOldest() : [];
+        }
         case "assistant_text":
           unfinished.delete(body.blockId);
           return paragraph(body.text);

@@ -1,8 +1,12 @@
-/** The part of blessed that counts cells; its own types leave it out. */
+/** Parts of blessed that its own types leave out. */
 declare module "blessed/lib/unicode.js" {
   const unicode: {
     charWidth(text: string | number, index?: number): number;
     chars: { all: { [Symbol.replace](text: string, replacement: string): string } };
   };
   export default unicode;
+}
+declare module "blessed/lib/tput.js" {
+  const Tput: { prototype: { detectBrokenACS(): boolean } };
+  export default Tput;
 }

@@ -1,0 +1,278 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
+import { type AppServer, compileCli, startAppServer } from "./app-server.ts";
+
+/** The compiled terminal view in a real terminal (tmux), in a folder without source, with an empty terminfo. */
+
+let server: AppServer;
+let folder: string;
+let program: string;
+/** A tmux of its own for each test: one that is ending would swallow the next. */
+let socket = "";
+let opened = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ccw-tui-e2e-"));
+  program = await compileCli(folder);
+  server = startAppServer();
+}, 60_000);
+
+afterEach(async () => {
+  await tmux("kill-server");
+});
+
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function tmux(...argv: string[]): Promise<string> {
+  const child = Bun.spawn(["tmux", "-L", socket, "-f", "/dev/null", ...argv], {
+    env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const text = await new Response(child.stdout).text();
+  await child.exited;
+  return text;
+}
+
+/** A shell in a terminal of that size, and the view in it. */
+async function open({ columns = 80, rows = 24, term = "xterm-256color", path = "/usr/bin:/bin" } = {}) {
+  opened += 1;
+  socket = `ccw-${process.pid}-${opened}`;
+  const variables = [
+    "-i",
+    `PATH=${path}`,
+    "LANG=C.UTF-8",
+    `HOME=${folder}`,
+    `TERM=${term}`,
+    `TERMINFO=${folder}/none`,
+    `CCW_DATA=${server.dataFolder}`,
+    "PS1=ready",
+  ];
+  await tmux(
+    "new-session",
+    "-d",
+    "-x",
+    String(columns),
+    "-y",
+    String(rows),
+    "-c",
+    folder,
+    "env",
+    ...variables,
+    "sh",
+  );
+  await shows("ready");
+  await tmux("send-keys", `${program} tui; echo "ended with $?"`, "Enter");
+  await shows("DEMO MODEL");
+}
+
+const screen = () => tmux("capture-pane", "-p");
+
+/** Waits until the screen has these words, and returns it. */
+async function shows(words: string, ms = 8000): Promise<string> {
+  const until = Date.now() + ms;
+  let text = "";
+  while (Date.now() < until) {
+    text = await screen();
+    if (text.includes(words)) return text;
+    await Bun.sleep(50);
+  }
+  throw new Error(`The screen does not show ${JSON.stringify(words)}:\n${text}`);
+}
+
+async function processId(): Promise<number> {
+  const shell = (await tmux("list-panes", "-F", "#{pane_pid}")).trim();
+  const children = await Bun.file(`/proc/${shell}/task/${shell}/children`).text();
+  return Number(children.trim().split(" ")[0]);
+}
+
+/** What a shell needs of its terminal: lines, echo, the cursor, the first screen. */
+async function isRestored(): Promise<void> {
+  await tmux("send-keys", "stty -a", "Enter");
+  const text = await shows("icanon");
+  expect(text).not.toMatch(/-icanon|-echo /);
+  expect(await tmux("display-message", "-p", "#{alternate_on} #{cursor_flag} #{mouse_any_flag}")).toBe(
+    "0 1 0\n",
+  );
+}
+
+function submit(title: string, person = "ada"): TaskId {
+  const id = newId("TaskId", server.ids);
+  const environment = server.store.environments.get("default");
+  if (environment === undefined) throw new Error("no environment");
+  server.store.tasks.create({
+    id,
+    title,
+    person: server.store.people.ensure(person),
+    environment,
+    agent: "claude",
+    model: "",
+    repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
+    prompt: { id: newId("PromptId", server.ids), text: title },
+  });
+  return id;
+}
+
+function begin(title: string): { id: TaskId; sandboxId: SandboxId } {
+  const id = submit(title);
+  const sandboxId = newId("SandboxId", server.ids);
+  const task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
+  if (task?.id !== id) throw new Error("another task was claimed");
+  server.store.sandboxes.create(sandboxId, id);
+  server.store.tasks.move(id, { kind: "running", sandboxId });
+  return { id, sandboxId };
+}
+
+function end({ id, sandboxId }: { id: TaskId; sandboxId: SandboxId }): void {
+  server.store.tasks.move(id, { kind: "finishing", sandboxId });
+  server.store.tasks.move(id, { kind: "completed", summary: "It is done." });
+}
+
+test("tasks appear by themselves, one is opened and followed live to its end", async () => {
+  await open();
+  await shows("There are no tasks yet.");
+  const task = begin("Look at 世界 ✅ {bold}this{/bold} \x1b[31m");
+  await shows("● running");
+  await shows("{bold}this{/bold}");
+  await tmux("send-keys", "Enter");
+  await shows("G end");
+  const say = (n: number, kind: "assistant_delta" | "assistant_text", text: string) =>
+    server.store.sandboxes.appendEvents(task.sandboxId, [{ n, event: { kind, blockId: "b", text } }]);
+  say(1, "assistant_delta", "I am wri");
+  await shows("I am wri");
+  say(2, "assistant_text", "I am writing ✅ 世界|\x1b[2J\x1b[H");
+  const text = await shows("I am writing ✅ 世界|␛[2J␛[H");
+  // Nothing else has moved: the header is in its row, the rule is a line.
+  expect(text.split("\n")[0]).toStartWith(" ccw-server 9.9.9");
+  expect(text.split("\n")[2]).toBe("─".repeat(80));
+  end(task);
+  await shows("= Completed: It is done.");
+  await tmux("send-keys", "q");
+  await shows("✓ completed");
+  await tmux("send-keys", "q");
+  await shows("ended with 0");
+  await isRestored();
+}, 30_000);
+
+test("a task is cancelled only after a yes", async () => {
+  await open();
+  const task = submit("Cancel me");
+  await shows("Cancel me");
+  await tmux("send-keys", "c");
+  await shows("Cancel “Cancel me”? [y/N]");
+  await tmux("send-keys", "n", "Enter");
+  await shows("Nothing was cancelled.");
+  expect(server.store.tasks.get(task)?.state.kind).toBe("queued");
+  await tmux("send-keys", "c");
+  await shows("[y/N]");
+  await tmux("send-keys", "y", "Enter");
+  await shows("- cancelled");
+  expect(server.store.tasks.get(task)?.state).toEqual({ kind: "cancelled", by: "ada" });
+}, 30_000);
+
+test("a task is submitted, asked and answered from the keyboard", async () => {
+  await open({ columns: 160, rows: 50 });
+  await tmux("send-keys", "n");
+  await shows("Repository");
+  await tmux("send-keys", "Enter");
+  await shows("What is to be done:");
+  await tmux("send-keys", "-l", "Mend the tset");
+  await tmux("send-keys", "BSpace", "BSpace", "BSpace", "BSpace");
+  await tmux("send-keys", "-l", "test, ünd 世界");
+  await shows("Mend the test, ünd 世界");
+  await tmux("send-keys", "Enter");
+  await shows("Submitted as tsk_");
+  const [made] = server.store.tasks.list({ limit: 1 });
+  expect(made).toMatchObject({ title: "Mend the test, ünd 世界", person: { name: "ada" } });
+
+  const sandboxId = newId("SandboxId", server.ids);
+  const claimed = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
+  if (claimed === undefined || claimed.id !== made?.id) throw new Error("not claimed");
+  server.store.sandboxes.create(sandboxId, claimed.id);
+  server.store.tasks.move(claimed.id, { kind: "running", sandboxId });
+  const question = { question: "Which?", options: [{ label: "One" }, { label: "Two" }] };
+  server.store.sandboxes.appendEvents(sandboxId, [
+    {
+      n: 1,
+      event: { kind: "question", requestId: "q", tool: "AskUserQuestion", input: { questions: [question] } },
+    },
+  ]);
+  server.store.tasks.move(claimed.id, { kind: "waiting", sandboxId, requestId: "q" });
+  await shows("? waiting");
+  await tmux("send-keys", "a");
+  await shows("Which? (1 One, 2 Two)");
+  await tmux("send-keys", "2", "Enter");
+  await shows("Answered.");
+  expect(server.store.events.last(claimed.id, "answered")?.body).toMatchObject({
+    answer: { updatedInput: { answers: { "Which?": "Two" } } },
+  });
+  end({ id: claimed.id, sandboxId });
+}, 30_000);
+
+test("the window may change its size", async () => {
+  await open();
+  submit("Stay in sight");
+  await shows("Stay in sight");
+  await tmux("resize-window", "-x", "160", "-y", "50");
+  await shows("REPOSITORY");
+  const wide = (await screen()).trimEnd().split("\n");
+  expect(wide).toHaveLength(50);
+  await tmux("resize-window", "-x", "40", "-y", "10");
+  await Bun.sleep(400);
+  const small = (await screen()).trimEnd().split("\n");
+  expect(small[0]).toStartWith(" ccw-server");
+  expect(small).toHaveLength(10);
+}, 30_000);
+
+test("a server that goes away is said to, and its tasks go on when it is back", async () => {
+  await open();
+  await server.stop();
+  await shows("NO CONNECTION");
+  server.start();
+  submit("Born meanwhile");
+  await shows("DEMO MODEL");
+  await shows("Born meanwhile", 15_000);
+}, 40_000);
+
+test.each(["SIGTERM", "SIGHUP"] as const)(
+  "%s gives the terminal back",
+  async (signal) => {
+    await open();
+    process.kill(await processId(), signal);
+    await shows(signal === "SIGTERM" ? "ended with 143" : "ended with 129");
+    await isRestored();
+  },
+  30_000,
+);
+
+test("control-c gives the terminal back", async () => {
+  await open();
+  await tmux("send-keys", "C-c");
+  await shows("ended with 0");
+  await isRestored();
+}, 30_000);
+
+test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
+  "it works with TERM=%s",
+  async (term) => {
+    await open({ term });
+    submit(`Seen by ${term}`);
+    const text = await shows(`Seen by ${term}`);
+    expect(text).toContain("─".repeat(80));
+    await tmux("send-keys", "q");
+    await shows("ended with 0");
+  },
+  30_000,
+);
+
+test("no path of the machine it was built on is in the executable's terminal part", async () => {
+  const built = Buffer.from(await Bun.file(program).arrayBuffer());
+  expect(built.includes("xterm-256color")).toBe(true);
+  expect(built.includes(join("node_modules", "blessed"))).toBe(false);
+});

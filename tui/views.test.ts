@@ -1,0 +1,183 @@
+import { expect, test } from "bun:test";
+import type { TaskJson } from "../src/client.ts";
+import type { TaskEvent, TaskEventBody } from "../src/domain/event.ts";
+import { cellText, fit, width, wrap } from "./cells.ts";
+import { typeKey } from "./line-input.ts";
+import { currentTask, type Model, select, takeTasks } from "./model.ts";
+import { createTranscript } from "./transcript.ts";
+import { draw } from "./views.ts";
+
+function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
+  return {
+    id: `tsk_0000000000000000000${n}`,
+    title: `Task ${n}`,
+    person: "ada",
+    environment: "default",
+    agent: "claude",
+    model: "",
+    repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
+    state: "running",
+    detail: "",
+    createdAt: 0,
+    updatedAt: 0,
+    inputTokens: 1000,
+    outputTokens: 500,
+    ...change,
+  };
+}
+
+function model(change: Partial<Model> = {}): Model {
+  return {
+    url: "http://127.0.0.1:7878",
+    tasks: [],
+    status: {
+      version: "1.2.3",
+      engine: { ok: true, text: "podman 4.3.1" },
+      model: { kind: "demo", baseUrl: "" },
+      parallel: 4,
+      active: 1,
+      queued: 2,
+      person: "ada",
+    },
+    connection: "up",
+    page: { kind: "list" },
+    selectedId: undefined,
+    top: 0,
+    filter: "",
+    help: false,
+    asking: undefined,
+    message: undefined,
+    ...change,
+  };
+}
+
+const plain = (rows: string[]) => rows.map((row) => Bun.stripANSI(row));
+const events = (...bodies: TaskEventBody[]): TaskEvent[] =>
+  bodies.map((body, index) => ({ seq: index + 1, taskId: "t", at: 0, body }));
+
+const hostile = "世界 ✅🎉 \x1b[2J{bold}\u202e\x07";
+
+test.each([
+  [20, 5],
+  [80, 24],
+  [160, 50],
+])("every row fills a screen of %d by %d exactly, whatever the texts are", (columns, rows) => {
+  const tasks = Array.from({ length: 60 }, (_, n) =>
+    task(n, { title: `${hostile} ${"long ".repeat(n)}`, person: hostile, detail: hostile.repeat(20) }),
+  );
+  const transcript = createTranscript();
+  transcript.add(events({ kind: "assistant_text", blockId: "b", text: hostile.repeat(30) }));
+  const [first = task(0)] = tasks;
+  for (const change of [
+    { tasks },
+    { tasks: [] },
+    { tasks, help: true },
+    { tasks, connection: "lost" as const },
+    { tasks, status: undefined },
+    { tasks, page: { kind: "task" as const, task: first, transcript } },
+    { tasks, asking: { label: hostile.repeat(10), text: hostile.repeat(10) } },
+    { tasks, message: { tone: "bad" as const, text: hostile.repeat(10) } },
+  ]) {
+    const screen = draw(model(change), columns, rows, 60_000);
+    expect(screen).toHaveLength(rows);
+    for (const row of plain(screen)) {
+      expect(width(row)).toBe(columns);
+      expect(row).not.toMatch(/\p{Cc}|\u202e/u);
+    }
+  }
+});
+
+test("the header says that the demo model answers, and that the server is gone", () => {
+  expect(plain(draw(model(), 80, 24, 0))[0]).toContain("DEMO MODEL");
+  expect(plain(draw(model({ connection: "lost" }), 80, 24, 0))[0]).toContain(
+    "NO CONNECTION to http://127.0.0.1:7878",
+  );
+});
+
+test("a list without tasks says how to submit one", () => {
+  expect(plain(draw(model(), 80, 24, 0)).join("\n")).toContain("ccw-server task create");
+});
+
+test("the selection stays on its task while the list moves, and on the screen while it scrolls", () => {
+  const tasks = Array.from({ length: 60 }, (_, n) => task(n + 10));
+  const view = model({ tasks });
+  select(view, 40);
+  expect(currentTask(view)?.title).toBe("Task 50");
+  expect(plain(draw(view, 80, 24, 0)).some((row) => row.includes("Task 50 "))).toBe(true);
+  takeTasks(view, [task(99), ...tasks]);
+  expect(currentTask(view)?.title).toBe("Task 50");
+  select(view, Number.NEGATIVE_INFINITY);
+  expect(currentTask(view)?.title).toBe("Task 99");
+});
+
+test("a filter looks at what a person sees of a task", () => {
+  const view = model({ tasks: [task(1, { person: "grace" }), task(2, { state: "failed" })], filter: "FAIL" });
+  const rows = plain(draw(view, 80, 24, 0)).join("\n");
+  expect(rows).toContain("Task 2");
+  expect(rows).not.toContain("Task 1");
+});
+
+test("keys are offered for what can be done", () => {
+  const foot = (change: Partial<TaskJson>) =>
+    plain(draw(model({ tasks: [task(1, change)] }), 80, 24, 0)).at(-1) ?? "";
+  expect(foot({ state: "waiting" })).toContain("a answer");
+  expect(foot({ state: "running" })).not.toContain("a answer");
+  expect(foot({ state: "running" })).toContain("c cancel");
+  expect(foot({ state: "completed" })).not.toContain("c cancel");
+});
+
+test("a transcript keeps to its end until the person scrolls up, and says how much is below", () => {
+  const transcript = createTranscript();
+  const say = (n: number) => transcript.add(events({ kind: "notice", level: "info", text: `note ${n}` }));
+  for (let n = 0; n < 50; n++) say(n);
+  const shown = () => plain(transcript.window(40, 5)).map((row) => row.trim());
+  expect(shown().at(-1)).toBe("! note 49");
+  transcript.scroll(-10);
+  expect(shown().at(-1)).toBe("! note 39");
+  say(50);
+  expect(shown().at(-1)).toBe("! note 39");
+  expect(transcript.below()).toBe(11);
+  transcript.scroll(Number.POSITIVE_INFINITY);
+  say(51);
+  expect(shown().at(-1)).toBe("! note 51");
+  transcript.scroll(Number.NEGATIVE_INFINITY);
+  expect(shown()[0]).toBe("! note 0");
+});
+
+test("a transcript of any length takes bounded memory, and says that its start is missing", () => {
+  const transcript = createTranscript(100);
+  for (let n = 0; n < 1000; n++) transcript.add(events({ kind: "notice", level: "info", text: `note ${n}` }));
+  transcript.window(40, 5);
+  transcript.scroll(Number.NEGATIVE_INFINITY);
+  const [first, second] = plain(transcript.window(80, 5));
+  expect(first).toContain("left out");
+  expect(second).toBe("! note 900");
+});
+
+test("text is wrapped at words, keeps its indent, and a narrower window wraps it anew", () => {
+  expect(wrap("  | aaa bbb ccc", 10).map((row) => row.trimEnd())).toEqual(["  | aaa", "  | bbb", "  | ccc"]);
+  expect(wrap("世界世界世界", 5).every((row) => width(row) <= 5)).toBe(true);
+  const transcript = createTranscript();
+  transcript.add(events({ kind: "assistant_text", blockId: "b", text: "one two three four five" }));
+  expect(transcript.window(80, 10)).toHaveLength(2);
+  expect(transcript.window(10, 10).length).toBeGreaterThan(3);
+});
+
+test("a wide character is never cut in half", () => {
+  for (let cells = 0; cells < 12; cells++) expect(width(fit("a世界b🎉c世", cells))).toBe(cells);
+});
+
+test("joined emoji fall apart into pictures of a known width", () => {
+  expect(cellText("👩‍💻 ⚠️")).toBe("👩💻 ⚠");
+});
+
+test("a line is typed, mended, ended and left", () => {
+  const key = (full: string, ch?: string) => ({ full, ch });
+  expect(typeKey("a", key("b", "b"))).toEqual({ kind: "typing", text: "ab" });
+  expect(typeKey("a🎉", key("backspace", "\x7f"))).toEqual({ kind: "typing", text: "a" });
+  expect(typeKey("one two", key("C-w", "\x17"))).toEqual({ kind: "typing", text: "one " });
+  expect(typeKey("one", key("C-u", "\x15"))).toEqual({ kind: "typing", text: "" });
+  expect(typeKey("one", key("up"))).toEqual({ kind: "typing", text: "one" });
+  expect(typeKey("one", key("enter", "\r"))).toEqual({ kind: "done" });
+  expect(typeKey("one", key("escape"))).toEqual({ kind: "left" });
+});
