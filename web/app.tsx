@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
 import { Banners } from "./banners.tsx";
 import { Composer } from "./composer.tsx";
@@ -18,6 +18,13 @@ export function App() {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
   }, [page, taskId]);
 
+  const body = useRef<HTMLDivElement>(null);
+  const main = useRef<HTMLElement>(null);
+  // Another page begins at its top. On a phone the body scrolls, elsewhere each column.
+  useLayoutEffect(() => {
+    for (const part of [body.current, main.current]) part?.scrollTo(0, 0);
+  }, [path.value]);
+
   return (
     <>
       <a class="skip" href="#main">
@@ -25,14 +32,14 @@ export function App() {
       </a>
       <Header page={page} />
       <Banners />
-      <div class={`body on-${page}`}>
+      <div class={`body on-${page}`} ref={body}>
         <nav class="side" aria-label="Tasks">
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task
           </Link>
           <TaskList currentId={taskId} />
         </nav>
-        <main id="main" class="main" tabIndex={-1}>
+        <main id="main" class="main" tabIndex={-1} ref={main}>
           {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
           {page === "settings" && <SettingsPage />}
           {page === "home" && <Composer />}

@@ -23,13 +23,10 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   const status = signal<Status | undefined>(undefined);
   const link = signal<"good" | "lost" | "signed-out">("good");
   const now = signal(Date.now());
-  /** Live connections, by path, that broke and are not back yet. */
-  const broken = new Set<string>();
-
   const refreshStatus = async () => {
     try {
       status.value = await readStatus(client);
-      if (broken.size === 0) link.value = "good";
+      link.value = "good";
     } catch (thrown) {
       const refused = thrown instanceof CcwError && thrown.code === "unauthenticated";
       link.value = refused ? "signed-out" : "lost";
@@ -37,13 +34,19 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   };
   const client = createClient({
     url,
-    openSocket: (address) =>
-      watchedSocket(address, (path, works) => {
-        if (works) broken.delete(path);
-        else broken.add(path);
-        if (broken.size > 0 && link.value === "good") link.value = "lost";
-        if (!ended.aborted) void refreshStatus();
-      }),
+    openSocket(address) {
+      const socket = new WebSocket(address);
+      // The list's connection lives as long as the page, so it tells how the page stands with the appliance.
+      if (address.endsWith("/api/live")) {
+        socket.addEventListener("open", () => void refreshStatus());
+        socket.addEventListener("close", () => {
+          if (link.value === "good") link.value = "lost";
+          // Whether the appliance is away or has signed us out, its answer tells.
+          if (!ended.aborted) void refreshStatus();
+        });
+      }
+      return asSocket(socket);
+    },
   });
 
   void refreshStatus();
@@ -78,25 +81,16 @@ function readStatus(client: Client) {
   return client.read(client.api.status.$get());
 }
 
-/** A WebSocket that tells when it is open, and when it broke without being closed from here. */
-function watchedSocket(address: string, tell: (path: string, works: boolean) => void): Socket {
-  const { pathname } = new URL(address);
-  const socket = new WebSocket(address);
-  const watched: Socket = {
+/** The browser's WebSocket with handlers that take less than a whole MessageEvent, as the client sets them. */
+function asSocket(socket: WebSocket): Socket {
+  const handlers: Socket = {
     onmessage: null,
     onclose: null,
     onerror: null,
-    close() {
-      if (socket.readyState <= WebSocket.OPEN) closing = true;
-      socket.close();
-    },
+    close: () => socket.close(),
   };
-  let closing = false;
-  socket.onopen = () => tell(pathname, true);
-  socket.onmessage = (event) => watched.onmessage?.(event);
-  socket.onclose = (event) => {
-    tell(pathname, closing);
-    watched.onclose?.(event);
-  };
-  return watched;
+  socket.onmessage = (event) => handlers.onmessage?.(event);
+  socket.onclose = (event) => handlers.onclose?.(event);
+  socket.onerror = (event) => handlers.onerror?.(event);
+  return handlers;
 }

@@ -194,8 +194,8 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       if (body.outcome === "failed") line("error", body.text, body.hint);
       return;
     case "state":
-      if (body.state === "failed") line("error", "The task failed", body.detail);
-      else line("quiet", stateLines[body.state] ?? body.state, body.state === "cancelled" ? body.detail : "");
+      // Why it failed stands in the summary below the transcript.
+      line(body.state === "failed" ? "error" : "quiet", stateLines[body.state] ?? body.state);
       return;
     case "cancel_requested":
       line("quiet", `${body.person} cancelled the task`);
@@ -232,6 +232,7 @@ const stateLines: Record<string, string> = {
   waiting: "Waiting for an answer",
   finishing: "Committing and pushing",
   completed: "Completed",
+  failed: "Failed",
   cancelled: "Cancelled",
 };
 
