@@ -23,6 +23,8 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   const status = signal<Status | undefined>(undefined);
   const link = signal<"good" | "lost" | "signed-out">("good");
   const now = signal(Date.now());
+  const sockets = new Set<WebSocket>();
+
   const refreshStatus = async () => {
     try {
       status.value = await readStatus(client);
@@ -30,12 +32,16 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
     } catch (thrown) {
       const refused = thrown instanceof CcwError && thrown.code === "unauthenticated";
       link.value = refused ? "signed-out" : "lost";
+      // A connection over a network that went away (a laptop slept) may not notice by itself; it is opened anew.
+      for (const socket of sockets) socket.close();
     }
   };
   const client = createClient({
     url,
     openSocket(address) {
       const socket = new WebSocket(address);
+      sockets.add(socket);
+      socket.addEventListener("close", () => sockets.delete(socket));
       // The list's connection lives as long as the page, so it tells how the page stands with the appliance.
       if (address.endsWith("/api/live")) {
         socket.addEventListener("open", () => void refreshStatus());
@@ -57,6 +63,7 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
     now.value = Date.now();
     void refreshStatus();
   }, 30_000);
+  window.addEventListener("online", () => void refreshStatus(), { signal: ended });
   ended.addEventListener("abort", () => clearInterval(clock));
 
   return { client, tasks, status, link, now, refreshStatus };

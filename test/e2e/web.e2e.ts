@@ -3,16 +3,15 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "bun";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
 import { buildWeb } from "../../web/build.ts";
+import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
 import { type ScratchAppliance, startScratchAppliance } from "../fixtures/scratch-appliance.ts";
 
 /** The page in a real browser, against the real HTTP app; the test plays the sandboxes' part. */
 
-const flags =
-  "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update --disable-sync";
 const repositories = [{ name: "demo", baseBranch: "main", workBranch: "claude/work-abc123" }];
 
 let assets: string;
@@ -23,10 +22,7 @@ beforeAll(async () => {
   assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
   await buildWeb(assets);
   appliance = startScratchAppliance(assets);
-  browser = await chromium.launch({
-    executablePath: process.env["CCW_TEST_CHROMIUM"] ?? "/usr/bin/chromium",
-    args: flags.split(" "),
-  });
+  browser = await launchBrowser();
 }, 60_000);
 
 afterAll(async () => {
@@ -35,43 +31,8 @@ afterAll(async () => {
   rmSync(assets, { recursive: true, force: true });
 });
 
-interface Visit {
-  page: Page;
-  context: BrowserContext;
-  /** Console errors, page errors, dialogs, CSP violations. */
-  complaints: string[];
-}
-
-/** Signs in, does the work, and fails where the page complained. */
-async function visit(work: (visit: Visit) => Promise<void>, width = 1280): Promise<void> {
-  const context = await browser.newContext({ viewport: { width, height: 844 } });
-  await context.addInitScript(() => {
-    document.addEventListener("securitypolicyviolation", (event) =>
-      console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`),
-    );
-  });
-  const page = await context.newPage();
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("dialog", (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
-    void dialog.dismiss();
-  });
-  page.on("request", (request) => {
-    if (new URL(request.url()).origin !== appliance.url) complaints.push(`foreign request: ${request.url()}`);
-  });
-  try {
-    await page.goto(appliance.signInUrl());
-    await page.waitForSelector(".composer");
-    await work({ page, context, complaints });
-    expect(complaints).toEqual([]);
-  } finally {
-    await context.close();
-  }
-}
+const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
+  visitPage(browser, appliance, work, width);
 
 const text = (blockId: string, words: string): GuestEvent => ({
   kind: "assistant_text",
@@ -343,6 +304,18 @@ test("settings: a model, an environment, a repository and a token", async () => 
     await row.getByRole("button", { name: "Yes, revoke" }).click();
     await row.waitFor({ state: "detached" });
     expect(appliance.store.tokens.find(secret)).toBeUndefined();
+  });
+}, 30_000);
+
+test("after signing out nothing of the page is left", async () => {
+  await visit(async ({ page, complaints }) => {
+    await page.goto(`${appliance.url}/settings`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("You are not signed in").waitFor();
+    expect(await page.locator("#app").count()).toBe(0);
+    // The page of a stranger is a 401, and has no favicon either.
+    expect(complaints.filter((line) => !/401|404/.test(line))).toEqual([]);
+    complaints.length = 0;
   });
 }, 30_000);
 
