@@ -10,7 +10,7 @@ import { buildWeb } from "../../web/build.ts";
 import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
 import { type ScratchAppliance, startScratchAppliance } from "../fixtures/scratch-appliance.ts";
 
-/** The page in a real browser, against the real HTTP app; the test plays the sandboxes' part. */
+/** The page in a real browser, against the real HTTP app; the test plays the sandboxes' part. One file, since all of it shares one appliance and one browser. */
 
 const repositories = [{ name: "demo", baseBranch: "main", workBranch: "claude/work-abc123" }];
 

@@ -67,8 +67,12 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
       buffered.push(...events);
     }
   };
-  follow().catch((thrown: unknown) => {
-    failure.value = failureOf(thrown);
+  follow().catch(() => {
+    // Events that the schema of this page does not know: the appliance was upgraded under it.
+    failure.value = {
+      message: "This page cannot read what the appliance sends now.",
+      hint: "Load it again.",
+    };
   });
   ended.addEventListener("abort", () => clearTimeout(loading));
   return { transcript, detail, failure, refresh: () => loadSoon(50) };
