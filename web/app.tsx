@@ -1,5 +1,5 @@
-import { useEffect } from "preact/hooks";
-import { useAppliance } from "./appliance.ts";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { type Status, useAppliance } from "./appliance.ts";
 import { Banners } from "./banners.tsx";
 import { Composer } from "./composer.tsx";
 import { Icon } from "./parts/icon.tsx";
@@ -18,6 +18,13 @@ export function App() {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
   }, [page, taskId]);
 
+  const body = useRef<HTMLDivElement>(null);
+  const main = useRef<HTMLElement>(null);
+  // Another page begins at its top. On a phone the body scrolls, elsewhere each column.
+  useLayoutEffect(() => {
+    for (const part of [body.current, main.current]) part?.scrollTo(0, 0);
+  }, [path.value]);
+
   return (
     <>
       <a class="skip" href="#main">
@@ -25,14 +32,14 @@ export function App() {
       </a>
       <Header page={page} />
       <Banners />
-      <div class={`body on-${page}`}>
+      <div class={`body on-${page}`} ref={body}>
         <nav class="side" aria-label="Tasks">
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task
           </Link>
           <TaskList currentId={taskId} />
         </nav>
-        <main id="main" class="main" tabIndex={-1}>
+        <main id="main" class="main" tabIndex={-1} ref={main}>
           {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
           {page === "settings" && <SettingsPage />}
           {page === "home" && <Composer />}
@@ -44,7 +51,6 @@ export function App() {
 
 function Header({ page }: { page: "task" | "settings" | "home" }) {
   const { status, link } = useAppliance();
-  const model = status.value?.model;
   return (
     <header class="top">
       <Link to="/" class="brand" label="ccw-server, start page">
@@ -58,14 +64,8 @@ function Header({ page }: { page: "task" | "settings" | "home" }) {
         {link.value !== "good" && (
           <span class="chip bad">{link.value === "lost" ? "Reconnecting…" : "Signed out"}</span>
         )}
-        {model?.kind === "demo" && <span class="chip ask">Demo model</span>}
-        {model?.kind === "none" && <span class="chip bad">No model</span>}
-        {model?.kind === "endpoint" && (
-          <span class="chip good" title={model.baseUrl}>
-            {plainLine(hostOf(model.baseUrl))}
-          </span>
-        )}
-        {status.value?.engine.ok && (
+        {link.value === "good" && status.value !== undefined && <ModelChip {...status.value.model} />}
+        {link.value === "good" && status.value?.engine.ok && (
           <span class="chip quiet engine">{plainLine(status.value.engine.text)}</span>
         )}
       </div>
@@ -74,6 +74,21 @@ function Header({ page }: { page: "task" | "settings" | "home" }) {
       </Link>
     </header>
   );
+}
+
+function ModelChip({ kind, baseUrl }: Status["model"]) {
+  switch (kind) {
+    case "demo":
+      return <span class="chip ask">Demo model</span>;
+    case "none":
+      return <span class="chip bad">No model</span>;
+    case "endpoint":
+      return (
+        <span class="chip good" title={baseUrl}>
+          {plainLine(hostOf(baseUrl))}
+        </span>
+      );
+  }
 }
 
 function hostOf(url: string): string {

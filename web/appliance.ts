@@ -23,27 +23,36 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   const status = signal<Status | undefined>(undefined);
   const link = signal<"good" | "lost" | "signed-out">("good");
   const now = signal(Date.now());
-  /** Live connections, by path, that broke and are not back yet. */
-  const broken = new Set<string>();
+  const sockets = new Set<WebSocket>();
 
   const refreshStatus = async () => {
     try {
       status.value = await readStatus(client);
-      if (broken.size === 0) link.value = "good";
+      link.value = "good";
     } catch (thrown) {
       const refused = thrown instanceof CcwError && thrown.code === "unauthenticated";
       link.value = refused ? "signed-out" : "lost";
+      // A connection over a network that went away (a laptop slept) may not notice by itself; it is opened anew.
+      for (const socket of sockets) socket.close();
     }
   };
   const client = createClient({
     url,
-    openSocket: (address) =>
-      watchedSocket(address, (path, works) => {
-        if (works) broken.delete(path);
-        else broken.add(path);
-        if (broken.size > 0 && link.value === "good") link.value = "lost";
-        if (!ended.aborted) void refreshStatus();
-      }),
+    openSocket(address) {
+      const socket = new WebSocket(address);
+      sockets.add(socket);
+      socket.addEventListener("close", () => sockets.delete(socket));
+      // The list's connection lives as long as the page, so it tells how the page stands with the appliance.
+      if (address.endsWith("/api/live")) {
+        socket.addEventListener("open", () => void refreshStatus());
+        socket.addEventListener("close", () => {
+          if (link.value === "good") link.value = "lost";
+          // Whether the appliance is away or has signed us out, its answer tells.
+          if (!ended.aborted) void refreshStatus();
+        });
+      }
+      return asSocket(socket);
+    },
   });
 
   void refreshStatus();
@@ -54,6 +63,7 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
     now.value = Date.now();
     void refreshStatus();
   }, 30_000);
+  window.addEventListener("online", () => void refreshStatus(), { signal: ended });
   ended.addEventListener("abort", () => clearInterval(clock));
 
   return { client, tasks, status, link, now, refreshStatus };
@@ -78,25 +88,16 @@ function readStatus(client: Client) {
   return client.read(client.api.status.$get());
 }
 
-/** A WebSocket that tells when it is open, and when it broke without being closed from here. */
-function watchedSocket(address: string, tell: (path: string, works: boolean) => void): Socket {
-  const { pathname } = new URL(address);
-  const socket = new WebSocket(address);
-  const watched: Socket = {
+/** The browser's WebSocket with handlers that take less than a whole MessageEvent, as the client sets them. */
+function asSocket(socket: WebSocket): Socket {
+  const handlers: Socket = {
     onmessage: null,
     onclose: null,
     onerror: null,
-    close() {
-      if (socket.readyState <= WebSocket.OPEN) closing = true;
-      socket.close();
-    },
+    close: () => socket.close(),
   };
-  let closing = false;
-  socket.onopen = () => tell(pathname, true);
-  socket.onmessage = (event) => watched.onmessage?.(event);
-  socket.onclose = (event) => {
-    tell(pathname, closing);
-    watched.onclose?.(event);
-  };
-  return watched;
+  socket.onmessage = (event) => handlers.onmessage?.(event);
+  socket.onclose = (event) => handlers.onclose?.(event);
+  socket.onerror = (event) => handlers.onerror?.(event);
+  return handlers;
 }

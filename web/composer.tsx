@@ -1,3 +1,4 @@
+import { useEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
@@ -16,6 +17,11 @@ const demoPrompts = [
 export function Composer() {
   const { client, status } = useAppliance();
   const router = useRouter();
+  const typing = useRef<HTMLTextAreaElement>(null);
+  // On a phone the keyboard would cover the page.
+  useEffect(() => {
+    if (matchMedia("(min-width: 900px)").matches) typing.current?.focus();
+  }, []);
   const prompt = useDraft("prompt");
   const repository = useDraft("repository");
   const branch = useDraft("branch");
@@ -36,16 +42,18 @@ export function Composer() {
       ? undefined
       : (repositories.find(({ name }) => name === repository.value) ?? repositories[0]);
 
+  // A draft may name what is gone by now.
+  const base = repository.value === "" || repository.value === chosen?.name ? branch.value : "";
+  const place = environments.some(({ name }) => name === environment.value) ? environment.value : "default";
+
   const submit = useAction(async () => {
     const task = await client.read(
       client.api.tasks.$post({
         json: {
           prompt: prompt.value,
           repositories:
-            chosen === undefined
-              ? []
-              : [{ name: chosen.name, ...(branch.value !== "" && { baseBranch: branch.value }) }],
-          ...(environment.value !== "" && { environment: environment.value }),
+            chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
+          environment: place,
         },
       }),
     );
@@ -63,10 +71,10 @@ export function Composer() {
     >
       <h1>What is to be done?</h1>
       <textarea
+        ref={typing}
         aria-label="Prompt"
         name="prompt"
         rows={6}
-        autofocus={matchMedia("(min-width: 900px)").matches}
         placeholder="Say it in plain words. The agent works in a sandbox of its own and pushes a branch."
         value={prompt.value}
         onInput={(event) => {
@@ -116,14 +124,14 @@ export function Composer() {
             key={chosen.name}
             repository={chosen.name}
             usual={chosen.defaultBranch}
-            value={branch.value}
+            value={base}
             onChoose={(name) => (branch.value = name)}
           />
         )}
         <Field label="Environment">
           <select
             name="environment"
-            value={environment.value === "" ? "default" : environment.value}
+            value={place}
             onChange={(event) => (environment.value = event.currentTarget.value)}
           >
             {environments.map(({ name }) => (

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 
 /** A button that asks once more before it acts. */
@@ -12,9 +12,22 @@ export function ConfirmButton(props: {
   onConfirm: () => void;
 }) {
   const asking = useSignal(false);
+  const next = useRef<HTMLButtonElement>(null);
+  const shown = useRef(false);
+  // Whoever uses the keyboard stands on the answer, and back on the button after a no.
+  useEffect(() => {
+    if (shown.current) next.current?.focus();
+    shown.current = true;
+  }, [asking.value]);
   if (!asking.value) {
     return (
-      <button type="button" class="small" disabled={props.disabled} onClick={() => (asking.value = true)}>
+      <button
+        type="button"
+        class="small"
+        ref={next}
+        disabled={props.disabled}
+        onClick={() => (asking.value = true)}
+      >
         {props.label}
       </button>
     );
@@ -25,7 +38,7 @@ export function ConfirmButton(props: {
       <button
         type="button"
         class="small danger"
-        ref={(button) => button?.focus()}
+        ref={next}
         onClick={() => {
           asking.value = false;
           props.onConfirm();

@@ -81,8 +81,9 @@ export function EnvironmentForm(props: {
         void save.run();
       }}
     >
+      {present !== undefined && <h3>{plainLine(present.name)}</h3>}
       <div class="choices">
-        {present === undefined ? (
+        {present === undefined && (
           <Field label="Name">
             <input
               type="text"
@@ -93,10 +94,6 @@ export function EnvironmentForm(props: {
               onInput={(event) => (name.value = event.currentTarget.value)}
             />
           </Field>
-        ) : (
-          <p>
-            <strong>{plainLine(present.name)}</strong>
-          </p>
         )}
         <Field label="Image">
           <input

@@ -10,10 +10,11 @@ import { RepositorySection } from "./repository-section.tsx";
 import { TokenSection } from "./token-section.tsx";
 
 export function SettingsPage() {
-  const { status, refreshStatus } = useAppliance();
+  const { status } = useAppliance();
   const signOut = useAction(async () => {
     await fetch("/sign-out", { method: "POST" });
-    await refreshStatus();
+    // The server's own page says how to sign in again, and nothing of what was shown stays.
+    location.assign("/");
   });
   return (
     <div class="page settings">

@@ -3,9 +3,9 @@ import { LongText } from "../parts/long-text.tsx";
 import { MarkdownView } from "../parts/markdown-view.tsx";
 import { plain, plainLine } from "../text/plain.ts";
 import { duration } from "../words.ts";
+import type { Item, LineItem, PromptItem, RawItem, StepItem } from "./item.ts";
 import { QuestionCard } from "./question-card.tsx";
 import { ToolView } from "./tool-view.tsx";
-import type { Item, LineItem, PromptItem, RawItem, StepItem } from "./transcript.ts";
 
 interface ItemProps {
   item: Item;

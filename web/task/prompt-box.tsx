@@ -4,7 +4,7 @@ import { FailureNote } from "../parts/failure.tsx";
 import { submits, useAction, useDraft } from "../parts/hooks.ts";
 import { states } from "../states.ts";
 import { plain, plainLine } from "../text/plain.ts";
-import type { PromptItem } from "./transcript.ts";
+import type { PromptItem } from "./item.ts";
 
 /** One more prompt, for as long as the task takes any; what waits for the agent is shown above it. */
 export function PromptBox({ task, waiting }: { task: TaskJson; waiting: readonly PromptItem[] }) {

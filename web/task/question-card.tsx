@@ -7,6 +7,7 @@ import { useAction, useDraft } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { LongText } from "../parts/long-text.tsx";
 import { plain, plainLine } from "../text/plain.ts";
+import type { QuestionItem } from "./item.ts";
 import {
   answerInWords,
   answerOf,
@@ -16,7 +17,6 @@ import {
   type Question,
   questionsIn,
 } from "./questions.ts";
-import type { QuestionItem } from "./transcript.ts";
 
 /** What the agent asks a person: a choice, or leave to use a tool. */
 export function QuestionCard({

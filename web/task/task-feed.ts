@@ -1,5 +1,6 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { Client } from "../../src/client.ts";
+import { CcwError } from "../../src/domain/errors.ts";
 import type { TaskEvent } from "../../src/domain/event.ts";
 import { failureOf } from "../appliance.ts";
 import type { Failure } from "../parts/hooks.ts";
@@ -13,32 +14,33 @@ export interface TaskFeed {
   /** Undefined until it has come. */
   detail: ReadonlySignal<TaskDetail | undefined>;
   failure: ReadonlySignal<Failure | undefined>;
-  refresh(): Promise<void>;
+  /** Reads the row anew, soon. */
+  refresh(): void;
 }
 
+/** An appliance that is away is asked again after this pause. */
+const awayPauseMs = 2000;
 /** The row is read at most this often, however fast the events come. */
-const refreshPauseMs = 1000;
+const loadPauseMs = 1000;
 
 export function followTask(client: Client, id: string, ended: AbortSignal): TaskFeed {
   const transcript = signal<Transcript>(emptyTranscript);
   const detail = signal<TaskDetail | undefined>(undefined);
   const failure = signal<Failure | undefined>(undefined);
   let buffered: TaskEvent[] = [];
-  let refreshing: ReturnType<typeof setTimeout> | undefined;
+  let loading: ReturnType<typeof setTimeout> | undefined;
 
-  const refresh = async () => {
-    try {
-      const read = await readTask(client, id);
-      if (!ended.aborted) detail.value = read;
-      failure.value = undefined;
-    } catch (thrown) {
-      failure.value = failureOf(thrown);
-    }
+  const load = async () => {
+    const read = await readTask(client, id);
+    if (ended.aborted) return;
+    detail.value = read;
+    failure.value = undefined;
   };
-  const refreshSoon = (ms: number) => {
-    refreshing ??= setTimeout(() => {
-      refreshing = undefined;
-      if (!ended.aborted) void refresh();
+  const loadSoon = (ms: number) => {
+    loading ??= setTimeout(() => {
+      loading = undefined;
+      // The page goes on showing what it has; the header says when the connection is lost.
+      load().catch(() => {});
     }, ms);
   };
   // One rendering a frame, however many events a frame brings.
@@ -46,24 +48,34 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
     const events = buffered;
     buffered = [];
     transcript.value = extend(transcript.value, events);
-    const moved = events.some(({ body }) => body.kind === "state");
-    refreshSoon(moved ? 50 : refreshPauseMs);
+    loadSoon(events.some(({ body }) => body.kind === "state") ? 50 : loadPauseMs);
   };
 
   const follow = async () => {
-    await refresh();
-    // A task that is not there has nothing to follow; the page says so.
-    if (detail.value === undefined) return;
+    while (detail.value === undefined && !ended.aborted) {
+      try {
+        await load();
+      } catch (thrown) {
+        failure.value = failureOf(thrown);
+        // An appliance that is away may come back; a task that is not there has nothing to follow.
+        if (!(thrown instanceof CcwError && thrown.code === "unavailable")) return;
+        await new Promise((resolve) => setTimeout(resolve, awayPauseMs));
+      }
+    }
     for await (const events of client.followTask(id, 0, ended)) {
       if (buffered.length === 0) requestAnimationFrame(show);
       buffered.push(...events);
     }
   };
-  follow().catch((thrown: unknown) => {
-    failure.value = failureOf(thrown);
+  follow().catch(() => {
+    // Events that the schema of this page does not know: the appliance was upgraded under it.
+    failure.value = {
+      message: "This page cannot read what the appliance sends now.",
+      hint: "Load it again.",
+    };
   });
-  ended.addEventListener("abort", () => clearTimeout(refreshing));
-  return { transcript, detail, failure, refresh };
+  ended.addEventListener("abort", () => clearTimeout(loading));
+  return { transcript, detail, failure, refresh: () => loadSoon(50) };
 }
 
 function readTask(client: Client, id: string) {

@@ -16,11 +16,15 @@ import { TranscriptTab } from "./transcript-tab.tsx";
 const tabs = ["transcript", "diff"] as const;
 
 export function TaskPage({ id }: { id: string }) {
-  const { client } = useAppliance();
+  const { client, link } = useAppliance();
   const ended = useMemo(() => new AbortController(), []);
   const feed = useMemo(() => followTask(client, id, ended.signal), [client, id, ended]);
   const tab = useSignal<(typeof tabs)[number]>("transcript");
   useEffect(() => () => ended.abort(), [ended]);
+  const reachable = link.value === "good";
+  useEffect(() => {
+    if (reachable) feed.refresh();
+  }, [reachable, feed]);
 
   const detail = feed.detail.value;
   const title = detail?.task.title;
@@ -71,6 +75,7 @@ export function TaskPage({ id }: { id: string }) {
         </div>
         <TaskActions feed={feed} detail={detail} />
       </div>
+      <FailureNote failure={feed.failure.value} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" ? (
           <TranscriptTab feed={feed} detail={detail} />
@@ -123,7 +128,7 @@ function TaskActions({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskD
   const param = { id: task.id };
   const cancel = useAction(async () => {
     await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-    await feed.refresh();
+    feed.refresh();
   });
   const interrupt = useAction(async () => {
     await client.read(client.api.tasks[":id"].interrupt.$post({ param }));

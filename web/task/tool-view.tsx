@@ -5,7 +5,7 @@ import { Icon } from "../parts/icon.tsx";
 import { LongText } from "../parts/long-text.tsx";
 import { replacedLines } from "../text/diff.ts";
 import { plainLine } from "../text/plain.ts";
-import type { ToolItem } from "./transcript.ts";
+import type { ToolItem } from "./item.ts";
 
 /** A tool call as people read it: what it did on one line, then what came of it. */
 export function ToolView({ item, ended }: { item: ToolItem; ended: boolean }) {

@@ -100,8 +100,8 @@ test("an event that the agent's schema does not know is kept as it came", () => 
   ]);
 });
 
-test("a failed task says why", () => {
-  expect(read({ kind: "state", state: "failed", detail: "Out of memory." }).items).toMatchObject([
-    { tone: "error", detail: "Out of memory." },
-  ]);
+test("the guest's last word says why it failed", () => {
+  expect(
+    read({ kind: "finished", outcome: "failed", text: "No push.", hint: "Try again." }).items,
+  ).toMatchObject([{ tone: "error", text: "No push.", detail: "Try again." }]);
 });

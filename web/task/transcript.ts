@@ -1,5 +1,5 @@
 import type { TaskEvent } from "../../src/domain/event.ts";
-import type { Json } from "../../src/domain/json.ts";
+import type { Item, LineItem, PromptItem, QuestionItem, StepItem } from "./item.ts";
 
 /**
  * A task's events as people read them: deltas merged into their block, a tool's result beside its call, a step's
@@ -15,57 +15,6 @@ export interface Transcript {
   pushes: number;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
-}
-
-export type Item = PromptItem | BlockItem | ToolItem | StepItem | QuestionItem | LineItem | RawItem;
-
-interface Placed {
-  key: string;
-  /** Milliseconds since the epoch. */
-  at: number;
-}
-export interface PromptItem extends Placed {
-  kind: "prompt";
-  promptId: string;
-  person: string;
-  text: string;
-}
-export interface BlockItem extends Placed {
-  kind: "text" | "thinking";
-  text: string;
-  /** Whether more of it may come. */
-  open: boolean;
-}
-export interface ToolItem extends Placed {
-  kind: "tool";
-  name: string;
-  input: Json;
-  result: { isError: boolean; text: string; omitted: number } | undefined;
-}
-export interface StepItem extends Placed {
-  kind: "step";
-  step: string;
-  detail: string;
-  output: string;
-  /** How long it took; undefined while it runs. */
-  ms: number | undefined;
-}
-export interface QuestionItem extends Placed {
-  kind: "question";
-  requestId: string;
-  tool: string;
-  input: Json;
-  outcome: { kind: "open" } | { kind: "closed" } | { kind: "answered"; person: string; answer: Json };
-}
-export interface LineItem extends Placed {
-  kind: "line";
-  tone: "quiet" | "good" | "warning" | "error";
-  text: string;
-  detail: string;
-}
-export interface RawItem extends Placed {
-  kind: "raw";
-  raw: Json;
 }
 
 export const emptyTranscript: Transcript = { seq: 0, items: [], waiting: [], pushes: 0, index: new Map() };
@@ -194,8 +143,8 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       if (body.outcome === "failed") line("error", body.text, body.hint);
       return;
     case "state":
-      if (body.state === "failed") line("error", "The task failed", body.detail);
-      else line("quiet", stateLines[body.state] ?? body.state, body.state === "cancelled" ? body.detail : "");
+      // Why it failed stands in the summary below the transcript.
+      line(body.state === "failed" ? "error" : "quiet", stateLines[body.state] ?? body.state);
       return;
     case "cancel_requested":
       line("quiet", `${body.person} cancelled the task`);
@@ -232,6 +181,7 @@ const stateLines: Record<string, string> = {
   waiting: "Waiting for an answer",
   finishing: "Committing and pushing",
   completed: "Completed",
+  failed: "Failed",
   cancelled: "Cancelled",
 };
 

@@ -10,7 +10,7 @@ export type Block =
   | { kind: "quote"; blocks: Block[] }
   | { kind: "rule" };
 
-export interface ListItem {
+interface ListItem {
   inline: Inline[];
   /** How far in the item stands, from 0. */
   depth: number;
