@@ -17,7 +17,7 @@ function folderWith(files: Record<string, string>): string {
   return folder;
 }
 
-const running = JSON.stringify({ url: "http://127.0.0.1:7878/", pid: process.pid });
+const running = JSON.stringify({ url: "http://127.0.0.1:7080/", pid: process.pid });
 
 test("the data folder is root's, else the person's own, unless one was chosen", () => {
   expect(defaultDataFolder({}, 0)).toBe("/var/lib/ccw-server");
@@ -31,9 +31,9 @@ test("the data folder is root's, else the person's own, unless one was chosen", 
 
 test("the running server of this machine is found by its data folder", async () => {
   const data = folderWith({ "server.json": running, "cli-token": "ccw_secret\n" });
-  expect(await findServer({ data }, {})).toEqual({ url: "http://127.0.0.1:7878", token: "ccw_secret" });
+  expect(await findServer({ data }, {})).toEqual({ url: "http://127.0.0.1:7080", token: "ccw_secret" });
   expect(await findServer({}, { CCW_DATA: data, CCW_TOKEN: "mine" })).toEqual({
-    url: "http://127.0.0.1:7878",
+    url: "http://127.0.0.1:7080",
     token: "mine",
   });
 });
@@ -66,7 +66,7 @@ test("the local token is never sent to a server that was named", async () => {
 });
 
 test("what is no web address is refused", async () => {
-  for (const url of ["box:7878", "ftp://box", "/var/run/x"]) {
+  for (const url of ["box:7080", "ftp://box", "/var/run/x"]) {
     await expect(findServer({ url }, { CCW_TOKEN: "t" })).rejects.toMatchObject({ code: "invalid" });
   }
 });

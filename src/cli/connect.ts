@@ -146,7 +146,7 @@ function webAddress(text: string): string {
     throw new CcwError(
       "invalid",
       `${JSON.stringify(text)} is not an address.`,
-      "Give one such as http://127.0.0.1:7878 .",
+      "Give one such as http://127.0.0.1:7080 .",
     );
   }
   return text.replace(/\/+$/, "");

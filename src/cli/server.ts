@@ -14,7 +14,7 @@ export function addServerCommands(cli: Cli): void {
   program
     .command("start")
     .description("run the server until it is told to end")
-    .option("-p, --port <number>", "port for people (default: 7878)", wholeNumber(0, 65_535))
+    .option("-p, --port <number>", "port for people (default: 7080)", wholeNumber(0, 65_535))
     .option("--host <address>", "address to listen at; loopback alone where it is left out")
     .option("--config <file>", "settings, in the place of ccw.toml in the data folder")
     .option("--demo", "use the built-in demo model, whatever else is set")

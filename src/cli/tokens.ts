@@ -24,7 +24,7 @@ export function addTokenCommands(cli: Cli): void {
     .option("--person <name>", "whose token it is; yours where it is left out")
     .addHelpText(
       "after",
-      "\nExample:\n  export CCW_URL=http://box:7878 CCW_TOKEN=$(ccw-server token add laptop --person ada)",
+      "\nExample:\n  export CCW_URL=http://box:7080 CCW_TOKEN=$(ccw-server token add laptop --person ada)",
     )
     .action(async (name: string, who: { person?: string }) => {
       const client = await cli.connect();
