@@ -38,7 +38,7 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     read,
     /**
      * A task's events above `after`, for ever: it reconnects by cursor, so there is no hole and no double. Ends with
-     * the signal; throws when the server refuses the connection.
+     * the signal alone: it waits for a server that is away, and for a task that does not exist. Read the task first.
      */
     followTask(id: string, after: number, signal: AbortSignal): AsyncGenerator<TaskEvent[]> {
       return followEvents(

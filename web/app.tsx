@@ -80,8 +80,6 @@ function ModelChip({ kind, baseUrl }: Status["model"]) {
   switch (kind) {
     case "demo":
       return <span class="chip ask">Demo model</span>;
-    case "none":
-      return <span class="chip bad">No model</span>;
     case "endpoint":
       return (
         <span class="chip good" title={baseUrl}>

@@ -36,14 +36,6 @@ export function Banners() {
           </span>
         </p>
       )}
-      {model?.kind === "none" && (
-        <p class="banner bad" role="alert">
-          <Icon name="warning" />
-          <span>
-            No model is set up, so tasks cannot run. Choose one in <Link to="/settings">Settings</Link>.
-          </span>
-        </p>
-      )}
     </div>
   );
 }

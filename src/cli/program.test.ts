@@ -37,7 +37,7 @@ function bench(input = "", wiring: Partial<CliWiring> = {}) {
     start: none,
     guest: none,
     doctor: none,
-    images: { build: none, list: none, import: none },
+    images: () => ({ build: none, list: none, import: none }),
     tui: none,
     ...wiring,
   };

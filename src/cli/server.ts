@@ -40,7 +40,6 @@ Examples:
       const models = {
         demo: "DEMO: scripted answers, no real model",
         endpoint: model.baseUrl,
-        none: "none is set up",
       };
       return io.out.write(
         facts([

@@ -65,7 +65,13 @@ export function createCommandRunner(processes: Processes): CommandRunner {
         () => running.delete(child.pid),
         () => running.delete(child.pid),
       );
-      const code = await Promise.race([reportedCode(child.stderr), child.exited]);
+      const reported = reportedCode(child.stderr);
+      // The shell's own end is that of `cat`. It counts only where the shell was killed before it could report.
+      const ended = child.exited.then(async (code) => {
+        const late = await Promise.race([reported, Bun.sleep(lastOutputMs)]);
+        return late ?? code;
+      });
+      const code = (await Promise.race([reported, ended])) ?? (await ended);
       await Promise.race([reading, Bun.sleep(lastOutputMs)]);
       over = true;
       return { code, output: output.trim() };
@@ -76,14 +82,14 @@ export function createCommandRunner(processes: Processes): CommandRunner {
   };
 }
 
-/** Never resolves where the shell was killed before it could say: then its own end tells. */
-async function reportedCode(stderr: ReadableStream<Uint8Array>): Promise<number> {
+/** Undefined where the shell was killed before it could say. */
+async function reportedCode(stderr: ReadableStream<Uint8Array>): Promise<number | undefined> {
   const lines = createLineSplitter(maxLine);
   for await (const chunk of stderr) {
     const code = lines.push(chunk).find((line) => /^\d+$/.test(line));
     if (code !== undefined) return Number(code);
   }
-  return new Promise(() => {});
+  return undefined;
 }
 
 function spawn(processes: Processes, command: readonly string[], options: SpawnOptions) {

@@ -1,82 +1,23 @@
 import { afterEach, expect, test } from "bun:test";
-import { randomBytes } from "node:crypto";
-import { websocket } from "hono/bun";
 import WebSocket from "ws";
+import { startAppServer } from "../../test/fixtures/app-server.ts";
 import { createClient, type Socket } from "../client.ts";
-import { environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskEvent } from "../domain/event.ts";
-import type { IdSource, TaskId } from "../domain/ids.ts";
-import type { Log } from "../domain/ports.ts";
-import { createModelSettings } from "../runs/model-settings.ts";
-import { createSeal } from "../store/seal.ts";
-import { openStore } from "../store/store.ts";
-import { createApp } from "./app.ts";
+import type { TaskId } from "../domain/ids.ts";
 
-const ids: IdSource = { now: () => Date.now(), randomBytes: (n) => randomBytes(n) };
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** The real app on a real port over a real database; repositories are a table, since git has tests of its own. */
 function serve() {
-  const store = openStore(":memory:", createSeal(new Uint8Array(32)), ids);
-  store.environments.save(environmentSchema.parse({ name: "default" }));
-  for (const name of ["demo", "empty"])
-    store.repositories.add({ name, kind: "hosted", defaultBranch: "main", createdAt: 1 });
-  const branches: Record<string, string[]> = { demo: ["main", "next"], empty: [] };
-  const logged: string[] = [];
-  const log: Log = {
-    info() {},
-    warn() {},
-    error: (message, fields) => logged.push(`${message} ${JSON.stringify(fields)}`),
-  };
-  let url = "";
-  const app = createApp({
-    store,
-    ids,
-    log,
-    version: "1",
-    parallel: 2,
-    publicUrl: () => url,
-    hostNames: ["ccw.lan"],
-    model: createModelSettings(store, undefined, { baseUrl: "http://127.0.0.1:1", key: "k" }),
-    engine: async () => ({ ok: true, text: "podman 1" }),
-    assets: new Map([
-      [
-        "/index.html",
-        { body: new TextEncoder().encode("<!doctype html><title>ccw</title>"), type: "text/html" },
-      ],
-    ]),
-    git: async () => new Response("git"),
-    host: {
-      pathOf: (name) => `/nowhere/${name}`,
-      create: async () => {},
-      branches: async (name) => (branches[name] ?? []).map((branch) => ({ name: branch, commit: "0" })),
-      diff: async () => ({ patch: "", patchTruncated: false }),
-    },
-  });
-  const server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    websocket,
-    fetch: (request, server) => app.fetch(request, { server }),
-  });
-  closers.push(
-    () => store.close(),
-    () => server.stop(true),
-  );
-  url = `http://127.0.0.1:${server.port}`;
-  const person = store.people.ensure("ada").id;
-  const token = store.tokens.create({ kind: "api", name: "t", person });
+  const house = startAppServer({ branches: { demo: ["main", "next"], empty: [] } });
+  closers.push(() => house.close());
+  const { url, token, store } = house;
   return {
-    app,
-    store,
-    url,
-    token,
-    person,
-    logged,
+    ...house,
+    person: store.people.ensure("ada").id,
     client: createClient({ url, token, openSocket: socketOf }),
   };
 }
@@ -318,7 +259,6 @@ test.each(["A", "../x", "a/b/c", "x.git", "-x", "a b", "ünï", "", "x..y", "a/"
 test("a defect is answered without its insides, and logged whole", async () => {
   const house = serve();
   house.store.close();
-  closers.shift();
   const error = await errorOf(await call(house, "GET", "/api/tasks"));
   expect([error.status, error.message]).toEqual([500, "Internal error."]);
   expect(house.logged.join()).toContain("closed");

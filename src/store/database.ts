@@ -29,9 +29,12 @@ export function openDatabase(path: string): { db: Db; close(): void } {
     throw asOpenError(path, thrown);
   }
   const opened = sqlite;
+  let closed = false;
   return {
     db: drizzle(opened, { schema }),
     close: () => {
+      if (closed) return;
+      closed = true;
       opened.run("PRAGMA wal_checkpoint(TRUNCATE)"); // one file is left behind, whole, to copy
       opened.close();
     },

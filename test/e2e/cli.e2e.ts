@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import type { TaskJson } from "../../src/http/schemas.ts";
-import { type AppServer, compileCli, startAppServer } from "./app-server.ts";
+import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
+import { compileCli } from "../fixtures/compiled-cli.ts";
 
 /** The compiled command line against the real HTTP side, from a folder that has nothing else in it. */
 
@@ -15,7 +16,7 @@ let program: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "ccw-cli-e2e-"));
   program = await compileCli(folder);
-  server = startAppServer();
+  server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
 }, 60_000);
 
 afterAll(async () => {

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
-import { type AppServer, compileCli, startAppServer } from "./app-server.ts";
+import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
+import { compileCli } from "../fixtures/compiled-cli.ts";
 
 /** The compiled terminal view in a real terminal (tmux), in a folder without source, with an empty terminfo. */
 
@@ -17,7 +18,7 @@ let opened = 0;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "ccw-tui-e2e-"));
   program = await compileCli(folder);
-  server = startAppServer();
+  server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
 }, 60_000);
 
 afterEach(async () => {

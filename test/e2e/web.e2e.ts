@@ -7,21 +7,21 @@ import type { Browser, Page } from "playwright-core";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
 import { buildWeb } from "../../web/build.ts";
+import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
-import { type ScratchAppliance, startScratchAppliance } from "../fixtures/scratch-appliance.ts";
 
 /** The page in a real browser, against the real HTTP app; the test plays the sandboxes' part. One file, since all of it shares one appliance and one browser. */
 
 const repositories = [{ name: "demo", baseBranch: "main", workBranch: "claude/work-abc123" }];
 
 let assets: string;
-let appliance: ScratchAppliance;
+let appliance: AppServer;
 let browser: Browser;
 
 beforeAll(async () => {
   assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
   await buildWeb(assets);
-  appliance = startScratchAppliance(assets);
+  appliance = startAppServer({ assetsFolder: assets, branches: { demo: ["main", "release/1.0"] } });
   browser = await launchBrowser();
 }, 60_000);
 
@@ -82,7 +82,7 @@ test("after the connection was cut the transcript goes on with no hole and no do
     say(text("0", "line 0"), text("1", "line 1"));
     await page.getByText("line 1").waitFor();
     for (let round = 1; round <= 3; round++) {
-      const cut = appliance.cut();
+      const cut = appliance.stop().then(() => appliance.start());
       // A delta is added to what is there, so one that came twice would be seen.
       say({ kind: "assistant_delta", blockId: "deltas", text: `${round} ` });
       say(text(`${round * 2}`, `line ${round * 2}`));

@@ -8,15 +8,14 @@ import { plainLine } from "../text/plain.ts";
 export function ModelSection() {
   const { status } = useAppliance();
   const model = status.value?.model;
-  const fixed = model?.source === "environment" || model?.source === "ccw.toml";
+  const fixed = model !== undefined && model.source !== "page" && model.source !== "default";
   return (
     <section aria-labelledby="model">
       <h2 id="model">Model</h2>
       {model === undefined ? <p class="dim">Loading…</p> : <Present model={model} />}
       {fixed ? (
         <p class="note">
-          {model.source === "environment" ? "An environment variable sets it" : "ccw.toml sets it"}, which
-          goes first. Change it there and start the server again.
+          It is set {sources[model.source]}, which goes first. Change it there and start the server again.
         </p>
       ) : (
         model !== undefined && <ModelForm now={model.kind} />
@@ -26,6 +25,7 @@ export function ModelSection() {
 }
 
 const sources: Record<Status["model"]["source"], string> = {
+  "command line": "from --demo at the start",
   environment: "from an environment variable",
   "ccw.toml": "from ccw.toml",
   page: "set on this page",
@@ -39,7 +39,6 @@ function Present({ model }: { model: Status["model"] }) {
       <strong>
         {model.kind === "demo" && "the demo model (scripted answers, no real model)"}
         {model.kind === "endpoint" && plainLine(model.baseUrl)}
-        {model.kind === "none" && "none, so tasks cannot run"}
       </strong>{" "}
       <span class="dim">({sources[model.source]})</span>
     </p>
