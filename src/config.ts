@@ -85,7 +85,7 @@ const fileSchema = z.strictObject({
 /** The Messages API's public address, for a key without an endpoint. */
 const anthropicUrl = "https://api.anthropic.com";
 
-export const defaultPort = 7080;
+const defaultPort = 7080;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
 export function loadConfig(flags: Flags, variables: Variables): Config {

@@ -89,7 +89,7 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
 ]);
 export type ApplianceEvent = z.infer<typeof applianceEventSchema>;
 
-export const taskEventBodySchema = z.union([guestEventSchema, applianceEventSchema]);
+const taskEventBodySchema = z.union([guestEventSchema, applianceEventSchema]);
 export type TaskEventBody = GuestEvent | ApplianceEvent;
 
 /** A stored event. `seq` is the cursor: it only grows, over all tasks, and has no meaning but order. */

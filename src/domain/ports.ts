@@ -1,4 +1,3 @@
-import type { GuestEvent, TaskEventBody } from "./event.ts";
 import type { SandboxId, TaskId } from "./ids.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
@@ -77,5 +76,3 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 export type LogFields = Record<string, string | number | boolean | undefined>;
-
-export type { GuestEvent, TaskEventBody };

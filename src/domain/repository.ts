@@ -33,7 +33,7 @@ export function parseRepositoryName(name: string): string {
 }
 
 /** git-check-ref-format(1), rules 1 to 10, for the part behind `refs/heads/`; and no leading `-`, which options have. */
-export function isBranchName(name: string): boolean {
+function isBranchName(name: string): boolean {
   if (name === "" || name.length > 244 || name === "@" || name === "HEAD" || name.startsWith("-"))
     return false;
   if (name.includes("..") || name.includes("@{") || name.includes("//")) return false;

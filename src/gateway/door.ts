@@ -142,7 +142,7 @@ async function dispatch(
   refuse(response, 404, "path: there are /session, /model and /git");
 }
 
-export function refuse(response: ServerResponse, status: number, reason: string, body = `${reason}\n`): void {
+function refuse(response: ServerResponse, status: number, reason: string, body = `${reason}\n`): void {
   response.writeHead(status, {
     "X-Deny-Reason": reason,
     "Content-Type": "text/plain; charset=utf-8",

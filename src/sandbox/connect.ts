@@ -61,7 +61,7 @@ export async function connectEngine(options: ConnectOptions): Promise<EngineConn
 }
 
 /** The facts about this machine that traits depend on. */
-export async function readHostFacts(): Promise<HostFacts> {
+async function readHostFacts(): Promise<HostFacts> {
   const [limits = "", subuid = "", subgid = ""] = await Promise.all(
     ["/proc/self/limits", "/etc/subuid", "/etc/subgid"].map((file) => readFile(file, "utf8").catch(() => "")),
   );

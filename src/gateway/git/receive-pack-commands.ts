@@ -22,7 +22,7 @@ export type CommandSection =
     };
 
 /** Ten thousand refs' worth; a push of a task has one. */
-export const longestCommandSection = 1024 * 1024;
+const longestCommandSection = 1024 * 1024;
 
 export interface CommandReader {
   /** The section once it is whole or known to be bad, whatever way the bytes are split; undefined before. */
