@@ -134,8 +134,15 @@ export interface Submission {
   environment?: string;
 }
 
-export function submit({ client }: Appliance, task: Submission): Promise<TaskJson> {
-  return client.read(client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }));
+/** Every task that was submitted here, for cleaning up. */
+const submitted = new Set<string>();
+
+export async function submit({ client }: Appliance, task: Submission): Promise<TaskJson> {
+  const made = await client.read(
+    client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }),
+  );
+  submitted.add(made.id);
+  return made;
 }
 
 export async function taskOf({ client }: Appliance, id: string): Promise<TaskJson> {
@@ -206,7 +213,22 @@ export async function run(
   return { code, out, err };
 }
 
-/** Containers of one appliance on the engine. */
+/** Removes what a scenario that failed has left on the engine. */
+export async function removeLeftOvers({ docker }: EngineUnderTest): Promise<void> {
+  for (const task of submitted) {
+    for (const { Id } of await docker.listContainers({
+      all: true,
+      filters: { label: [`ccw.task=${task}`] },
+    })) {
+      await docker
+        .getContainer(Id)
+        .remove({ force: true })
+        .catch(() => {});
+    }
+  }
+}
+
+/** Containers of one task on the engine. */
 export async function containersOf(
   { docker }: EngineUnderTest,
   taskId: string,

@@ -9,6 +9,7 @@ import {
   executable,
   freshFolder,
   reaches,
+  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -24,7 +25,8 @@ const folders: string[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
-afterAll(() => {
+afterAll(async () => {
+  await removeLeftOvers(engine);
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 

@@ -10,6 +10,7 @@ import {
   freshFolder,
   isObject,
   reaches,
+  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -32,6 +33,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
   afterAll(async () => {
     await appliance.stop();
+    await removeLeftOvers(engine);
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   });
 
