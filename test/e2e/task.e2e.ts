@@ -7,6 +7,7 @@ import {
   containersOf,
   enginesUnderTest,
   eventsOf,
+  executable,
   freshFolder,
   isObject,
   reaches,
@@ -67,6 +68,45 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(used).toContain("Bash");
     expect(used).toContain("Edit");
     await until("the sandbox is removed", async () => (await containersOf(engine, task.id)).length === 0);
+  });
+
+  test("a person's own repository: added, pushed, worked on and fetched from a terminal", async () => {
+    const ccw = (...argv: string[]) => run([executable, ...argv, "--data", appliance.dataFolder]);
+    const name = `shop-${engine.name}`;
+    expect(await ccw("repo", "add", name)).toMatchObject({ code: 0 });
+    expect(await ccw("task", "create", "--repo", name, "too early")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("has no commits yet"),
+    });
+
+    const folder = newFolder();
+    const url = `${appliance.url.replace("http://", `http://me:${appliance.token}@`)}/git/${name}.git`;
+    const git = async (...argv: string[]) => {
+      const { code, out, err } = await run(["git", "-C", folder, ...argv]);
+      if (code !== 0) throw new Error(err);
+      return out.trim();
+    };
+    await git("init", "-q", "-b", "main");
+    await Bun.write(join(folder, "notes.txt"), "buy milk\n");
+    await git("add", ".");
+    await git("-c", "user.name=ada", "-c", "user.email=ada@example.org", "commit", "-q", "-m", "First");
+    await git("push", "-q", url, "main");
+
+    const made = await ccw("task", "create", "--repo", name, "demo: ask");
+    const id = made.out.trim();
+    const following = ccw("task", "follow", id);
+    await reaches(appliance, id, "waiting");
+    expect(await ccw("task", "answer", id, "1")).toMatchObject({ code: 0 });
+    const followed = await following;
+    expect(followed.code).toBe(0);
+    expect(followed.out).toContain("Completed");
+
+    const task = await taskOf(appliance, id);
+    await git("fetch", "-q", url, workBranch(task));
+    expect(await git("log", "--format=%an", "-1", "FETCH_HEAD")).toBe(task.person);
+    expect(await git("diff", "--name-only", "main", "FETCH_HEAD")).toBe("answer.txt");
+    expect((await ccw("task", "diff", id)).out).toContain("+++ b/answer.txt");
+    expect((await ccw("task", "show", "tsk_00000000000000000000")).code).toBe(3);
   });
 
   test("a question of the agent waits for a person, and the answer is acted on", async () => {
