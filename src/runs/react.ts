@@ -23,7 +23,7 @@ export function react(
 
   switch (event.kind) {
     case "step_started":
-      if (state.kind === "starting") store.tasks.move(taskId, { kind: "running", sandboxId });
+      begun(store, taskId, sandboxId, state);
       return "goes on";
 
     case "turn_started": {
@@ -41,7 +41,7 @@ export function react(
       store.sandboxes.update(sandboxId, {
         failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
       });
-      goOn(store, taskId, sandboxId, state);
+      goOn(store, taskId, sandboxId, begun(store, taskId, sandboxId, state));
       return "goes on";
     }
 
@@ -114,6 +114,14 @@ export function react(
     case "appliance_notice":
       return "goes on";
   }
+}
+
+/** The state of a task whose sandbox has begun to work; a guest may say so by any of its events. */
+function begun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): TaskState {
+  if (state.kind !== "starting") return state;
+  const running: TaskState = { kind: "running", sandboxId };
+  store.tasks.move(taskId, running);
+  return running;
 }
 
 /** A task waits for as long as a question of its agent is open; there may be several. */
