@@ -45,7 +45,7 @@ interface Edge {
 async function edges(): Promise<Edge[]> {
   const found: Edge[] = [];
   for await (const file of new Glob("{src,web,tui}/**/*.{ts,tsx}").scan(root)) {
-    if (/\.test\.tsx?$/.test(file)) continue;
+    if (/\.(test|fixture)\.tsx?$/.test(file)) continue;
     const source = await Bun.file(join(root, file)).text();
     const statement =
       /^\s*(?:import|export)\s(type\s)?[^"';]*?from\s*["'](\.[^"']+)["']|^\s*import\s*["'](\.[^"']+)["']|import\(\s*["'](\.[^"']+)["']\s*\)/gm;
