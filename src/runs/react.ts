@@ -4,6 +4,9 @@ import type { Store } from "../domain/store.ts";
 import { isEnded, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
 
+/** Nobody answers so many; and the open ones are read together. */
+const maxQuestions = 300;
+
 /**
  * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
  * the cursor, so that each event has its effect once. Says "ended" when the task has.
@@ -50,6 +53,17 @@ export function react(
       return "goes on";
 
     case "question":
+      if (store.events.count(taskId, "question") > maxQuestions) {
+        return end({
+          kind: "failed",
+          reason: `The agent asked more than ${maxQuestions} questions.`,
+          hint: "Say in the prompt what it may decide by itself.",
+        });
+      }
+      if (state.kind === "running")
+        store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId: event.requestId });
+      return "goes on";
+
     case "question_closed":
       waitOrRun(store, taskId, sandboxId, state);
       return "goes on";

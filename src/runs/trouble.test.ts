@@ -8,6 +8,7 @@ import {
   finished,
   firstPrompt,
   ids,
+  question,
   sandboxOf,
   say,
   started,
@@ -16,6 +17,7 @@ import {
   turnEnded,
   until,
 } from "./house.fixture.ts";
+import { createControlPort, createScopedTokens } from "./session.ts";
 import { cancelTask } from "./steer.ts";
 
 /** What a hostile guest, a full disk, a clock or a crash at the wrong moment may do to a task. */
@@ -173,4 +175,51 @@ test("a clock that is set back by a day holds neither the queue nor a run that b
   behind *= 2;
   store.sandboxes.update = update;
   await until("running", () => stateOf(store, id)?.kind === "running");
+});
+
+test("a sandbox that floods its transcript fails its task, and what it sends then is refused", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const port = createControlPort(
+    {
+      store,
+      tokens: createScopedTokens(new Uint8Array(32)),
+      host: {
+        pathOf: (name) => name,
+        create: async () => {},
+        branches: async () => [],
+        diff: async () => ({ patch: "", patchTruncated: false }),
+      },
+      endpoint: () => undefined,
+      publicUrl: () => "",
+    },
+    10_000,
+  );
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  await until("started", () => engine.started === 1);
+  const flood = (n: number) =>
+    port.appendEvents(sandbox, [{ n, event: { ...started, detail: "x".repeat(2000) } }]);
+  for (let n = 1; n <= 5; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(6)).toThrow("is full");
+  const failed = await until("failed", () => {
+    const state = stateOf(store, id);
+    return state?.kind === "failed" && state;
+  });
+  expect(failed.reason).toContain("into its transcript, which is the limit");
+  expect(store.events.ofKinds(id, ["limit_reached"])).toHaveLength(1);
+  await until("removed", () => !engine.running.has(sandbox));
+});
+
+test("a sandbox that asks without end fails its task", async () => {
+  const { store, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, ...Array.from({ length: 301 }, (_, i) => question(`q${i}`)));
+  const failed = await until("failed", () => {
+    const state = stateOf(store, id);
+    return state?.kind === "failed" && state;
+  });
+  expect(failed.reason).toContain("300 questions");
 });
