@@ -31,8 +31,8 @@ export interface Wakes {
   on(topic: WakeTopic, listener: () => void): () => void;
   wake(topic: WakeTopic): void;
 }
-/** One task's events, one sandbox's commands, or the list of tasks. */
-export type WakeTopic = TaskId | SandboxId | "tasks";
+/** One task's events, one sandbox's commands, the list of tasks, or which tokens are in force. */
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens";
 
 export interface Person {
   id: PersonId;
@@ -65,6 +65,8 @@ export interface TokenStore {
   find(secret: string): Token | undefined;
   /** Like `find`, and the token is void afterwards. */
   use(secret: string): Token | undefined;
+  /** Whether the token of that id is neither expired nor revoked. */
+  isValid(id: TokenId): boolean;
   list(): Token[];
   revoke(id: TokenId): boolean;
 }

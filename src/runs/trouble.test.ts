@@ -199,7 +199,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
   const sandbox = await sandboxOf(store, id);
   await until("started", () => engine.started === 1);
   const flood = (n: number) =>
-    port.appendEvents(sandbox, [{ n, event: { ...started, detail: "x".repeat(2000) } }]);
+    port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
   for (let n = 1; n <= 5; n++) expect(flood(n)).toBe(n);
   expect(() => flood(6)).toThrow("is full");
   const failed = await until("failed", () => {
