@@ -9,11 +9,11 @@ const maxNesting = 500;
 /** For what JSON.parse has made, where every value is JSON: only what is missing or nested without end is refused. */
 export const jsonSchema = z
   .unknown()
-  .refine((value) => value !== undefined, "is missing")
-  .refine(
-    (value) => nestsWithin(value, maxNesting),
-    `is nested more than ${maxNesting} deep`,
-  ) as unknown as z.ZodType<Json, Json>;
+  .refine((value) => value !== undefined, { error: "is missing", abort: true })
+  .refine((value) => nestsWithin(value, maxNesting), {
+    error: `is nested more than ${maxNesting} deep`,
+    abort: true,
+  }) as unknown as z.ZodType<Json, Json>;
 
 function nestsWithin(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return true;

@@ -116,8 +116,13 @@ test("connections are counted, and those beyond the limit are closed", async () 
 
 test("nesting without end is refused, not written", async () => {
   const { socket, taken } = await openDoor();
-  const nested = `{"n":1,"event":{"kind":"unknown","raw":${"[".repeat(100_000)}${"]".repeat(100_000)}}}\n`;
-  expect((await post(socket, nested)).status).toBe(400);
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  for (const event of [
+    `{"kind":"unknown","raw":${deep}}`,
+    `{"kind":"question","requestId":"q","tool":"Bash","input":${deep}}`,
+  ]) {
+    expect((await post(socket, `{"n":1,"event":${event}}\n`)).status).toBe(400);
+  }
   expect(taken).toEqual([]);
 });
 

@@ -1,8 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
-import { rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import { maxEventLine } from "../domain/event.ts";
+import type { SandboxId } from "../domain/ids.ts";
 import { closeDoors, http, line, openDoor, post, raw, sandboxId, silent, taskId } from "./door.fixture.ts";
 import { createDoors } from "./door.ts";
 
@@ -177,4 +178,14 @@ test("commands stream as they come, and the stream ends with the client", async 
   client.abort();
   for (let i = 0; i < 200 && !aborted; i++) await Bun.sleep(5);
   expect(aborted).toBe(true);
+});
+
+test("doors are listed with those that a dead server left, and any of them can be closed", async () => {
+  const { doors, folder } = await openDoor();
+  const left = "sbx_01m7yp7pv64zn56ttn61" as SandboxId;
+  mkdirSync(join(folder, "..", left));
+  mkdirSync(join(folder, "..", "something-else"));
+  expect((await doors.list()).sort()).toEqual([sandboxId, left].sort());
+  await doors.close(left);
+  expect(await doors.list()).toEqual([sandboxId]);
 });

@@ -1,9 +1,9 @@
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { CcwError, messageOf } from "../domain/errors.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
+import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
 
 /** Whose door a request came through. The socket says it; nothing in the request can. */
@@ -79,6 +79,10 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
     async close(sandboxId) {
       await closeOne(sandboxId);
       await rm(join(options.folder, sandboxId), { recursive: true, force: true });
+    },
+    async list() {
+      await mkdir(options.folder, { recursive: true, mode: 0o700 });
+      return (await readdir(options.folder)).filter((name): name is SandboxId => isId("SandboxId", name));
     },
     // The folders stay: sandboxes that live on find the next server process at the same path.
     async shut() {

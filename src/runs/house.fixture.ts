@@ -3,7 +3,7 @@ import { type EnvironmentInput, environmentSchema } from "../domain/environment.
 import type { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
-import type { Log } from "../domain/ports.ts";
+import type { DoorKeeper, Log } from "../domain/ports.ts";
 import type { SandboxEngine, SandboxExit, SandboxSpec } from "../domain/sandbox.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
@@ -69,13 +69,23 @@ export function createHouse(
   clock: IdSource = ids,
 ) {
   const rows = store ?? openStore(":memory:", createSeal(new Uint8Array(32)), clock);
-  const doors = { open: async (id: SandboxId) => `/doors/${id}`, close: async () => {} };
+  const open = new Set<SandboxId>();
+  const doors: DoorKeeper = {
+    async open(id) {
+      open.add(id);
+      return `/doors/${id}`;
+    },
+    async close(id) {
+      open.delete(id);
+    },
+    list: async () => [...open],
+  };
   const scheduler = createScheduler(
     { store: rows, engine, doors, log: silent, now: clock.now },
     { ids: clock, owner: crypto.randomUUID(), parallel: 2, ...options },
   );
   closers.push(() => scheduler.close());
-  return { store: rows, engine, scheduler };
+  return { store: rows, engine, doors, scheduler };
 }
 
 export function submit(store: Store, environment: Partial<EnvironmentInput> = {}): TaskId {

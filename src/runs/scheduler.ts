@@ -1,5 +1,5 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
-import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { putBack, type RunContext, removeSandbox, runTask } from "./run-task.ts";
@@ -26,7 +26,7 @@ export interface SchedulerOptions {
 const maxCrashes = 3;
 
 export function createScheduler(context: RunContext, options: SchedulerOptions): Scheduler {
-  const { store, engine, log } = context;
+  const { store, engine, doors, log } = context;
   const { ids, owner, parallel, leaseMs = 30_000, holdMs = 10_000 } = options;
   const running = new Map<TaskId, Promise<void>>();
   const crashes = new Map<TaskId, number>();
@@ -114,13 +114,21 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     fill();
   };
 
-  /** Removes sandboxes that no active task owns: of a crash between an end and its clean-up. */
+  /** Whether an active task works in this sandbox. */
+  const owned = (id: SandboxId) => {
+    const taskId = store.sandboxes.get(id)?.taskId;
+    const state = taskId && store.tasks.get(taskId)?.state;
+    return state !== undefined && isActive(state) && state.sandboxId === id;
+  };
+
+  /** Removes sandboxes and doors that no active task owns: of a crash between an end and its clean-up. */
   const reap = async () => {
     try {
+      for (const id of await doors.list()) {
+        if (!owned(id) && !stopped.signal.aborted) await doors.close(id);
+      }
       for (const { id, taskId } of await engine.list()) {
-        const state = store.tasks.get(taskId)?.state;
-        const owned = state !== undefined && isActive(state) && state.sandboxId === id;
-        if (owned || stopped.signal.aborted) continue;
+        if (owned(id) || stopped.signal.aborted) continue;
         log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
         await engine.remove(id);
       }

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { CcwError } from "../domain/errors.ts";
+import { newId } from "../domain/ids.ts";
 import {
   closeHouses,
   commandsOf,
@@ -222,4 +223,14 @@ test("a sandbox that asks without end fails its task", async () => {
     return state?.kind === "failed" && state;
   });
   expect(failed.reason).toContain("300 questions");
+});
+
+test("a door that a dead server left behind is cleared away, and one in use is not", async () => {
+  const { store, doors, engine, scheduler } = createHouse();
+  const left = newId("SandboxId", ids);
+  await doors.open(left, submit(store));
+  await scheduler.start();
+  await until("started", () => engine.started === 1);
+  const [used] = engine.running.keys();
+  expect(await doors.list()).toEqual(used === undefined ? [] : [used]);
 });
