@@ -3,6 +3,9 @@ import type { Config } from "./config.ts";
 import type { Log } from "./domain/ports.ts";
 import type { Images } from "./sandbox/images.ts";
 
+/** Longer than closing takes, shorter than a service manager waits before it kills. */
+const closeMs = 8000;
+
 /**
  * argv → command. Everything heavy is imported by the command that needs it, so that `--help` and the guest start
  * quickly.
@@ -48,7 +51,8 @@ async function start(options: StartOptions): Promise<number> {
   process.stdout.write(server.welcome);
   await stopped;
   process.stderr.write("Stopping. Tasks that run go on in their sandboxes.\n");
-  await server.close();
+  // An engine that hangs holds up what waits for it; nothing is lost by not waiting (runs/ goes on from the database).
+  await Promise.race([server.close(), Bun.sleep(closeMs)]);
   return 0;
 }
 

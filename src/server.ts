@@ -63,7 +63,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const ids = idSource;
   const closers: (() => unknown)[] = [];
   const close = async () => {
-    for (const step of closers.splice(0).reverse()) await step();
+    for (const step of closers.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (thrown) {
+        log.error("a part could not be closed", { reason: messageOf(thrown) });
+      }
+    }
   };
 
   try {

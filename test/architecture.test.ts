@@ -37,7 +37,7 @@ function layerOf(path: string): string {
   return name === "gateway" && parts.length > 3 ? `gateway/${parts[2]}` : name;
 }
 
-const isTest = (file: string) => /\.test\.tsx?$/.test(file);
+const isTest = (file: string) => /\.(test|fixture)\.tsx?$/.test(file);
 
 interface Edge {
   from: string;

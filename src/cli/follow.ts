@@ -99,8 +99,8 @@ async function* pages(client: Client, id: string, after: number): AsyncGenerator
         }),
       ),
     );
-    if (events.length > 0) yield events;
-    if (events.length < pageLength) return;
+    if (events.length === 0) return;
+    yield events;
     cursor = events.at(-1)?.seq ?? cursor;
   }
 }

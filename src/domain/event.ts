@@ -11,6 +11,11 @@ export const maxEventText = 256 * 1024;
 /** The longest line the control door takes from a guest, in bytes: text escaped by JSON, with room to spare. */
 export const maxEventLine = 2 * 1024 * 1024;
 
+/** What one sandbox may write into its transcript, in bytes; days of work stay far below. */
+export const maxTranscriptBytes = 256 * 1024 * 1024;
+/** The longest question, as JSON: a task's questions are read together. */
+const maxQuestion = maxEventText;
+
 const text = z.string().max(maxEventText);
 const id = z.string().min(1).max(200);
 const step = z.enum(["clone", "setup", "agent", "push"]);
@@ -41,7 +46,12 @@ export const guestEventSchema = z.discriminatedUnion("kind", [
     omitted: z.number().int().nonnegative(),
   }),
   /** The agent waits for a person. AskUserQuestion's input holds the questions; another tool asks for leave. */
-  z.object({ kind: z.literal("question"), requestId: id, tool: z.string().max(200), input: jsonSchema }),
+  z.object({
+    kind: z.literal("question"),
+    requestId: id,
+    tool: z.string().max(200),
+    input: jsonSchema.refine((input) => JSON.stringify(input).length <= maxQuestion, "is too long"),
+  }),
   z.object({ kind: z.literal("question_closed"), requestId: id }),
   z.object({
     kind: z.literal("turn_ended"),

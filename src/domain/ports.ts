@@ -66,7 +66,10 @@ export interface ScopedTokens {
 export interface DoorKeeper {
   /** Listens at the sandbox's socket; repeated calls are one. Returns the folder to mount. */
   open(sandboxId: SandboxId, taskId: TaskId): Promise<string>;
+  /** Repeated calls are one; a door that a dead server left behind is cleared away, too. */
   close(sandboxId: SandboxId): Promise<void>;
+  /** Every sandbox that has a folder, whether its door is open or was left by a dead server. */
+  list(): Promise<SandboxId[]>;
 }
 
 /** One JSON line a record, on standard error. Values are cut and their control characters escaped. */

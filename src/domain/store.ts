@@ -31,8 +31,8 @@ export interface Wakes {
   on(topic: WakeTopic, listener: () => void): () => void;
   wake(topic: WakeTopic): void;
 }
-/** One task's events, one sandbox's commands, or the list of tasks. */
-export type WakeTopic = TaskId | SandboxId | "tasks";
+/** One task's events, one sandbox's commands, the list of tasks, or which tokens are in force. */
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens";
 
 export interface Person {
   id: PersonId;
@@ -65,6 +65,8 @@ export interface TokenStore {
   find(secret: string): Token | undefined;
   /** Like `find`, and the token is void afterwards. */
   use(secret: string): Token | undefined;
+  /** Whether the token of that id is neither expired nor revoked. */
+  isValid(id: TokenId): boolean;
   list(): Token[];
   revoke(id: TokenId): boolean;
 }
@@ -145,8 +147,12 @@ export interface PromptStore {
 
 export interface EventStore {
   append(taskId: TaskId, event: ApplianceEvent): void;
-  /** Above `seq`, in order, at most `limit`. */
+  /**
+   * Above `seq`, in order: none where there are none, else as many as `limit` and some MiB allow, so fewer than
+   * `limit` does not mean that there are no more.
+   */
   after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
+  count(taskId: TaskId, kind: TaskEvent["body"]["kind"]): number;
   /** All of some kinds, in order; for kinds of which a task has few. */
   ofKinds(taskId: TaskId, kinds: readonly TaskEvent["body"]["kind"][]): TaskEvent[];
   /** The newest of one kind, undefined where none is. */
@@ -160,6 +166,8 @@ export interface SandboxRecord {
   endedAt: number | undefined;
   /** The highest event number held from the guest. */
   acked: number;
+  /** Of all events held from it, with what each costs to keep. */
+  eventBytes: number;
   /** How far `run-task` has acted on the task's events. */
   cursor: number;
   /** The prompt whose turn runs, or that was sent and waits for its turn. */

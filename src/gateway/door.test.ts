@@ -1,68 +1,13 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import { maxEventLine } from "../domain/event.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
-import type { ControlPort, Log } from "../domain/ports.ts";
-import type { SessionEvent } from "../domain/session.ts";
-import { createControlDoor } from "./control/control-door.ts";
-import { createDoors, type DoorWay } from "./door.ts";
+import type { SandboxId } from "../domain/ids.ts";
+import { closeDoors, http, line, openDoor, post, raw, sandboxId, silent, taskId } from "./door.fixture.ts";
+import { createDoors } from "./door.ts";
 
-const silent: Log = { info() {}, warn() {}, error() {} };
-const sandboxId = "sbx_01m7yp7pv64zn56ttn5f" as SandboxId;
-const taskId = "tsk_01m7yp7pv16snxpyyfyh" as TaskId;
-const closers: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function openDoor(overrides: Partial<ControlPort> = {}) {
-  const base = mkdtempSync(join(tmpdir(), "ccw-door-"));
-  closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const taken: SessionEvent[] = [];
-  const refusals: string[] = [];
-  const port: ControlPort = {
-    start: () => undefined,
-    appendEvents(_, events) {
-      taken.push(...events);
-      return taken.at(-1)?.n ?? 0;
-    },
-    async *commands() {},
-    ...overrides,
-  };
-  const echo: DoorWay = async (sandbox, _request, response, path) =>
-    void response.end(`${sandbox.id} ${path}`);
-  const doors = createDoors({
-    folder: join(base, "doors"),
-    ways: { session: createControlDoor({ port, log: silent }), model: echo, git: echo },
-    refused: (_, target) => refusals.push(target),
-    log: silent,
-  });
-  const folder = await doors.open(sandboxId, taskId);
-  closers.push(() => doors.shut());
-  return { doors, folder, socket: join(folder, "door.sock"), taken, refusals };
-}
-
-/** Writes bytes as they are and reads until the door closes or is quiet. */
-function raw(socket: string, bytes: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const connection = connect(socket, () => connection.write(bytes));
-    connection.setTimeout(1500, () => connection.destroy());
-    connection.on("data", (chunk) => (text += chunk));
-    connection.on("close", () => resolve(text));
-    connection.on("error", reject);
-  });
-}
-
-const http = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
-const post = (unix: string, lines: string) =>
-  fetch("http://door/session/events", { unix, method: "POST", body: lines });
-const line = (n: number, text = "x") =>
-  `${JSON.stringify({ n, event: { kind: "notice", level: "info", text } })}\n`;
+afterEach(closeDoors);
 
 test("CONNECT is refused with a reason, and no byte behind it is read as a request", async () => {
   const { socket, refusals } = await openDoor();
@@ -233,4 +178,14 @@ test("commands stream as they come, and the stream ends with the client", async 
   client.abort();
   for (let i = 0; i < 200 && !aborted; i++) await Bun.sleep(5);
   expect(aborted).toBe(true);
+});
+
+test("doors are listed with those that a dead server left, and any of them can be closed", async () => {
+  const { doors, folder } = await openDoor();
+  const left = "sbx_01m7yp7pv64zn56ttn61" as SandboxId;
+  mkdirSync(join(folder, "..", left));
+  mkdirSync(join(folder, "..", "something-else"));
+  expect((await doors.list()).sort()).toEqual([sandboxId, left].sort());
+  await doors.close(left);
+  expect(await doors.list()).toEqual([sandboxId]);
 });

@@ -1,9 +1,9 @@
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { CcwError, messageOf } from "../domain/errors.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
+import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
 
 /** Whose door a request came through. The socket says it; nothing in the request can. */
@@ -28,6 +28,9 @@ export interface DoorOptions {
   refused(sandbox: DoorSandbox, target: string, reason: string): void;
   log: Log;
 }
+
+/** An agent with its sub-agents, a build and git at once stays far below; each connection costs the appliance memory. */
+const maxConnections = 256;
 
 /** sockaddr_un holds 108 bytes with the final NUL (unix(7)). */
 const maxSocketPath = 107;
@@ -64,13 +67,22 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
       await rm(path, { force: true });
       const server = createDoorServer({ id: sandboxId, taskId }, options);
       open.set(sandboxId, server);
-      await listen(server, path);
-      await chmod(path, 0o666);
+      try {
+        await listen(server, path);
+        await chmod(path, 0o666);
+      } catch (thrown) {
+        open.delete(sandboxId);
+        throw thrown;
+      }
       return folder;
     },
     async close(sandboxId) {
       await closeOne(sandboxId);
       await rm(join(options.folder, sandboxId), { recursive: true, force: true });
+    },
+    async list() {
+      await mkdir(options.folder, { recursive: true, mode: 0o700 });
+      return (await readdir(options.folder)).filter((name): name is SandboxId => isId("SandboxId", name));
     },
     // The folders stay: sandboxes that live on find the next server process at the same path.
     async shut() {
@@ -86,9 +98,25 @@ function createDoorServer(sandbox: DoorSandbox, options: DoorOptions): Server {
     requestTimeout: 0,
     keepAliveTimeout: 60_000,
   });
+  server.maxConnections = maxConnections;
+
+  const answering = new WeakMap<Duplex, ServerResponse>();
+  const tellRefusal = (target: string) => {
+    try {
+      options.refused(sandbox, target, noEgress);
+    } catch (thrown) {
+      options.log.error("a refusal could not be written down", {
+        sandbox: sandbox.id,
+        reason: messageOf(thrown),
+      });
+    }
+  };
 
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    dispatch(sandbox, request, response, options).catch((thrown: unknown) => {
+    // Answers to pipelined requests pile up in memory while nobody reads them, and no client in a sandbox pipelines.
+    if (answering.get(request.socket)?.writableFinished === false) return void request.socket.destroy();
+    answering.set(request.socket, response);
+    dispatch(sandbox, request, response, { ...options, tellRefusal }).catch((thrown: unknown) => {
       options.log.error("a door failed", {
         sandbox: sandbox.id,
         path: request.url ?? "",
@@ -100,7 +128,7 @@ function createDoorServer(sandbox: DoorSandbox, options: DoorOptions): Server {
     });
   });
   server.on("connect", (request: IncomingMessage, socket: Duplex) => {
-    options.refused(sandbox, request.url ?? "", noEgress);
+    tellRefusal(request.url ?? "");
     const body = explain(request.url ?? "", noEgress);
     socket.on("error", () => {});
     socket.end(
@@ -120,12 +148,12 @@ async function dispatch(
   sandbox: DoorSandbox,
   request: IncomingMessage,
   response: ServerResponse,
-  { ways, refused }: DoorOptions,
+  { ways, tellRefusal }: DoorOptions & { tellRefusal(target: string): void },
 ): Promise<void> {
   const target = request.url ?? "";
   response.on("error", () => {});
   if (!target.startsWith("/")) {
-    refused(sandbox, target, noEgress);
+    tellRefusal(target);
     return refuse(response, 403, noEgress, explain(target, noEgress));
   }
   // Encoded path tricks have no honest use at these doors (RFC 3986, 2.3: unreserved characters are not encoded).

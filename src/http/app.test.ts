@@ -115,6 +115,35 @@ test("a sign-in link gives one session, and says what to do when it is used agai
   expect(await page.text()).toContain("<title>ccw</title>");
 });
 
+test("looking at a sign-in link without opening it does not use it up", async () => {
+  const house = serve();
+  const { url } = (await (await call(house, "POST", "/api/links", {})).json()) as { url: string };
+  const look = await fetch(url, { method: "HEAD", redirect: "manual" });
+  expect(look.headers.get("set-cookie")).toBeNull();
+  const opened = await fetch(url, { redirect: "manual" });
+  expect(opened.headers.get("set-cookie")).toContain("ccw_session=");
+});
+
+test("a revoked token's live connection ends at once, and nobody else's does", async () => {
+  const house = serve();
+  const { store, person, url, token } = house;
+  const secret = store.tokens.create({ kind: "api", name: "leaver", person });
+  const watch = (bearer: string) => {
+    const socket = new WebSocket(`${url}/api/live`, { headers: { authorization: `Bearer ${bearer}` } });
+    closers.push(() => socket.terminate());
+    return new Promise<{ closed: Promise<number>; socket: WebSocket }>((resolve) =>
+      socket.once("message", () =>
+        resolve({ socket, closed: new Promise((done) => socket.once("close", (code) => done(code))) }),
+      ),
+    );
+  };
+  const [leaver, stays] = [await watch(secret), await watch(token)];
+  const id = store.tokens.list().find(({ name }) => name === "leaver")?.id;
+  expect((await call(house, "DELETE", `/api/tokens/${id}`)).status).toBe(204);
+  expect(await leaver.closed).toBe(1008);
+  expect(stays.socket.readyState).toBe(WebSocket.OPEN);
+});
+
 test("ATTACKS 67: a page of another site can change nothing with a person's cookie, nor watch", async () => {
   const { store, person, url, client } = serve();
   const cookie = `ccw_session=${store.tokens.create({ kind: "session", name: "s", person })}`;

@@ -49,6 +49,7 @@ export function requirePerson({ store }: HttpContext) {
       );
     }
     c.set("person", token.person);
+    c.set("token", token);
     await next();
   });
 }
@@ -92,8 +93,10 @@ export function personOfBasic(store: Store, header: string | undefined): Person 
 }
 
 /** Turns a one-time link into a session. */
-export function signIn(c: Context<HttpEnv>, { store, ids }: HttpContext): boolean {
+export function signIn(c: Context<HttpEnv>, { store, ids, publicUrl }: HttpContext): boolean {
   const token = store.tokens.find(c.req.query("token") ?? "");
+  // A chat program looks at a link before the person does.
+  if (c.req.method === "HEAD") return token?.kind === "link";
   if (token?.kind !== "link" || store.tokens.use(c.req.query("token") ?? "") === undefined) return false;
   const expiresAt = ids.now() + sessionMs;
   const secret = store.tokens.create({
@@ -103,7 +106,13 @@ export function signIn(c: Context<HttpEnv>, { store, ids }: HttpContext): boolea
     expiresAt,
   });
   // Lax: the link is followed from a terminal or a chat, and the redirect behind it must carry the cookie.
-  setCookie(c, cookieName, secret, { httpOnly: true, sameSite: "Lax", path: "/", maxAge: sessionMs / 1000 });
+  setCookie(c, cookieName, secret, {
+    httpOnly: true,
+    sameSite: "Lax",
+    secure: publicUrl().startsWith("https:"),
+    path: "/",
+    maxAge: sessionMs / 1000,
+  });
   return true;
 }
 

@@ -1,7 +1,7 @@
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { Log, RepositoryHost } from "../domain/ports.ts";
-import type { Person, Store } from "../domain/store.ts";
+import type { Person, Store, Token } from "../domain/store.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 
 /** What the routes work with. */
@@ -28,4 +28,4 @@ export interface HttpContext {
 /** The built web interface, by URL path. */
 export type Assets = ReadonlyMap<string, { body: Uint8Array; type: string }>;
 
-export type HttpEnv = { Variables: { person: Person } };
+export type HttpEnv = { Variables: { person: Person; token: Token } };

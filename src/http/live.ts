@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { upgradeWebSocket } from "hono/bun";
 import type { WSContext } from "hono/ws";
+import type { Token } from "../domain/store.ts";
 import { follow, wakeUps } from "../runs/follow.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -24,15 +25,15 @@ export function liveRoutes({ store, log }: HttpContext) {
       upgradeWebSocket((c) => {
         const { id } = existing(store, taskIdOf(c.req.param("id") ?? ""));
         const after = Math.max(0, Number(c.req.query("after") ?? "0") || 0);
-        return pump(async (socket, signal) => {
+        return pump(c.get("token"), async (socket, signal) => {
           for await (const events of follow(store, id, after, signal)) await send(socket, { events }, signal);
         });
       }),
     )
     .get(
       "/live",
-      upgradeWebSocket(() =>
-        pump(async (socket, signal) => {
+      upgradeWebSocket((c) =>
+        pump(c.get("token"), async (socket, signal) => {
           for await (const _ of wakeUps(store, "tasks", signal)) {
             await send(socket, { tasks: store.tasks.list({ limit: listLength }).map(taskJson) }, signal);
             await Bun.sleep(listPauseMs);
@@ -41,10 +42,16 @@ export function liveRoutes({ store, log }: HttpContext) {
       ),
     );
 
-  function pump(work: (socket: WSContext, signal: AbortSignal) => Promise<void>) {
+  function pump(token: Token, work: (socket: WSContext, signal: AbortSignal) => Promise<void>) {
     const gone = new AbortController();
     return {
       onOpen(_event: Event, socket: WSContext) {
+        const off = store.wakes.on("tokens", () => {
+          if (store.tokens.isValid(token.id)) return;
+          gone.abort();
+          socket.close(1008, "signed out");
+        });
+        gone.signal.addEventListener("abort", off);
         work(socket, gone.signal).catch((thrown: unknown) => {
           log.error("a live connection failed", { reason: String(thrown) });
           socket.close(1011, "internal error");

@@ -4,6 +4,9 @@ import type { Store } from "../domain/store.ts";
 import { isEnded, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
 
+/** Nobody answers so many; and the open ones are read together. */
+const maxQuestions = 300;
+
 /**
  * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
  * the cursor, so that each event has its effect once. Says "ended" when the task has.
@@ -23,7 +26,7 @@ export function react(
 
   switch (event.kind) {
     case "step_started":
-      if (state.kind === "starting") store.tasks.move(taskId, { kind: "running", sandboxId });
+      begun(store, taskId, sandboxId, state);
       return "goes on";
 
     case "turn_started": {
@@ -41,7 +44,7 @@ export function react(
       store.sandboxes.update(sandboxId, {
         failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
       });
-      goOn(store, taskId, sandboxId, state);
+      goOn(store, taskId, sandboxId, begun(store, taskId, sandboxId, state));
       return "goes on";
     }
 
@@ -50,6 +53,17 @@ export function react(
       return "goes on";
 
     case "question":
+      if (store.events.count(taskId, "question") > maxQuestions) {
+        return end({
+          kind: "failed",
+          reason: `The agent asked more than ${maxQuestions} questions.`,
+          hint: "Say in the prompt what it may decide by itself.",
+        });
+      }
+      if (state.kind === "running")
+        store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId: event.requestId });
+      return "goes on";
+
     case "question_closed":
       waitOrRun(store, taskId, sandboxId, state);
       return "goes on";
@@ -114,6 +128,14 @@ export function react(
     case "appliance_notice":
       return "goes on";
   }
+}
+
+/** The state of a task whose sandbox has begun to work; a guest may say so by any of its events. */
+function begun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): TaskState {
+  if (state.kind !== "starting") return state;
+  const running: TaskState = { kind: "running", sandboxId };
+  store.tasks.move(taskId, running);
+  return running;
 }
 
 /** A task waits for as long as a question of its agent is open; there may be several. */

@@ -82,24 +82,25 @@ async function provideSandbox(
   const { store, engine, doors } = context;
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
-    const present = (await engine.list()).some((sandbox) => sandbox.id === sandboxId);
-    if (present) return undefined;
-
-    if ((store.sandboxes.get(sandboxId)?.acked ?? 0) > 0) {
+    const found = (await engine.list()).find((sandbox) => sandbox.id === sandboxId);
+    const hasRun = (store.sandboxes.get(sandboxId)?.acked ?? 0) > 0;
+    if (found === undefined && hasRun) {
       const reason = "the container is gone: it was removed while the server was away";
       store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: -1, reason });
       return undefined;
     }
-    const environment = store.tasks.environmentOf(task.id);
-    const image = await engine.resolveImage(environment.image);
-    store.atomically(() => sendNextPrompt(store, task.id, sandboxId));
-    await engine.start({ id: sandboxId, taskId: task.id, image, limits: environment.limits, doorFolder });
-    store.events.append(task.id, {
-      kind: "sandbox_started",
-      sandboxId,
-      engine: await engine.describe(),
-      image,
-    });
+    const { image: wanted, limits } = store.tasks.environmentOf(task.id);
+    const image = await engine.resolveImage(wanted);
+    const name = await engine.describe();
+    // Created and not started is how a sandbox is found of a server that died in between.
+    if (found?.running !== true && !hasRun) {
+      store.atomically(() => sendNextPrompt(store, task.id, sandboxId));
+      await engine.start({ id: sandboxId, taskId: task.id, image, limits, doorFolder });
+    }
+    const said = store.events.last(task.id, "sandbox_started")?.body;
+    if (said?.kind !== "sandbox_started" || said.sandboxId !== sandboxId) {
+      store.events.append(task.id, { kind: "sandbox_started", sandboxId, engine: name, image });
+    }
     return undefined;
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;
@@ -119,9 +120,12 @@ export async function putBack(
   if (!isActive(task.state)) return;
   const { sandboxId } = task.state;
   store.atomically(() => {
-    const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
-    if (busyWith !== undefined) store.prompts.mark(busyWith, "queued");
+    const sandbox = store.sandboxes.get(sandboxId);
     store.sandboxes.update(sandboxId, { endedAt: now() });
+    // The next sandbox's cursor begins behind these: what a person said meanwhile is heard here or never.
+    const unheard = store.events.after(task.id, sandbox?.cursor ?? 0, 500);
+    if (unheard.some(({ body }) => react(store, task.id, sandboxId, body) === "ended")) return;
+    if (sandbox?.busyWith !== undefined) store.prompts.mark(sandbox.busyWith, "queued");
     const text = `${cause.message} The task waits and is tried again. ${cause.hint}`.trim();
     const said = store.events.last(task.id, "appliance_notice")?.body;
     if (said?.kind !== "appliance_notice" || said.text !== text) {
@@ -136,54 +140,63 @@ export async function putBack(
 async function watchSandbox(
   task: TaskRow,
   sandboxId: SandboxId,
-  context: RunContext,
+  { store, engine, log }: RunContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, engine, log } = context;
-  while (!signal.aborted) {
-    try {
-      const exit = await engine.wait(sandboxId, signal);
-      if (signal.aborted) return;
-      const said = exit.exitCode === 0 ? "" : (await engine.tail(sandboxId, 2000)).trim();
-      const reason = said === "" ? exit.reason : `${exit.reason}. Its last words: ${said}`;
-      store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: exit.exitCode, reason });
-      return;
-    } catch (thrown) {
-      if (signal.aborted) return;
-      log.warn("the engine cannot be asked about a sandbox; trying again", {
-        sandboxId,
-        reason: messageOf(thrown),
-      });
-      await pause(5000, signal);
-    }
-  }
+  await persist(log, sandboxId, signal, async () => {
+    const exit = await engine.wait(sandboxId, signal);
+    if (signal.aborted) return;
+    const said = exit.exitCode === 0 ? "" : (await engine.tail(sandboxId, 2000)).trim();
+    const reason = said === "" ? exit.reason : `${exit.reason}. Its last words: ${said}`;
+    store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: exit.exitCode, reason });
+  });
 }
 
 async function watchTime(
   task: TaskRow,
   sandboxId: SandboxId,
-  context: RunContext,
+  { store, log, now }: RunContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { minutes } = context.store.tasks.environmentOf(task.id).limits;
-  const startedAt = context.store.sandboxes.get(sandboxId)?.startedAt ?? context.now();
-  await pause(Math.max(0, startedAt + minutes * 60_000 - context.now()), signal);
-  if (signal.aborted) return;
-  context.store.events.append(task.id, {
-    kind: "limit_reached",
-    reason: `The task ran for ${minutes} min, which is the limit of its environment.`,
-    hint: `Raise limits.minutes of the environment ${task.environment}, or hand over a smaller task.`,
-  });
+  const { minutes } = store.tasks.environmentOf(task.id).limits;
+  const startedAt = store.sandboxes.get(sandboxId)?.startedAt ?? now();
+  await pause(Math.max(0, startedAt + minutes * 60_000 - now()), signal);
+  await persist(log, sandboxId, signal, () =>
+    store.events.append(task.id, {
+      kind: "limit_reached",
+      reason: `The task ran for ${minutes} min, which is the limit of its environment.`,
+      hint: `Raise limits.minutes of the environment ${task.environment}, or hand over a smaller task.`,
+    }),
+  );
 }
 
-async function removeSandbox(
+/** Does it, and tries again for as long as the engine is away or the disk is full. Never rejects. */
+async function persist(
+  log: Log,
+  sandboxId: SandboxId,
+  signal: AbortSignal,
+  work: () => Promise<void> | void,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (signal.aborted) return;
+      log.warn("a sandbox cannot be watched; trying again", { sandboxId, reason: messageOf(thrown) });
+      await pause(5000, signal);
+    }
+  }
+}
+
+/** Ends what a task's sandbox is made of. Never rejects. */
+export async function removeSandbox(
   sandboxId: SandboxId,
   { store, engine, doors, log, now }: RunContext,
 ): Promise<void> {
-  store.sandboxes.update(sandboxId, { endedAt: now() });
-  await doors.close(sandboxId);
   try {
+    await doors.close(sandboxId);
     await engine.remove(sandboxId);
+    store.sandboxes.update(sandboxId, { endedAt: now() });
   } catch (thrown) {
     // Left to the reaper, which looks for sandboxes without an active task.
     log.warn("a sandbox could not be removed", { sandboxId, reason: messageOf(thrown) });

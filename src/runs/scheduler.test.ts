@@ -1,146 +1,26 @@
 import { afterEach, expect, test } from "bun:test";
-import { randomBytes } from "node:crypto";
-import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
+import { environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
-import type { GuestEvent } from "../domain/event.ts";
-import { type IdSource, newId, type PromptId, type SandboxId, type TaskId } from "../domain/ids.ts";
-import type { Log } from "../domain/ports.ts";
-import type { SandboxEngine, SandboxExit, SandboxSpec } from "../domain/sandbox.ts";
-import type { Store } from "../domain/store.ts";
-import { isActive } from "../domain/task.ts";
-import { createSeal } from "../store/seal.ts";
-import { openStore } from "../store/store.ts";
-import { createScheduler, type SchedulerOptions } from "./scheduler.ts";
+import { newId, type PromptId } from "../domain/ids.ts";
+import {
+  closeHouses,
+  commandsOf,
+  createHouse,
+  finished,
+  firstPrompt,
+  ids,
+  question,
+  sandboxOf,
+  say,
+  started,
+  stateOf,
+  submit,
+  turnEnded,
+  until,
+} from "./house.fixture.ts";
 import { addPrompt, answerQuestion, cancelTask } from "./steer.ts";
 
-/**
- * The whole of runs/ on a real database. The engine is a table of what "runs"; what a sandbox says is written as its
- * guest's events. Real containers and the real agent play the same stories in test/e2e.
- */
-const ids: IdSource = { now: () => Date.now(), randomBytes: (n) => randomBytes(n) };
-const silent: Log = { info() {}, warn() {}, error() {} };
-const closers: (() => Promise<void> | void)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-function createTableEngine() {
-  const running = new Map<
-    SandboxId,
-    { spec: SandboxSpec; end: (exit: SandboxExit) => void; ended: Promise<SandboxExit> }
-  >();
-  const engine: SandboxEngine & { running: typeof running; failWith: CcwError | undefined; started: number } =
-    {
-      running,
-      failWith: undefined,
-      started: 0,
-      async start(spec) {
-        if (engine.failWith !== undefined) throw engine.failWith;
-        const { promise, resolve } = Promise.withResolvers<SandboxExit>();
-        engine.started += 1;
-        running.set(spec.id, { spec, end: resolve, ended: promise });
-      },
-      wait(id, signal) {
-        const gone = { exitCode: -1, reason: "is gone" };
-        return Promise.race([
-          running.get(id)?.ended ?? Promise.resolve(gone),
-          new Promise<SandboxExit>((_, reject) =>
-            signal.addEventListener("abort", () => reject(new Error("aborted"))),
-          ),
-        ]);
-      },
-      async remove(id) {
-        running.get(id)?.end({ exitCode: 137, reason: "was removed" });
-        running.delete(id);
-      },
-      async list() {
-        if (engine.failWith !== undefined) throw engine.failWith;
-        return [...running.values()].map(({ spec }) => ({ id: spec.id, taskId: spec.taskId, running: true }));
-      },
-      tail: async () => "the last words",
-      resolveImage: async (image) => `ccw/${image}:1`,
-      describe: async () => "table 1",
-    };
-  return engine;
-}
-
-function createHouse(
-  options: Partial<SchedulerOptions> = {},
-  store: Store = openStore(":memory:", createSeal(new Uint8Array(32)), ids),
-  engine = createTableEngine(),
-) {
-  const doors = { open: async (id: SandboxId) => `/doors/${id}`, close: async () => {} };
-  const scheduler = createScheduler(
-    { store, engine, doors, log: silent, now: ids.now },
-    { ids, owner: crypto.randomUUID(), parallel: 2, ...options },
-  );
-  closers.push(() => scheduler.close());
-  return { store, engine, scheduler };
-}
-
-function submit(store: Store, environment: Partial<EnvironmentInput> = {}): TaskId {
-  const id = newId("TaskId", ids);
-  store.tasks.create({
-    id,
-    title: "t",
-    person: store.people.ensure("ada"),
-    environment: environmentSchema.parse({ name: "default", ...environment }),
-    agent: "claude",
-    model: "",
-    repositories: [],
-    prompt: { id: newId("PromptId", ids), text: "first" },
-  });
-  return id;
-}
-
-async function until<Value>(what: string, probe: () => Value | undefined | false): Promise<Value> {
-  for (let i = 0; i < 400; i++) {
-    const value = probe();
-    if (value !== undefined && value !== false) return value;
-    await Bun.sleep(5);
-  }
-  throw new Error(`never happened: ${what}`);
-}
-
-const stateOf = (store: Store, id: TaskId) => store.tasks.get(id)?.state;
-const sandboxOf = async (store: Store, id: TaskId) =>
-  until("a sandbox", () => {
-    const state = stateOf(store, id);
-    return state !== undefined && isActive(state) && state.sandboxId;
-  });
-const commandsOf = (store: Store, id: SandboxId) =>
-  store.sandboxes.commandsAfter(id, 0, 100).map(({ command }) => command);
-
-/** Sends events as the guest does, numbered on from what is held. */
-function say(store: Store, id: SandboxId, ...events: GuestEvent[]): void {
-  const from = store.sandboxes.get(id)?.acked ?? 0;
-  store.sandboxes.appendEvents(
-    id,
-    events.map((event, i) => ({ n: from + i + 1, event })),
-  );
-}
-const started: GuestEvent = { kind: "step_started", step: "agent", detail: "" };
-const turnEnded = (promptId: string, outcome: "done" | "error" = "done"): GuestEvent => ({
-  kind: "turn_ended",
-  promptId,
-  outcome,
-  text: outcome === "done" ? "I did it" : "API Error: 400",
-  usage: { inputTokens: 1, outputTokens: 1 },
-});
-const finished: GuestEvent = { kind: "finished", outcome: "completed", text: "All pushed.", hint: "" };
-const question = (requestId: string): GuestEvent => ({
-  kind: "question",
-  requestId,
-  tool: "Bash",
-  input: { command: "rm" },
-});
-
-async function firstPrompt(store: Store, sandboxId: SandboxId): Promise<string> {
-  return until("the first prompt", () => {
-    const command = commandsOf(store, sandboxId)[0];
-    return command?.kind === "prompt" && command.promptId;
-  });
-}
+afterEach(closeHouses);
 
 test("a task runs its prompt, finishes and is cleaned up", async () => {
   const { store, engine, scheduler } = createHouse();

@@ -1,8 +1,8 @@
-import { messageOf } from "../domain/errors.ts";
-import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import { CcwError, messageOf } from "../domain/errors.ts";
+import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
-import { putBack, type RunContext, runTask } from "./run-task.ts";
+import { putBack, type RunContext, removeSandbox, runTask } from "./run-task.ts";
 
 export interface Scheduler {
   /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */
@@ -26,11 +26,12 @@ export interface SchedulerOptions {
 const maxCrashes = 3;
 
 export function createScheduler(context: RunContext, options: SchedulerOptions): Scheduler {
-  const { store, engine, log } = context;
+  const { store, engine, doors, log } = context;
   const { ids, owner, parallel, leaseMs = 30_000, holdMs = 10_000 } = options;
   const running = new Map<TaskId, Promise<void>>();
   const crashes = new Map<TaskId, number>();
   const stopped = new AbortController();
+  /** By the monotonic clock: a wall clock that is set back must not hold the queue. */
   let holdUntil = 0;
 
   const lease = () => ({ owner, until: ids.now() + leaseMs });
@@ -47,12 +48,14 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       const result = await runTask(task, context, stopped.signal);
       if (result.kind === "no engine") {
         // Held before the task is back in the queue, which wakes us.
-        holdUntil = ids.now() + holdMs;
+        holdUntil = performance.now() + holdMs;
         await putBack(task, result.cause, context);
       }
       crashes.delete(task.id);
     } catch (thrown) {
-      const count = (crashes.get(task.id) ?? 0) + 1;
+      const passing =
+        thrown instanceof CcwError && (thrown.code === "unavailable" || thrown.code === "no_space");
+      const count = (crashes.get(task.id) ?? 0) + (passing ? 0 : 1);
       crashes.set(task.id, count);
       log.error("a run broke off", {
         task: task.id,
@@ -60,18 +63,26 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
         reason: messageOf(thrown),
         stack: thrown instanceof Error ? thrown.stack : "",
       });
-      if (count >= maxCrashes) giveUp(task);
+      if (count >= maxCrashes) await giveUp(task.id);
       // Otherwise its lease runs out, and it is taken up again.
     }
   };
 
-  const giveUp = (task: TaskRow) => {
-    store.events.append(task.id, {
-      kind: "limit_reached",
-      reason: `The appliance could not follow this task: it broke off ${maxCrashes} times. The server's log says why.`,
-      hint: "Look at the server's log, then submit the task again.",
-    });
-    crashes.delete(task.id);
+  /** Not by an event: whatever the run breaks off at stands before it. */
+  const giveUp = async (id: TaskId) => {
+    try {
+      const state = store.tasks.get(id)?.state;
+      if (state === undefined || !isActive(state)) return;
+      store.tasks.move(id, {
+        kind: "failed",
+        reason: `The appliance could not follow this task: it broke off ${maxCrashes} times.`,
+        hint: "Look at the server's log, which says why, then submit the task again.",
+      });
+      crashes.delete(id);
+      await removeSandbox(state.sandboxId, context);
+    } catch (thrown) {
+      log.error("a task could not be given up; trying again", { task: id, reason: messageOf(thrown) });
+    }
   };
 
   const begin = (task: TaskRow) => {
@@ -84,12 +95,12 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
   };
 
   const fill = () => {
-    if (stopped.signal.aborted || ids.now() < holdUntil) return;
+    if (stopped.signal.aborted || performance.now() < holdUntil) return;
     try {
       for (let task = claimNext(); task !== undefined; task = claimNext()) begin(task);
     } catch (thrown) {
       log.error("the queue cannot be read; trying again", { reason: messageOf(thrown) });
-      holdUntil = ids.now() + holdMs;
+      holdUntil = performance.now() + holdMs;
     }
   };
 
@@ -103,13 +114,21 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     fill();
   };
 
-  /** Removes sandboxes that no active task owns: of a crash between an end and its clean-up. */
+  /** Whether an active task works in this sandbox. */
+  const owned = (id: SandboxId) => {
+    const taskId = store.sandboxes.get(id)?.taskId;
+    const state = taskId && store.tasks.get(taskId)?.state;
+    return state !== undefined && isActive(state) && state.sandboxId === id;
+  };
+
+  /** Removes sandboxes and doors that no active task owns: of a crash between an end and its clean-up. */
   const reap = async () => {
     try {
+      for (const id of await doors.list()) {
+        if (!owned(id) && !stopped.signal.aborted) await doors.close(id);
+      }
       for (const { id, taskId } of await engine.list()) {
-        const state = store.tasks.get(taskId)?.state;
-        const owned = state !== undefined && isActive(state) && state.sandboxId === id;
-        if (owned || stopped.signal.aborted) continue;
+        if (owned(id) || stopped.signal.aborted) continue;
         log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
         await engine.remove(id);
       }

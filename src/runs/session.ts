@@ -1,4 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { bytesText } from "../domain/amounts.ts";
+import { CcwError } from "../domain/errors.ts";
+import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { ControlPort, GitPort, ModelPort, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
@@ -31,7 +34,11 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
   };
 }
 
-export function createControlPort({ store, tokens, publicUrl }: SessionOptions): ControlPort {
+/** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
+export function createControlPort(
+  { store, tokens, publicUrl }: SessionOptions,
+  maxBytes = maxTranscriptBytes,
+): ControlPort {
   return {
     start(sandboxId) {
       const task = taskOf(store, sandboxId);
@@ -55,7 +62,21 @@ export function createControlPort({ store, tokens, publicUrl }: SessionOptions):
         tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },
       };
     },
-    appendEvents: (sandboxId, events) => store.sandboxes.appendEvents(sandboxId, events),
+    appendEvents: (sandboxId, events) =>
+      store.atomically(() => {
+        const full = () => (store.sandboxes.get(sandboxId)?.eventBytes ?? 0) > maxBytes;
+        if (full()) throw new CcwError("too_large", "The transcript of this sandbox is full.");
+        const acked = store.sandboxes.appendEvents(sandboxId, events);
+        const task = full() ? taskOf(store, sandboxId) : undefined;
+        if (task !== undefined) {
+          store.events.append(task.id, {
+            kind: "limit_reached",
+            reason: `The task wrote more than ${bytesText(maxBytes)} into its transcript, which is the limit.`,
+            hint: "What the agent had pushed is on its branch. Have long output written into files.",
+          });
+        }
+        return acked;
+      }),
     async *commands(sandboxId, after, signal): AsyncGenerator<SessionCommand> {
       let n = after;
       for await (const _ of wakeUps(store, sandboxId, signal)) {

@@ -1,23 +1,49 @@
-import { and, desc, eq, gt, inArray } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { EventStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { events } from "./schema.ts";
 
+/** What is read at once stands in memory several times: as text, as a value, and as JSON for each who looks on. */
+const maxReadBytes = 2 * 1024 * 1024;
+
 export function createEventStore(context: StoreContext): EventStore {
   const { db } = context;
   const columns = { seq: events.seq, taskId: events.taskId, at: events.at, body: events.body };
   return {
     append: (taskId, event) => appendEvent(context, taskId, event),
-    after: (taskId, seq, limit) =>
-      db
-        .select(columns)
+    after(taskId, seq, limit) {
+      const above = and(eq(events.taskId, taskId), gt(events.seq, seq));
+      // SQLite knows a value's length without reading it.
+      const sizes = db
+        .select({ seq: events.seq, bytes: sql<number>`octet_length(${events.body})` })
         .from(events)
-        .where(and(eq(events.taskId, taskId), gt(events.seq, seq)))
+        .where(above)
         .orderBy(events.seq)
         .limit(limit)
-        .all(),
+        .all();
+      let bytes = 0;
+      let last = seq;
+      for (const row of sizes) {
+        bytes += row.bytes;
+        if (last > seq && bytes > maxReadBytes) break;
+        last = row.seq;
+      }
+      if (last === seq) return [];
+      return db
+        .select(columns)
+        .from(events)
+        .where(and(above, lte(events.seq, last)))
+        .orderBy(events.seq)
+        .all();
+    },
+    count: (taskId, kind) =>
+      db
+        .select({ n: count() })
+        .from(events)
+        .where(and(eq(events.taskId, taskId), eq(events.kind, kind)))
+        .get()?.n ?? 0,
     ofKinds: (taskId, kinds) =>
       db
         .select(columns)

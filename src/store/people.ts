@@ -32,7 +32,7 @@ export function createPersonStore({ db, ids }: StoreContext): PersonStore {
   };
 }
 
-export function createTokenStore({ db, ids }: StoreContext): TokenStore {
+export function createTokenStore({ db, ids, wakeAfterCommit }: StoreContext): TokenStore {
   const valid = () =>
     and(isNull(tokens.revokedAt), or(isNull(tokens.expiresAt), gt(tokens.expiresAt, ids.now())));
   const rows = (where: ReturnType<typeof and>): Token[] =>
@@ -53,13 +53,17 @@ export function createTokenStore({ db, ids }: StoreContext): TokenStore {
       }));
   const find = (secret: string) => rows(and(eq(tokens.hash, hashOf(secret)), valid()))[0];
 
-  const revoke = (id: Token["id"]) =>
-    db
-      .update(tokens)
-      .set({ revokedAt: ids.now() })
-      .where(and(eq(tokens.id, id), isNull(tokens.revokedAt)))
-      .returning({ id: tokens.id })
-      .all().length > 0;
+  const revoke = (id: Token["id"]) => {
+    wakeAfterCommit("tokens");
+    return (
+      db
+        .update(tokens)
+        .set({ revokedAt: ids.now() })
+        .where(and(eq(tokens.id, id), isNull(tokens.revokedAt)))
+        .returning({ id: tokens.id })
+        .all().length > 0
+    );
+  };
 
   return {
     create({ kind, name, person, expiresAt }) {
@@ -82,6 +86,7 @@ export function createTokenStore({ db, ids }: StoreContext): TokenStore {
       const token = find(secret);
       return token !== undefined && revoke(token.id) ? token : undefined;
     },
+    isValid: (id) => rows(and(eq(tokens.id, id), valid())).length > 0,
     list: () => rows(valid()),
     revoke,
   };

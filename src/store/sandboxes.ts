@@ -1,8 +1,11 @@
-import { and, eq, gt, max } from "drizzle-orm";
+import { and, eq, gt, max, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { SandboxStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { commands, events, sandboxes } from "./schema.ts";
+
+/** About what a row and its places in the indices take besides the event itself. */
+const rowBytes = 150;
 
 export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): SandboxStore {
   const row = (id: Parameters<SandboxStore["get"]>[0]) =>
@@ -36,7 +39,7 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       const sandbox = row(id);
       if (sandbox === undefined || sandbox.endedAt !== null)
         throw new CcwError("not_found", "This sandbox has ended.");
-      let last = sandbox.acked;
+      let { acked: last, eventBytes } = sandbox;
       for (const { n, event } of list) {
         if (n <= last) continue;
         if (n !== last + 1) {
@@ -46,13 +49,16 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
             `Send event ${last + 1} first.`,
           );
         }
-        db.insert(events)
+        const written = db
+          .insert(events)
           .values({ taskId: sandbox.taskId, sandboxId: id, n, at: ids.now(), kind: event.kind, body: event })
-          .run();
+          .returning({ bytes: sql<number>`octet_length(${events.body})` })
+          .get();
+        eventBytes += written.bytes + rowBytes;
         last = n;
       }
       if (last !== sandbox.acked) {
-        db.update(sandboxes).set({ acked: last }).where(eq(sandboxes.id, id)).run();
+        db.update(sandboxes).set({ acked: last, eventBytes }).where(eq(sandboxes.id, id)).run();
         wakeAfterCommit(sandbox.taskId);
       }
       return last;

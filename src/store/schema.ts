@@ -94,6 +94,8 @@ export const sandboxes = sqliteTable("sandboxes", {
   startedAt: integer("started_at").notNull(),
   endedAt: integer("ended_at"),
   acked: integer().notNull().default(0),
+  /** Of all events held from it, as JSON. */
+  eventBytes: integer("event_bytes").notNull().default(0),
   cursor: integer().notNull().default(0),
   busyWith: text("busy_with").$type<PromptId>(),
   failure: text().notNull().default(""),
@@ -116,6 +118,7 @@ export const events = sqliteTable(
   },
   (table) => [
     index("events_by_task").on(table.taskId, table.seq),
+    index("events_by_kind").on(table.taskId, table.kind, table.seq),
     uniqueIndex("events_once").on(table.sandboxId, table.n),
   ],
 );

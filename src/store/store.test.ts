@@ -128,6 +128,35 @@ test("guest events are held once, in order and without gaps", () => {
   ).toEqual(["1", "2", "3"].map(note));
 });
 
+test("events are read in portions that fit into memory, and none is left out", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  const before = store.events.after(taskId, 0, 100).at(-1)?.seq ?? 0;
+  const long = Array.from({ length: 30 }, (_, i) => ({ n: i + 1, event: note("x".repeat(200 * 1024)) }));
+  store.sandboxes.appendEvents(sandboxId, long);
+  const first = store.events.after(taskId, before, 500);
+  expect(first.length).toBeGreaterThan(5);
+  expect(first.length).toBeLessThan(15);
+  let [cursor, read] = [before, 0];
+  for (let page = first; page.length > 0; page = store.events.after(taskId, cursor, 500)) {
+    cursor = page.at(-1)?.seq ?? cursor;
+    read += page.length;
+  }
+  expect(read).toBe(30);
+});
+
+test("one event that is longer than a portion is read alone", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  const seen = store.events.after(taskId, 0, 100).at(-1)?.seq ?? 0;
+  const raw = "x".repeat(3 * 1024 * 1024);
+  store.sandboxes.appendEvents(sandboxId, [
+    { n: 1, event: { kind: "unknown", raw } },
+    { n: 2, event: note("short") },
+  ]);
+  expect(store.events.after(taskId, seen, 100).map(({ body }) => body.kind)).toEqual(["unknown"]);
+});
+
 test("a batch with a gap in it leaves nothing behind", () => {
   const store = freshStore();
   const { taskId, sandboxId } = runningTask(store);
@@ -224,6 +253,15 @@ test("a migration that ran may not change its wording", () => {
   const sqlite = new Database(":memory:");
   migrate(sqlite, [{ name: "1", sql: "CREATE TABLE a (b)" }]);
   expect(() => migrate(sqlite, [{ name: "1", sql: "CREATE TABLE a (c)" }])).toThrow("another wording");
+});
+
+test("a database of the version before is brought up to date with what it holds", () => {
+  const sqlite = new Database(":memory:");
+  migrate(sqlite, migrations.slice(0, -1));
+  sqlite.run("INSERT INTO people VALUES ('per_1', 'ada', 1)");
+  migrate(sqlite);
+  expect(sqlite.query("SELECT name FROM people").all()).toEqual([{ name: "ada" }]);
+  expect(sqlite.query("SELECT event_bytes FROM sandboxes").all()).toEqual([]);
 });
 
 test("every migration file is embedded, in order", async () => {

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, inArray, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
@@ -136,6 +136,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
     takeUp({ owner, until }, otherOwners) {
       const expired = or(
         lt(tasks.leaseUntil, ids.now()),
+        // Given before the clock was set back; it would hold for as long as that was.
+        gt(tasks.leaseUntil, until),
         otherOwners ? ne(tasks.leaseOwner, owner) : undefined,
       );
       const taken = db

@@ -5,13 +5,15 @@ import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { ControlPort, Log } from "../../domain/ports.ts";
 import { type SessionEvent, sessionEventSchema } from "../../domain/session.ts";
 
-/** Events of one request are committed in batches of this size: bounded memory, few commits. */
+/** Events of one request are committed in batches, full at either of these: bounded memory, few commits. */
 const batchSize = 256;
+const batchCharacters = 1024 * 1024;
 /** An empty line keeps the stream of commands recognisably alive in both directions. */
 const heartbeatMs = 15_000;
 
 /** `/session/…`: see domain/session.ts for the words. */
 export function createControlDoor({ port, log }: { port: ControlPort; log: Log }) {
+  const supersede = createSuperseding();
   return async (
     sandbox: { id: SandboxId; taskId: TaskId },
     request: IncomingMessage,
@@ -20,6 +22,7 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
   ): Promise<void> => {
     const url = new URL(path, "http://door");
     const route = `${request.method} ${url.pathname}`;
+    supersede(sandbox, url.pathname, response);
     try {
       if (route === "GET /start") {
         const start = port.start(sandbox.id);
@@ -36,6 +39,7 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
         throw new CcwError("not_found", `There is no ${route}.`);
       }
     } catch (thrown) {
+      if (response.destroyed) return;
       if (!(thrown instanceof CcwError)) throw thrown;
       log.warn("a session request was refused", { sandbox: sandbox.id, route, reason: thrown.message });
       if (response.headersSent) return void response.destroy();
@@ -44,16 +48,36 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
   };
 }
 
+/**
+ * A guest needs each route once at a time. A newer request ends the older one, whose connection may be half dead; so
+ * whatever a guest opens, no more than one request a route holds memory.
+ */
+function createSuperseding() {
+  const current = new WeakMap<object, Map<string, ServerResponse>>();
+  return (sandbox: object, route: string, response: ServerResponse): void => {
+    const open = current.get(sandbox) ?? new Map<string, ServerResponse>();
+    current.set(sandbox, open);
+    open.get(route)?.destroy();
+    open.set(route, response);
+    response.on("close", () => {
+      if (open.get(route) === response) open.delete(route);
+    });
+  };
+}
+
 async function takeEvents(port: ControlPort, id: SandboxId, request: IncomingMessage): Promise<number> {
   let acked = 0;
   let batch: SessionEvent[] = [];
+  let characters = 0;
   const flush = () => {
     acked = port.appendEvents(id, batch);
     batch = [];
+    characters = 0;
   };
   for await (const line of linesOf(request)) {
     batch.push(parseEvent(line));
-    if (batch.length >= batchSize) flush();
+    characters += line.length;
+    if (batch.length >= batchSize || characters >= batchCharacters) flush();
   }
   flush();
   return acked;
@@ -114,12 +138,22 @@ async function sendCommands(
   response.flushHeaders();
   const heartbeat = setInterval(() => response.write("\n"), heartbeatMs);
   try {
-    for await (const command of port.commands(id, after, gone.signal))
-      response.write(`${JSON.stringify(command)}\n`);
+    for await (const command of port.commands(id, after, gone.signal)) {
+      if (gone.signal.aborted) return;
+      if (!response.write(`${JSON.stringify(command)}\n`)) await drained(response);
+    }
   } finally {
     clearInterval(heartbeat);
     response.end();
   }
+}
+
+/** Until the guest has read what it was sent, or has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    response.once("drain", resolve);
+    response.once("close", resolve);
+  });
 }
 
 function sendJson(response: ServerResponse, status: number, value: unknown): void {

@@ -1,0 +1,236 @@
+import { afterEach, expect, test } from "bun:test";
+import { CcwError } from "../domain/errors.ts";
+import { newId } from "../domain/ids.ts";
+import {
+  closeHouses,
+  commandsOf,
+  createHouse,
+  createTableEngine,
+  finished,
+  firstPrompt,
+  ids,
+  question,
+  sandboxOf,
+  say,
+  started,
+  stateOf,
+  submit,
+  turnEnded,
+  until,
+} from "./house.fixture.ts";
+import { createControlPort, createScopedTokens } from "./session.ts";
+import { cancelTask } from "./steer.ts";
+
+/** What a hostile guest, a full disk, a clock or a crash at the wrong moment may do to a task. */
+
+afterEach(closeHouses);
+
+const fullDisk = () => new CcwError("no_space", "The appliance's disk is full: nothing was written.");
+
+test("a guest whose turn ends before it said that anything began does not stop its task from ending", async () => {
+  const { store, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, turnEnded(await firstPrompt(store, sandbox)));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  say(store, sandbox, finished);
+  await until("completed", () => stateOf(store, id)?.kind === "completed");
+});
+
+test("a task whose events cannot be followed is failed and cleaned up, and its place is free", async () => {
+  const { store, engine, scheduler } = createHouse({ parallel: 1, leaseMs: 30 });
+  const [id, next] = [submit(store), submit(store)];
+  store.sandboxes.appendCommand = () => {
+    throw new Error("a defect");
+  };
+  await scheduler.start();
+  const failed = await until("given up", () => {
+    const state = stateOf(store, id);
+    return state?.kind === "failed" && state;
+  });
+  expect(failed.reason).toContain("could not follow this task");
+  await until("the next task is claimed", () => stateOf(store, next)?.kind !== "queued");
+  expect([...engine.running.values()].filter(({ spec }) => spec.taskId === id)).toEqual([]);
+});
+
+test("a cancellation while the engine is found to be down is not forgotten", async () => {
+  const engine = createTableEngine();
+  const { promise: asked, resolve: listAsked } = Promise.withResolvers<void>();
+  const { promise: answer, reject: engineIsDown } = Promise.withResolvers<never>();
+  engine.list = () => {
+    listAsked();
+    return answer;
+  };
+  const { store, scheduler } = createHouse({ holdMs: 20, leaseMs: 60 }, undefined, engine);
+  const id = submit(store);
+  void scheduler.start();
+  await asked;
+  cancelTask(store, id, store.people.ensure("ada"));
+  engineIsDown(new CcwError("unavailable", "The container engine does not answer."));
+  await until("cancelled", () => stateOf(store, id)?.kind === "cancelled");
+});
+
+test("a container that was created and never started, when the server died, is started", async () => {
+  const engine = createTableEngine();
+  const { store, scheduler } = createHouse({}, undefined, engine);
+  const id = submit(store);
+  const list = engine.list;
+  // What the engine says of a container between its creation and its start.
+  engine.list = async () => {
+    const state = stateOf(store, id);
+    return state?.kind === "starting" && engine.started === 0
+      ? [{ id: state.sandboxId, taskId: id, running: false }]
+      : list();
+  };
+  await scheduler.start();
+  await until("started", () => engine.started === 1);
+  const sandbox = await sandboxOf(store, id);
+  await until("said so", () => store.events.last(id, "sandbox_started"));
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+});
+
+test("a sandbox whose start was not written down any more is written down by the next server", async () => {
+  const first = createHouse({ owner: "first" });
+  const id = submit(first.store);
+  const append = first.store.events.append;
+  first.store.events.append = (taskId, event) => {
+    if (event.kind !== "sandbox_started") append(taskId, event);
+  };
+  await first.scheduler.start();
+  await until("started", () => first.engine.started === 1);
+  await first.scheduler.close();
+
+  first.store.events.append = append;
+  const second = createHouse({ owner: "second" }, first.store, first.engine);
+  await second.scheduler.start();
+  await until("said so", () => second.store.events.last(id, "sandbox_started"));
+  expect(first.engine.started).toBe(1);
+});
+
+test("a full disk at the very end of a sandbox's time does not take the server down", async () => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead, randomBytes: ids.randomBytes };
+  const { store, engine, scheduler } = createHouse({}, undefined, undefined, clock);
+  const { start } = engine;
+  engine.start = async (spec) => {
+    await start(spec);
+    ahead = 24 * 3600 * 1000;
+  };
+  const { append } = store.events;
+  const refused = new Promise<void>((resolve) => {
+    store.events.append = (taskId, event) => {
+      if (event.kind !== "limit_reached") return append(taskId, event);
+      resolve();
+      throw fullDisk();
+    };
+  });
+  const id = submit(store);
+  await scheduler.start();
+  await refused;
+  // A rejection that nobody handles fails this test, as it would end the server.
+  await Bun.sleep(10);
+  expect(stateOf(store, id)?.kind).toBe("starting");
+});
+
+test("a full disk is no defect of a task, however long it lasts", async () => {
+  const { store, scheduler } = createHouse({ leaseMs: 15 });
+  const id = submit(store);
+  const { update } = store.sandboxes;
+  let refused = 0;
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  store.sandboxes.update = () => {
+    refused += 1;
+    throw fullDisk();
+  };
+  say(store, sandbox, started);
+  await until("tried several times", () => refused > 5);
+  store.sandboxes.update = update;
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  say(store, sandbox, turnEnded(prompt));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+});
+
+test("a clock that is set back by a day holds neither the queue nor a run that broke off", async () => {
+  let behind = 0;
+  const clock = { now: () => Date.now() - behind, randomBytes: ids.randomBytes };
+  const { store, engine, scheduler } = createHouse({ holdMs: 60, leaseMs: 30 }, undefined, undefined, clock);
+  engine.failWith = new CcwError("unavailable", "The container engine does not answer.");
+  const id = submit(store);
+  await scheduler.start();
+  await until("tried", () => store.events.last(id, "appliance_notice"));
+  behind = 24 * 3600 * 1000;
+  engine.failWith = undefined;
+  const sandbox = await sandboxOf(store, id);
+  await until("started", () => engine.started === 1);
+
+  const { update } = store.sandboxes;
+  store.sandboxes.update = () => {
+    throw fullDisk();
+  };
+  say(store, sandbox, started);
+  await Bun.sleep(10);
+  behind *= 2;
+  store.sandboxes.update = update;
+  await until("running", () => stateOf(store, id)?.kind === "running");
+});
+
+test("a sandbox that floods its transcript fails its task, and what it sends then is refused", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const port = createControlPort(
+    {
+      store,
+      tokens: createScopedTokens(new Uint8Array(32)),
+      host: {
+        pathOf: (name) => name,
+        create: async () => {},
+        branches: async () => [],
+        diff: async () => ({ patch: "", patchTruncated: false }),
+      },
+      endpoint: () => undefined,
+      publicUrl: () => "",
+    },
+    10_000,
+  );
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  await until("started", () => engine.started === 1);
+  const flood = (n: number) =>
+    port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
+  for (let n = 1; n <= 5; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(6)).toThrow("is full");
+  const failed = await until("failed", () => {
+    const state = stateOf(store, id);
+    return state?.kind === "failed" && state;
+  });
+  expect(failed.reason).toContain("into its transcript, which is the limit");
+  expect(store.events.ofKinds(id, ["limit_reached"])).toHaveLength(1);
+  await until("removed", () => !engine.running.has(sandbox));
+});
+
+test("a sandbox that asks without end fails its task", async () => {
+  const { store, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, ...Array.from({ length: 301 }, (_, i) => question(`q${i}`)));
+  const failed = await until("failed", () => {
+    const state = stateOf(store, id);
+    return state?.kind === "failed" && state;
+  });
+  expect(failed.reason).toContain("300 questions");
+});
+
+test("a door that a dead server left behind is cleared away, and one in use is not", async () => {
+  const { store, doors, engine, scheduler } = createHouse();
+  const left = newId("SandboxId", ids);
+  await doors.open(left, submit(store));
+  await scheduler.start();
+  await until("started", () => engine.started === 1);
+  const [used] = engine.running.keys();
+  expect(await doors.list()).toEqual(used === undefined ? [] : [used]);
+});
