@@ -59,11 +59,8 @@ async function followEvents(
   const cursor = store.sandboxes.get(sandboxId)?.cursor ?? 0;
   for await (const batch of follow(store, task.id, cursor, signal)) {
     const ended = store.atomically(() => {
-      for (const event of batch) {
-        store.sandboxes.update(sandboxId, { cursor: event.seq });
-        if (react(store, task.id, sandboxId, event.body) === "ended") return true;
-      }
-      return false;
+      store.sandboxes.update(sandboxId, { cursor: batch.at(-1)?.seq ?? cursor });
+      return batch.some((event) => react(store, task.id, sandboxId, event.body) === "ended");
     });
     if (ended) return true;
   }
@@ -82,10 +79,13 @@ async function provideSandbox(
   const { store, engine, doors } = context;
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
-    const present = (await engine.list()).some((sandbox) => sandbox.id === sandboxId);
-    if (present) return undefined;
+    const record = store.sandboxes.get(sandboxId);
+    const acked = record?.acked ?? 0;
+    // The prompt is handed out before the sandbox is started: without that, there is none to look for.
+    const isNew = acked === 0 && record?.busyWith === undefined;
+    if (!isNew && (await engine.list()).some((sandbox) => sandbox.id === sandboxId)) return undefined;
 
-    if ((store.sandboxes.get(sandboxId)?.acked ?? 0) > 0) {
+    if (acked > 0) {
       const reason = "the container is gone: it was removed while the server was away";
       store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: -1, reason });
       return undefined;

@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { guestInSandbox } from "../../src/domain/session.ts";
 import {
   type Appliance,
@@ -10,7 +11,17 @@ import {
   startAppliance,
   submit,
 } from "../e2e/appliance.ts";
-import { cpuSeconds, median, preciseNow, quantile, type Report, residentMiB, rounded } from "./figures.ts";
+import {
+  cpuSeconds,
+  median,
+  preciseNow,
+  quantile,
+  type Report,
+  type Row,
+  residentMiB,
+  rounded,
+} from "./figures.ts";
+import { listenForNoise } from "./noise.ts";
 
 /**
  * From an agent's word to a reader on the WebSocket: a real sandbox with the real guest (translation, spool, batches),
@@ -34,6 +45,13 @@ interface Run {
   perFrame: number;
 }
 
+/** When, and the processor seconds of two processes by then. */
+interface Used {
+  at: number;
+  server: number;
+  guest: number;
+}
+
 export async function benchEventPath(): Promise<Report> {
   const [engine] = enginesUnderTest();
   if (engine === undefined) throw new Error("there is no engine");
@@ -48,12 +66,13 @@ export async function benchEventPath(): Promise<Report> {
       const resident = [await residentMiB(appliance.pid)];
       const sampling = setInterval(async () => resident.push(await residentMiB(appliance.pid)), 1000);
       const all: Run[] = [];
+      const noise = await listenForNoise(join(dataFolder, "noise"));
       try {
         for (let i = 0; i < runs; i++) all.push(await oneRun(appliance, engine, seconds));
       } finally {
         clearInterval(sampling);
       }
-      return reportOf(engine.name, all, resident);
+      return reportOf(engine.name, all, resident, await noise.end());
     } finally {
       await appliance.stop();
     }
@@ -86,8 +105,14 @@ async function oneRun(appliance: Appliance, engine: EngineUnderTest, lasting: nu
   const leaving = new AbortController();
   const delays: number[] = [];
   let frames = 0;
-  let began: { at: number; server: number; guest: number } | undefined;
   let guestPid = 0;
+  let began: Used | undefined;
+  let ended: Used | undefined;
+  const used = async (): Promise<Used> => ({
+    at: preciseNow(),
+    server: await cpuSeconds(appliance.pid),
+    guest: await cpuSeconds(guestPid),
+  });
   for await (const events of appliance.client.followTask(task.id, 0, leaving.signal)) {
     const received = preciseNow();
     const before = delays.length;
@@ -99,21 +124,22 @@ async function oneRun(appliance: Appliance, engine: EngineUnderTest, lasting: nu
     if (delays.length > before) frames++;
     if (began === undefined && delays.length > 0) {
       guestPid = await guestPidOf(engine, task.id);
-      began = {
-        at: preciseNow(),
-        server: await cpuSeconds(appliance.pid),
-        guest: await cpuSeconds(guestPid),
-      };
+      began = await used();
     }
+    // Before the end, since the guest ends soon after its last event.
+    if (ended === undefined && delays.length >= expected * 0.9) ended = await used();
     if (delays.length >= expected) leaving.abort();
   }
   if (delays.length !== expected) throw new Error(`${delays.length} of ${expected} events came`);
-  if (began === undefined) throw new Error("no event came");
-  const wall = (preciseNow() - began.at) / 1000;
-  const serverCpu = ((await cpuSeconds(appliance.pid)) - began.server) / wall;
-  const guestCpu = ((await cpuSeconds(guestPid).catch(() => Number.NaN)) - began.guest) / wall;
+  if (began === undefined || ended === undefined) throw new Error("no event came");
+  const wall = (ended.at - began.at) / 1000;
   await reaches(appliance, task.id, "completed");
-  return { delays, serverCpu, guestCpu, perFrame: delays.length / frames };
+  return {
+    delays,
+    serverCpu: (ended.server - began.server) / wall,
+    guestCpu: (ended.guest - began.guest) / wall,
+    perFrame: delays.length / frames,
+  };
 }
 
 async function guestPidOf({ docker, ...engine }: EngineUnderTest, taskId: string): Promise<number> {
@@ -122,7 +148,7 @@ async function guestPidOf({ docker, ...engine }: EngineUnderTest, taskId: string
   return (await docker.getContainer(container.Id).inspect()).State.Pid;
 }
 
-function reportOf(engine: string, all: Run[], resident: number[]): Report {
+function reportOf(engine: string, all: Run[], resident: number[], noise: Row[]): Report {
   const rows = all.map(({ delays, serverCpu, guestCpu, perFrame }, i) => ({
     run: i + 1,
     events: delays.length,
@@ -154,6 +180,7 @@ function reportOf(engine: string, all: Run[], resident: number[]): Report {
           },
         ],
       },
+      { caption: "the machine meanwhile, as a process that only waits and writes finds it", rows: noise },
     ],
     promises: [
       {

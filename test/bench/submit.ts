@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import type { TaskEvent } from "../../src/domain/event.ts";
 import type { SessionStart } from "../../src/domain/session.ts";
 import { createClaude } from "../../src/guest/agents/claude.ts";
@@ -77,11 +78,7 @@ async function onEngine(engine: EngineUnderTest, model: RecordingModel, report: 
   }
 }
 
-async function submitted(
-  appliance: Appliance,
-  engine: EngineUnderTest,
-  model: RecordingModel,
-): Promise<Way> {
+async function submitted(appliance: Appliance, engine: EngineUnderTest, model: RecordingModel): Promise<Way> {
   const asked = model.nextRequest();
   const began = preciseNow();
   const task = await submit(appliance, { prompt });
@@ -91,21 +88,32 @@ async function submitted(
   ]);
   await reaches(appliance, task.id, "completed");
   await until("the sandbox is removed", async () => (await containersOf(engine, task.id)).length === 0);
-  return { total: answered - began, parts: partsOf(await eventsOf(appliance, task.id), began, answered) };
+  const events = await eventsOf(appliance, task.id);
+  return { total: answered - began, parts: partsOf(events, appliance.output(), began, answered) };
 }
 
-/** The way in parts, by the times that the appliance gave to the task's events. */
-function partsOf(events: TaskEvent[], began: number, asked: number): Record<string, number> {
+/** The way in parts, by the times that the appliance gave to the task's events, and by its log. */
+function partsOf(events: TaskEvent[], log: string, began: number, asked: number): Record<string, number> {
+  const started = events.find(({ body }) => body.kind === "sandbox_started")?.body;
+  const sandboxId = started?.kind === "sandbox_started" ? started.sandboxId : "";
+  const line = log.split("\n").find((text) => text.includes("createMs") && text.includes(sandboxId));
+  const engine = z.object({ createMs: z.number(), startMs: z.number() }).parse(JSON.parse(line ?? "{}"));
   const at = (is: (body: TaskEvent["body"]) => boolean): number =>
     events.find(({ body }) => is(body))?.at ?? Number.NaN;
+  const running = at((body) => body.kind === "sandbox_started");
   const points: [name: string, at: number][] = [
     ["submit: request, checks, row", at((body) => body.kind === "state" && body.state === "queued")],
     ["queue: claim", at((body) => body.kind === "state" && body.state === "starting")],
-    ["door, container create and start", at((body) => body.kind === "sandbox_started")],
-    ["guest starts, fetches its session", at((body) => body.kind === "step_started" && body.step === "clone")],
-    ["clone and check out", at((body) => body.kind === "step_done" && body.step === "clone")],
-    ["agent is spawned", at((body) => body.kind === "step_done" && body.step === "agent")],
-    ["agent starts, asks the model", asked],
+    ["door: open", running - engine.startMs - engine.createMs],
+    ["container: create", running - engine.startMs],
+    ["container: start", running],
+    [
+      "guest: starts, fetches its session",
+      at((body) => body.kind === "step_started" && body.step === "clone"),
+    ],
+    ["guest: clones, checks out", at((body) => body.kind === "step_done" && body.step === "clone")],
+    ["guest: spawns the agent", at((body) => body.kind === "step_done" && body.step === "agent")],
+    ["agent: starts, asks the model", asked],
   ];
   let before = began;
   return Object.fromEntries(
@@ -192,7 +200,12 @@ function addFigures(report: Report, engine: string, ways: Way[], bare: number[])
       row("submit → first model request", totals),
       row("bare on the host: spawn → first model request", bare),
       row("overhead (the difference, round by round)", overheads),
-      ...parts.map((name) => row(`  ${name}`, ways.map(({ parts }) => parts[name] ?? Number.NaN))),
+      ...parts.map((name) =>
+        row(
+          `  ${name}`,
+          ways.map(({ parts }) => parts[name] ?? Number.NaN),
+        ),
+      ),
     ],
   });
   report.promises.push({
