@@ -58,11 +58,15 @@ async function followEvents(
 ): Promise<boolean> {
   const cursor = store.sandboxes.get(sandboxId)?.cursor ?? 0;
   for await (const batch of follow(store, task.id, cursor, signal)) {
-    const ended = store.atomically(() => {
-      store.sandboxes.update(sandboxId, { cursor: batch.at(-1)?.seq ?? cursor });
-      return batch.some((event) => react(store, task.id, sandboxId, event.body) === "ended");
+    const outcomes = store.atomically(() => {
+      const reached = batch.map((event) => react(store, task.id, sandboxId, event.body));
+      // A stream of words costs no second commit: what has no effect may be read again.
+      const seq = batch.at(-1)?.seq;
+      if (seq !== undefined && reached.some((outcome) => outcome !== "no effect"))
+        store.sandboxes.update(sandboxId, { cursor: seq });
+      return reached;
     });
-    if (ended) return true;
+    if (outcomes.includes("ended")) return true;
   }
   return false;
 }
