@@ -82,6 +82,38 @@ test("after a gap, as the appliance sees it, the guest asks what is held and goe
   spool.close();
 });
 
+test("a stream of events goes in few batches", async () => {
+  const spool = openSpool({ folder: join(folder, "spool"), acked: 0 });
+  let acked = 0;
+  const batches: number[] = [];
+  await openDoor((request, response) => {
+    let body = "";
+    request.setEncoding("utf8").on("data", (text: string) => {
+      body += text;
+    });
+    request.on("end", () => {
+      batches.push(performance.now());
+      acked += body.split("\n").length - 1;
+      response.end(JSON.stringify({ acked }));
+    });
+  });
+  const stop = new AbortController();
+  const sending = client().sendEvents(spool, stop.signal);
+  const began = performance.now();
+  for (let i = 1; i <= 100; i++) {
+    await spool.append({ kind: "notice", level: "info", text: `${i}` });
+    await Bun.sleep(1);
+  }
+  await spool.drained(stop.signal);
+  const took = performance.now() - began;
+  stop.abort();
+  await sending;
+  spool.close();
+  expect(acked).toBe(100);
+  expect(batches.length).toBeGreaterThan(1);
+  expect(batches.length).toBeLessThanOrEqual(took / 9 + 2);
+});
+
 test("a command stream that is cut, also inside a command, goes on without a hole or a double", async () => {
   const asked: string[] = [];
   const line = (n: number) => `${JSON.stringify(interrupt(n))}\n`;

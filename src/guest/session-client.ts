@@ -38,6 +38,11 @@ const ackSchema = z.object({ acked: z.number().int().nonnegative() });
 const maxCommandBytes = 8 * 1024 ** 2;
 /** How long one exchange may take before it is tried again; the command stream has no such limit. */
 const exchangeMs = 30_000;
+/**
+ * From one batch of events to the next. The first event after a quiet time leaves at once; a stream of them is not
+ * worth a request and a commit each.
+ */
+const betweenBatchesMs = 10;
 
 export function createSessionClient(options: SessionClientOptions): SessionClient {
   const request = async (path: string, signal: AbortSignal, init: RequestInit = {}): Promise<Response> => {
@@ -90,6 +95,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       while (!signal.aborted) {
         await spool.waiting(signal);
         if (signal.aborted) return;
+        const pause = sleep(betweenBatchesMs, signal);
         try {
           const { body } = spool.batch();
           const answer = await exchange("/session/events", signal, {
@@ -99,6 +105,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
           });
           spool.acknowledge(ackSchema.parse(answer).acked);
           backoff.reset();
+          await pause;
         } catch (thrown) {
           if (signal.aborted) return;
           await backoff.wait(thrown, signal);

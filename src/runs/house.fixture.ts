@@ -16,7 +16,7 @@ import { createScheduler, type SchedulerOptions } from "./scheduler.ts";
  * guest's events. Real containers and the real agent play the same stories in test/e2e.
  */
 export const ids: IdSource = { now: () => Date.now(), randomBytes: (n) => randomBytes(n) };
-export const silent: Log = { info() {}, warn() {}, error() {} };
+const silent: Log = { info() {}, warn() {}, error() {} };
 const closers: (() => Promise<void> | void)[] = [];
 export async function closeHouses(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();

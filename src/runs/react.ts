@@ -9,14 +9,15 @@ const maxQuestions = 300;
 
 /**
  * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
- * the cursor, so that each event has its effect once. Says "ended" when the task has.
+ * the cursor, so that each event has its effect once. Says "ended" when the task has, and "no effect" of what is only
+ * there to be read.
  */
 export function react(
   store: Store,
   taskId: TaskId,
   sandboxId: SandboxId,
   event: TaskEventBody,
-): "ended" | "goes on" {
+): "ended" | "goes on" | "no effect" {
   const state = store.tasks.get(taskId)?.state;
   if (state === undefined || isEnded(state.kind)) return "ended";
   const end = (to: TaskState) => {
@@ -126,7 +127,7 @@ export function react(
     case "push_refused":
     case "egress_refused":
     case "appliance_notice":
-      return "goes on";
+      return "no effect";
   }
 }
 

@@ -221,6 +221,26 @@ test("a task waits while any of its questions is open, and each answer reaches t
   ]);
 });
 
+test("what an agent only says is not written down a second time, and what follows has its effect", async () => {
+  const { store, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  await Bun.sleep(10); // the state's own event
+  const before = store.sandboxes.get(sandbox)?.cursor;
+  for (let i = 0; i < 3; i++) {
+    say(store, sandbox, { kind: "assistant_text", blockId: `b${i}`, text: "word" });
+    await Bun.sleep(10);
+  }
+  expect(store.sandboxes.get(sandbox)?.cursor).toBe(before);
+  say(store, sandbox, turnEnded(prompt));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  expect(store.sandboxes.get(sandbox)?.cursor).toBeGreaterThan((before ?? 0) + 3);
+});
+
 test("a sandbox cannot call its own task completed before the work was done", async () => {
   const { store, scheduler } = createHouse();
   const id = submit(store);

@@ -77,19 +77,27 @@ export function createEngine({
   return {
     async start(spec) {
       const body = containerSpec(spec, traits, applianceId, guestExecutable);
+      const began = performance.now();
+      let isNew = true;
       try {
         await docker.createContainer(body);
       } catch (thrown) {
         if (statusOf(thrown) === 404) throw imageMissing(spec.image, traits);
         // The name is taken: an earlier call, perhaps of a server that died, made this very sandbox.
         if (!nameIsTaken(thrown)) throw engineError(thrown, name, "create the sandbox");
+        isNew = false;
       }
       const container = containerOf(spec.id);
+      const created = performance.now();
       try {
         // A sandbox that has run is never run again: its end is for `wait` to tell.
-        const { State: state } = await container.inspect();
-        if (state.Status !== "created") return;
+        if (!isNew && (await container.inspect()).State.Status !== "created") return;
         await container.start();
+        log.info("a sandbox was started", {
+          sandboxId: spec.id,
+          createMs: Math.round(created - began),
+          startMs: Math.round(performance.now() - created),
+        });
       } catch (thrown) {
         if (statusOf(thrown) === 304) return;
         await remove(spec.id).catch((also: unknown) =>

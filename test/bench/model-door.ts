@@ -1,52 +1,33 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { Agent, createServer, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import { createModelDoor } from "../../src/gateway/model/model-door.ts";
+import { quantile, type Report, type Row, residentMiB, rounded } from "./figures.ts";
+
+/**
+ * `one`: a request at a time, while all streams run. `spread`: all streams begun one after another, 200 a second.
+ * `burst`: all streams begun in the same instant, which shows how many requests a second each part can begin.
+ */
+const loads = ["one", "spread", "burst"] as const;
+const ways = ["direct", "door"] as const;
+const spreadMs = 5;
+const streams = 200;
+const rounds = 7;
+const probes = 40;
+const maxAddedMs = 5;
+const loadsInWords =
+  "one: a request at a time while all streams run; spread: 200 begun a second; burst: all in one instant";
+const scoped = "scoped-token-of-the-bench";
+const bodyBytes = 100_000;
 
 /**
  * Time to the first byte of a streamed answer, straight from the endpoint and through the model door, side by side.
  * Endpoint (the demo model), door and load are three processes. Requests have the size of the agent's first one.
  */
-export interface ModelDoorBench {
-  name: "model-door";
-  rounds: number;
-  streams: number;
-  rows: ModelDoorRow[];
-  /** Resident memory of the door's process, before the first round and the most of all rounds. */
-  doorIdleMiB: number;
-  doorPeakMiB: number;
-  /** By how much the door delays the first byte, at the median, of a request that comes while all streams run. */
-  addedMs: number;
-  targetMs: number;
-  met: boolean;
-}
-
-export interface ModelDoorRow {
-  /**
-   * `one`: a request at a time, while all streams run. `spread`: all streams begun one after another, 200 a second.
-   * `burst`: all streams begun in the same instant, which shows how many requests a second each part can begin.
-   */
-  load: (typeof loads)[number];
-  way: "direct" | "door";
-  requests: number;
-  /** Over all requests, in milliseconds. */
-  medianMs: number;
-  p99Ms: number;
-}
-
-const loads = ["one", "spread", "burst"] as const;
-const spreadMs = 5;
-const streams = 200;
-const rounds = 7;
-const probes = 40;
-const targetMs = 5;
-const scoped = "scoped-token-of-the-bench";
-const bodyBytes = 100_000;
-
-export async function benchModelDoor(): Promise<ModelDoorBench> {
+export async function benchModelDoor(): Promise<Report> {
   const folder = await mkdtemp(join(tmpdir(), "model-door-bench-"));
   const endpoint = await child("endpoint");
   const [baseUrl = "", key = ""] = endpoint.words;
@@ -54,15 +35,15 @@ export async function benchModelDoor(): Promise<ModelDoorBench> {
   const door = await child("door", socketPath, baseUrl, key);
   const { hostname, port } = new URL(baseUrl);
   const pool = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
-  const ways = {
+  const targets = {
     direct: { host: hostname, port, path: "/v1/messages", key, agent: new Agent(pool) },
     door: { socketPath, path: "/model/v1/messages", key: scoped, agent: new Agent(pool) },
   };
-  const noTimes = (): Record<ModelDoorRow["way"], number[]> => ({ direct: [], door: [] });
+  const noTimes = (): Record<(typeof ways)[number], number[]> => ({ direct: [], door: [] });
   const times = { one: noTimes(), spread: noTimes(), burst: noTimes() };
 
   try {
-    for (const way of Object.values(ways)) for (let i = 0; i < 10; i++) await firstByte(way, "hello");
+    for (const way of Object.values(targets)) for (let i = 0; i < 10; i++) await firstByte(way, "hello");
     const doorIdleMiB = await residentMiB(door.pid);
     let doorPeakMiB = doorIdleMiB;
     for (let round = 0; round < rounds; round++) {
@@ -71,12 +52,12 @@ export async function benchModelDoor(): Promise<ModelDoorBench> {
           const leaving = new AbortController();
           const opened: Promise<number>[] = [];
           for (let i = 0; i < streams; i++) {
-            opened.push(firstByte(ways[name], "demo: slow 120", leaving.signal));
+            opened.push(firstByte(targets[name], "demo: slow 120", leaving.signal));
             if (load === "spread") await Bun.sleep(spreadMs);
           }
           times[load][name].push(...(await Promise.all(opened)));
           if (load === "spread") {
-            for (let i = 0; i < probes; i++) times.one[name].push(await firstByte(ways[name], "hello"));
+            for (let i = 0; i < probes; i++) times.one[name].push(await firstByte(targets[name], "hello"));
           }
           doorPeakMiB = Math.max(doorPeakMiB, await residentMiB(door.pid));
           leaving.abort();
@@ -84,12 +65,24 @@ export async function benchModelDoor(): Promise<ModelDoorBench> {
         }
       }
     }
-    const rows = loads.flatMap((load) =>
-      (["direct", "door"] as const).map((way) => rowOf(load, way, times[load][way])),
-    );
+    const rows = loads.flatMap((load) => ways.map((way) => rowOf(load, way, times[load][way])));
     const addedMs = quantile(times.one.door, 0.5) - quantile(times.one.direct, 0.5);
-    const met = addedMs <= targetMs;
-    return { name: "model-door", rounds, streams, rows, doorIdleMiB, doorPeakMiB, addedMs, targetMs, met };
+    const memory = { "door, idle": rounded(doorIdleMiB), "door, most": rounded(doorPeakMiB) };
+    return {
+      name: `model door, time to first byte, ${streams} streams at once`,
+      tables: [
+        { caption: `${rounds} rounds; ${loadsInWords}`, rows },
+        { caption: "resident memory, MiB", rows: [memory] },
+      ],
+      promises: [
+        {
+          what: `model door, added to the first byte while ${streams} streams run, median`,
+          unit: "ms",
+          measured: rounded(addedMs, 2),
+          limit: maxAddedMs,
+        },
+      ],
+    };
   } finally {
     door.kill();
     endpoint.kill();
@@ -131,27 +124,14 @@ function firstByte({ key, ...way }: Way, prompt: string, hold?: AbortSignal): Pr
   });
 }
 
-function rowOf(load: ModelDoorRow["load"], way: ModelDoorRow["way"], times: number[]): ModelDoorRow {
+function rowOf(load: (typeof loads)[number], way: (typeof ways)[number], times: number[]): Row {
   return {
     load,
     way,
     requests: times.length,
-    medianMs: round(quantile(times, 0.5)),
-    p99Ms: round(quantile(times, 0.99)),
+    "median ms": rounded(quantile(times, 0.5), 2),
+    "p99 ms": rounded(quantile(times, 0.99), 2),
   };
-}
-
-function quantile(times: number[], share: number): number {
-  return times.toSorted((a, b) => a - b)[Math.floor((times.length - 1) * share)] ?? Number.NaN;
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
-}
-
-async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
 }
 
 /** This file once more, in another part; its first line says that it is ready. */
@@ -187,10 +167,4 @@ if (import.meta.main) {
   const [part, ...words] = process.argv.slice(2);
   if (part === "endpoint") runEndpoint();
   else if (part === "door") runDoor(words[0] ?? "", words[1] ?? "", words[2] ?? "");
-  else {
-    const result = await benchModelDoor();
-    console.table(result.rows);
-    console.log(JSON.stringify(result));
-    process.exit(0);
-  }
 }
