@@ -45,7 +45,7 @@ export function enginesUnderTest(): EngineUnderTest[] {
   return list;
 }
 
-function required(name: string): string {
+export function required(name: string): string {
   const value = process.env[name];
   if (value === undefined || value === "")
     throw new Error(`${name} is not set: run the scenarios by \`./ccw test\``);
