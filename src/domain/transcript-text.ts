@@ -79,6 +79,8 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
     case "thinking":
       return body.text.trim() === "" ? [] : block(cutLines(body.text, 4), "dim", "~ ", "  ");
     case "tool_use":
+      // The question itself follows, in words.
+      if (body.name === "AskUserQuestion") return [];
       return [
         { tone: "plain", text: "" },
         { tone: "tool", text: `* ${toolCall(body.name, body.input)}` },
