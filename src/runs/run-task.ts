@@ -59,11 +59,10 @@ async function followEvents(
   const cursor = store.sandboxes.get(sandboxId)?.cursor ?? 0;
   for await (const batch of follow(store, task.id, cursor, signal)) {
     const ended = store.atomically(() => {
-      for (const event of batch) {
-        store.sandboxes.update(sandboxId, { cursor: event.seq });
-        if (react(store, task.id, sandboxId, event.body) === "ended") return true;
-      }
-      return false;
+      const ended = batch.find(({ body }) => react(store, task.id, sandboxId, body) === "ended");
+      const last = ended ?? batch.at(-1);
+      if (last !== undefined) store.sandboxes.update(sandboxId, { cursor: last.seq });
+      return ended !== undefined;
     });
     if (ended) return true;
   }

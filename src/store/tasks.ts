@@ -106,6 +106,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       wakeAfterCommit("tasks");
     },
     get,
+    stateOf: (id) => db.select({ state: tasks.state }).from(tasks).where(eq(tasks.id, id)).get()?.state,
     list({ limit, before, states }) {
       return select(
         and(
