@@ -9,15 +9,15 @@ const maxQuestions = 300;
 
 /**
  * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
- * the cursor, so that each event has its effect once. Says "ended" when the task has.
+ * the cursor, so that each event has its effect once. Says "ended" when the task has, and "no effect" of what is only
+ * there to be read.
  */
 export function react(
   store: Store,
   taskId: TaskId,
   sandboxId: SandboxId,
   event: TaskEventBody,
-): "ended" | "goes on" {
-  if (isShownOnly(event)) return "goes on";
+): "ended" | "goes on" | "no effect" {
   const state = store.tasks.stateOf(taskId);
   if (state === undefined || isEnded(state.kind)) return "ended";
   const end = (to: TaskState) => {
@@ -110,33 +110,25 @@ export function react(
       }
       return end({ kind: "completed", summary: event.text });
     }
+
+    case "step_output":
+    case "step_done":
+    case "assistant_delta":
+    case "assistant_text":
+    case "thinking":
+    case "tool_use":
+    case "tool_result":
+    case "notice":
+    case "unknown":
+    case "pushed":
+    case "state":
+    case "prompt_removed":
+    case "sandbox_started":
+    case "push_refused":
+    case "egress_refused":
+    case "appliance_notice":
+      return "no effect";
   }
-}
-
-/** Most of a transcript is for people; a guest can send it fast, so nothing is looked up for it. */
-const shownOnly = [
-  "step_output",
-  "step_done",
-  "assistant_delta",
-  "assistant_text",
-  "thinking",
-  "tool_use",
-  "tool_result",
-  "notice",
-  "unknown",
-  "pushed",
-  "state",
-  "prompt_removed",
-  "sandbox_started",
-  "push_refused",
-  "egress_refused",
-  "appliance_notice",
-] as const;
-type ShownOnly = Extract<TaskEventBody, { kind: (typeof shownOnly)[number] }>;
-
-function isShownOnly(event: TaskEventBody): event is ShownOnly {
-  const kinds: readonly string[] = shownOnly;
-  return kinds.includes(event.kind);
 }
 
 /** The state of a task whose sandbox has begun to work; a guest may say so by any of its events. */

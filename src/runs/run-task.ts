@@ -58,13 +58,15 @@ async function followEvents(
 ): Promise<boolean> {
   const cursor = store.sandboxes.get(sandboxId)?.cursor ?? 0;
   for await (const batch of follow(store, task.id, cursor, signal)) {
-    const ended = store.atomically(() => {
-      const ended = batch.find(({ body }) => react(store, task.id, sandboxId, body) === "ended");
-      const last = ended ?? batch.at(-1);
-      if (last !== undefined) store.sandboxes.update(sandboxId, { cursor: last.seq });
-      return ended !== undefined;
+    const outcomes = store.atomically(() => {
+      const reached = batch.map((event) => react(store, task.id, sandboxId, event.body));
+      // A stream of words costs no second commit: what has no effect may be read again.
+      const seq = batch.at(-1)?.seq;
+      if (seq !== undefined && reached.some((outcome) => outcome !== "no effect"))
+        store.sandboxes.update(sandboxId, { cursor: seq });
+      return reached;
     });
-    if (ended) return true;
+    if (outcomes.includes("ended")) return true;
   }
   return false;
 }
@@ -81,8 +83,11 @@ async function provideSandbox(
   const { store, engine, doors } = context;
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
-    const found = (await engine.list()).find((sandbox) => sandbox.id === sandboxId);
-    const hasRun = (store.sandboxes.get(sandboxId)?.acked ?? 0) > 0;
+    const record = store.sandboxes.get(sandboxId);
+    const hasRun = (record?.acked ?? 0) > 0;
+    // The prompt is handed out before the sandbox is started: without that, there is none to look for.
+    const isNew = !hasRun && record?.busyWith === undefined;
+    const found = isNew ? undefined : (await engine.list()).find((sandbox) => sandbox.id === sandboxId);
     if (found === undefined && hasRun) {
       const reason = "the container is gone: it was removed while the server was away";
       store.events.append(task.id, { kind: "sandbox_died", sandboxId, exitCode: -1, reason });
