@@ -35,6 +35,9 @@ async function start(options: StartOptions): Promise<number> {
     import("./server.ts"),
     import("ccw:assets"),
   ]);
+  // A command ends when its words cannot be written; a server goes on without them, with its log on a full disk, say.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners("error").on("error", () => {});
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });

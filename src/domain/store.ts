@@ -102,6 +102,8 @@ export interface TaskStore {
     prompt: { id: PromptId; text: string };
   }): void;
   get(id: TaskId): TaskRow | undefined;
+  /** The state alone, which costs far less than the whole row. */
+  stateOf(id: TaskId): TaskState | undefined;
   /** Newest first. */
   list(filter: { limit: number; before?: number; states?: readonly TaskStateKind[] }): TaskRow[];
   /** The environment as it was when the task was submitted. */

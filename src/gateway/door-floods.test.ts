@@ -148,3 +148,20 @@ test("a door that could not be opened is opened at the next call", async () => {
   rmSync(join(other, "door.sock"), { recursive: true });
   expect(await raw(join(await doors.open(id, taskId), "door.sock"), http("/model/x"))).toContain("/x");
 });
+
+test("a flood of small events leaves others their turn", async () => {
+  let batches = 0;
+  let turns = 0;
+  const { socket } = await openDoor({
+    appendEvents(_, events) {
+      batches += 1;
+      setImmediate(() => (turns += 1));
+      return events.at(-1)?.n ?? 0;
+    },
+  });
+  expect((await post(socket, Array.from({ length: 20_000 }, (_, i) => line(i + 1)).join(""))).status).toBe(
+    200,
+  );
+  expect(batches).toBeGreaterThan(70);
+  expect(turns).toBeGreaterThan(70);
+});

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TaskEvent } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Store, WakeTopic } from "../domain/store.ts";
@@ -22,6 +23,8 @@ export async function* follow(
       if (last === undefined || signal.aborted) break;
       cursor = last.seq;
       yield batch;
+      // However far behind the cursor is, others take their turn in between.
+      await nextTurn();
     }
   }
 }

@@ -18,7 +18,7 @@ export function react(
   sandboxId: SandboxId,
   event: TaskEventBody,
 ): "ended" | "goes on" | "no effect" {
-  const state = store.tasks.get(taskId)?.state;
+  const state = store.tasks.stateOf(taskId);
   if (state === undefined || isEnded(state.kind)) return "ended";
   const end = (to: TaskState) => {
     store.tasks.move(taskId, to);

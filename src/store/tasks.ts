@@ -65,6 +65,13 @@ export function createTaskStore(context: StoreContext): TaskStore {
     }));
   };
 
+  // Prepared, since it is asked for every event of every task.
+  const stateById = db
+    .select({ state: tasks.state })
+    .from(tasks)
+    .where(eq(tasks.id, sql.placeholder("id")))
+    .prepare();
+
   const get = (id: TaskId) => select(eq(tasks.id, id), 1)[0];
 
   const write = (id: TaskId, state: TaskState, lease?: Lease) => {
@@ -106,6 +113,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       wakeAfterCommit("tasks");
     },
     get,
+    stateOf: (id) => stateById.get({ id })?.state,
     list({ limit, before, states }) {
       return select(
         and(

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { canMove, isEnded, type TaskStateKind, taskStateKinds } from "../../src/domain/task.ts";
@@ -62,6 +62,27 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       rmSync(dataFolder, { recursive: true, force: true });
     }
   }, 180_000);
+});
+
+test("a server whose log cannot be written goes on", async () => {
+  const [engine] = enginesUnderTest();
+  const dataFolder = freshFolder();
+  const command = `exec "$0" start --data "$1" --port 0 2>/dev/full`;
+  const child = Bun.spawn(["sh", "-c", command, executable, dataFolder], {
+    cwd: tmpdir(),
+    env: { PATH: process.env["PATH"] ?? "", HOME: dataFolder, CCW_ENGINE_SOCKET: engine?.socket ?? "" },
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  try {
+    // It is there only after the first lines of the log.
+    await until("it is up", () => existsSync(join(dataFolder, "server.json")));
+    await Bun.sleep(300);
+    expect(child.exitCode).toBe(null);
+  } finally {
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
+    rmSync(dataFolder, { recursive: true, force: true });
+  }
 });
 
 async function runAndKill({ socket }: EngineUnderTest, dataFolder: string, ms: number): Promise<void> {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { CcwError } from "../../domain/errors.ts";
 import { maxEventLine } from "../../domain/event.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
@@ -69,17 +70,19 @@ async function takeEvents(port: ControlPort, id: SandboxId, request: IncomingMes
   let acked = 0;
   let batch: SessionEvent[] = [];
   let characters = 0;
-  const flush = () => {
+  const flush = async () => {
     acked = port.appendEvents(id, batch);
     batch = [];
     characters = 0;
+    // What has arrived already comes without a pause; others take their turn in between.
+    await nextTurn();
   };
   for await (const line of linesOf(request)) {
     batch.push(parseEvent(line));
     characters += line.length;
-    if (batch.length >= batchSize || characters >= batchCharacters) flush();
+    if (batch.length >= batchSize || characters >= batchCharacters) await flush();
   }
-  flush();
+  await flush();
   return acked;
 }
 
