@@ -68,6 +68,7 @@ async function withServers(
     for (const dataFolder of folders) appliances.push(await startAppliance({ engine, dataFolder }));
     await work(appliances);
   } finally {
+    // They have no tasks, so nothing outlives them.
     await Promise.all(appliances.map((appliance) => appliance.stop()));
   }
 }
