@@ -60,8 +60,9 @@ async function start(options: StartOptions): Promise<number> {
 }
 
 async function doctor({ data }: { data: string }): Promise<DoctorCheck[]> {
-  const [{ diagnose }, { engineOptions, idSource }] = await Promise.all([
+  const [{ diagnose }, { engineOptions }, { idSource }] = await Promise.all([
     import("./sandbox/doctor-probes.ts"),
+    import("./engine-connection.ts"),
     import("./server.ts"),
   ]);
   const checks = await diagnose({
@@ -75,7 +76,7 @@ async function doctor({ data }: { data: string }): Promise<DoctorCheck[]> {
 function imageCommands(data: string): ImageCommands {
   const { signal } = new AbortController();
   const withImages = async <Result>(work: (images: Images) => Promise<Result>): Promise<Result> => {
-    const { connectAppliance } = await import("./server.ts");
+    const { connectAppliance } = await import("./engine-connection.ts");
     const { images, connection } = await connectAppliance(await configOf({ data }), await standardLog());
     try {
       return await work(images);

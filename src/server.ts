@@ -1,33 +1,29 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { networkInterfaces, userInfo } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { websocket } from "hono/bun";
 import type { Config } from "./config.ts";
-import { demoRepositoryFiles } from "./demo/demo-repository.ts";
+import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
-import { environmentSchema } from "./domain/environment.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
 import type { Log } from "./domain/ports.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
-import type { Store } from "./domain/store.ts";
+import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
 import { createGitServer } from "./forge/git-server.ts";
-import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
+import { createHostedRepositories } from "./forge/hosted.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
 import type { Assets } from "./http/context.ts";
+import { listen, urlOf } from "./listen.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
-import { type ConnectOptions, connectEngine } from "./sandbox/connect.ts";
 import { createEngine } from "./sandbox/engine.ts";
-import { createImages } from "./sandbox/images.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
 import { lockDataFolder } from "./store/lock.ts";
 import { createSeal, loadSealKey } from "./store/seal.ts";
@@ -177,147 +173,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-/** The engine as the server, and the commands without a server, find it. */
-export async function connectAppliance(config: Config, log: Log) {
-  const { dataFolder, download } = config;
-  const connection = await connectEngine(engineOptions(config, log));
-  const { docker, traits } = connection;
-  const images = createImages({
-    docker,
-    traits,
-    cacheFolder: join(dataFolder, "cache"),
-    path: config.engine.path,
-    proxy: download.proxy,
-    ...(download.npmRegistry !== undefined && { registryUrl: download.npmRegistry }),
-    ...(download.debianMirror !== undefined && { debianMirror: download.debianMirror }),
-    ...(download.caFile !== undefined && { caFile: download.caFile }),
-  });
-  return { connection, images };
-}
-
-export function engineOptions({ dataFolder, engine }: Config, log: Log): ConnectOptions {
-  return {
-    ...(engine.socket !== undefined && { socket: engine.socket }),
-    ...(engine.dockerHost !== undefined && { dockerHost: engine.dockerHost }),
-    ...(engine.runtimeFolder !== undefined && { runtimeFolder: engine.runtimeFolder }),
-    dataFolder,
-    path: engine.path,
-    log,
-  };
-}
-
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */
 function applianceIdOf(key: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update("appliance").update(key).digest("hex").slice(0, 16);
-}
-
-function prepareDataFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (thrown) {
-    throw new CcwError(
-      "unavailable",
-      `The data folder ${folder} cannot be made: ${messageOf(thrown)}.`,
-      "Start with --data and a folder that this user may write to.",
-      { cause: thrown },
-    );
-  }
-}
-
-/** What a new appliance begins with: one environment, and for the demo model a repository to work on. */
-async function furnish(
-  store: Store,
-  host: HostedRepositories,
-  withDemo: boolean,
-  ids: IdSource,
-): Promise<void> {
-  if (store.environments.list().length === 0)
-    store.environments.save(environmentSchema.parse({ name: "default" }));
-  if (!withDemo || store.repositories.list().length > 0) return;
-  const name = "demo";
-  // A folder without a row is left of a start that was broken off in here.
-  if (existsSync(host.pathOf(name))) rmSync(host.pathOf(name), { recursive: true });
-  await host.create(name, { defaultBranch: "main" });
-  await host.commitFiles(name, {
-    branch: "main",
-    message: "A small program with a failing test",
-    author: { name: "ccw-server", email: "demo@ccw.invalid" },
-    files: Object.entries(demoRepositoryFiles).map(([path, content]) => ({ path, content })),
-  });
-  store.repositories.add({ name, kind: "hosted", defaultBranch: "main", createdAt: ids.now() });
-}
-
-function listen(config: Config, answer: (request: Request, env: unknown) => Response | Promise<Response>) {
-  try {
-    return Bun.serve({
-      hostname: config.host,
-      port: config.port,
-      development: false,
-      idleTimeout: 60,
-      // Pushes of any size are streamed; what is read whole has a limit of its own.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      websocket,
-      fetch(request, server) {
-        // Git is quiet for as long as it packs.
-        if (new URL(request.url).pathname.startsWith("/git/")) server.timeout(request, 0);
-        return answer(request, { server });
-      },
-    });
-  } catch (thrown) {
-    if (thrown instanceof Error && "code" in thrown && thrown.code === "EADDRINUSE") {
-      throw new CcwError(
-        "conflict",
-        `Port ${config.port} on ${config.host} is in use by another program.`,
-        "Start with --port and a free one, or --port 0 for any.",
-      );
-    }
-    throw new CcwError(
-      "unavailable",
-      `The appliance cannot listen on ${config.host}, port ${config.port}: ${messageOf(thrown)}.`,
-      "Start with --host 127.0.0.1 (this machine only), --host 0.0.0.0 (the LAN), or an address of this machine.",
-      { cause: thrown },
-    );
-  }
-}
-
-function urlOf(host: string, port: number): string {
-  const name = host === "0.0.0.0" || host === "::" ? (lanAddress() ?? "127.0.0.1") : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
-}
-
-function lanAddress(): string | undefined {
-  return Object.values(networkInterfaces())
-    .flat()
-    .find((address) => address?.family === "IPv4" && !address.internal)?.address;
-}
-
-/** Tells the commands on this machine where the server is, and gives them a token, readable by this user alone. */
-function announce(
-  store: Store,
-  dataFolder: string,
-  operator: ReturnType<Store["people"]["ensure"]>["id"],
-  url: string,
-): void {
-  const tokenFile = join(dataFolder, "cli-token");
-  const secret = existsSync(tokenFile) ? readFileSync(tokenFile, "utf8").trim() : "";
-  if (store.tokens.find(secret) === undefined) {
-    rmSync(tokenFile, { force: true });
-    writeFileSync(
-      tokenFile,
-      store.tokens.create({ kind: "api", name: "commands on this machine", person: operator }),
-      {
-        mode: 0o600,
-        flag: "wx",
-      },
-    );
-  }
-  writeFileSync(join(dataFolder, "server.json"), `${JSON.stringify({ url, pid: process.pid })}\n`);
-}
-
-/** The user that runs the server; some containers have a user id and no name. */
-function operatorName(): string {
-  const { username } = userInfo();
-  return /^[A-Za-z0-9._-]{1,64}$/.test(username) && username !== "unknown" ? username : "operator";
 }
 
 function readCa({ download }: Config): string | undefined {

@@ -24,6 +24,9 @@ const allowed: Record<string, readonly string[]> = {
   log: ["domain"],
   config: ["domain"],
   server: ["*"],
+  "data-folder": ["config", "domain", "demo", "forge"],
+  "engine-connection": ["config", "domain", "sandbox"],
+  listen: ["config", "domain"],
   main: ["*"],
 };
 const allowedTypes: Record<string, readonly string[]> = { client: ["http"] };

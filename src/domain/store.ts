@@ -119,7 +119,7 @@ export interface TaskStore {
   takeUp(lease: Lease, otherOwners: boolean): TaskRow[];
   /** Checks that the move is legal, writes it, appends the event. Throws `conflict`. */
   move(id: TaskId, to: TaskState): void;
-  activeCount(): number;
+  count(states: readonly TaskStateKind[]): number;
 }
 
 export interface Lease {

@@ -96,7 +96,11 @@ test("ATTACKS 66: a link, a session or a revoked token is no API token", async (
     );
   }
   expect(
-    (await fetch(`${url}/api/tasks`, { headers: { cookie: `ccw_session=${house.token}` } })).status,
+    (
+      await fetch(`${url}/api/tasks`, {
+        headers: { cookie: `ccw_session_${new URL(url).port}=${house.token}` },
+      })
+    ).status,
   ).toBe(401);
 });
 
@@ -121,7 +125,7 @@ test("looking at a sign-in link without opening it does not use it up", async ()
   const look = await fetch(url, { method: "HEAD", redirect: "manual" });
   expect(look.headers.get("set-cookie")).toBeNull();
   const opened = await fetch(url, { redirect: "manual" });
-  expect(opened.headers.get("set-cookie")).toContain("ccw_session=");
+  expect(opened.headers.get("set-cookie")).toContain(`ccw_session_${new URL(house.url).port}=`);
 });
 
 test("a revoked token's live connection ends at once, and nobody else's does", async () => {
@@ -146,7 +150,7 @@ test("a revoked token's live connection ends at once, and nobody else's does", a
 
 test("ATTACKS 67: a page of another site can change nothing with a person's cookie, nor watch", async () => {
   const { store, person, url, client } = serve();
-  const cookie = `ccw_session=${store.tokens.create({ kind: "session", name: "s", person })}`;
+  const cookie = `ccw_session_${new URL(url).port}=${store.tokens.create({ kind: "session", name: "s", person })}`;
   const task = await client.read(client.api.tasks.$post({ json: { prompt: "x" } }));
   const cancel = (headers: Record<string, string>) =>
     fetch(`${url}/api/tasks/${task.id}/cancel`, { method: "POST", headers: { cookie, ...headers } });

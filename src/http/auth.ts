@@ -7,7 +7,6 @@ import { CcwError } from "../domain/errors.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 
-const cookieName = "ccw_session";
 const sessionMs = 30 * 24 * 3600 * 1000;
 
 /**
@@ -54,9 +53,15 @@ export function requirePerson({ store }: HttpContext) {
   });
 }
 
+/** Browsers keep cookies by host and not by port: two appliances on one machine must not sign each other out. */
+function cookieNameOf(c: Context<HttpEnv>): string {
+  const port = c.req.header("host")?.match(/:(\d{1,5})$/)?.[1];
+  return port === undefined ? "ccw_session" : `ccw_session_${port}`;
+}
+
 /** A browser sends the cookie along whoever asks; what changes something must come from our own page. */
 function sessionOf(c: Context<HttpEnv>, store: Store): Token | undefined {
-  const secret = getCookie(c, cookieName);
+  const secret = getCookie(c, cookieNameOf(c));
   const token = secret === undefined ? undefined : store.tokens.find(secret);
   if (token?.kind !== "session") return undefined;
   const reads = c.req.method === "GET" || c.req.method === "HEAD";
@@ -106,7 +111,7 @@ export function signIn(c: Context<HttpEnv>, { store, ids, publicUrl }: HttpConte
     expiresAt,
   });
   // Lax: the link is followed from a terminal or a chat, and the redirect behind it must carry the cookie.
-  setCookie(c, cookieName, secret, {
+  setCookie(c, cookieNameOf(c), secret, {
     httpOnly: true,
     sameSite: "Lax",
     secure: publicUrl().startsWith("https:"),
@@ -117,9 +122,9 @@ export function signIn(c: Context<HttpEnv>, { store, ids, publicUrl }: HttpConte
 }
 
 export function signOut(c: Context<HttpEnv>, { store }: HttpContext): void {
-  const token = store.tokens.find(getCookie(c, cookieName) ?? "");
+  const token = store.tokens.find(getCookie(c, cookieNameOf(c)) ?? "");
   if (token !== undefined) store.tokens.revoke(token.id);
-  deleteCookie(c, cookieName, { path: "/" });
+  deleteCookie(c, cookieNameOf(c), { path: "/" });
 }
 
 /** The host of `name:port` or `[v6]:port`, lower case; with its port where asked. Undefined for anything else. */

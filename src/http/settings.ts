@@ -1,6 +1,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { CcwError } from "../domain/errors.ts";
 import { isId } from "../domain/ids.ts";
+import { activeStateKinds } from "../domain/task.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { body, failures, json, statusSchema, tokenSchema } from "./schemas.ts";
 import { rejectInvalid } from "./validation.ts";
@@ -39,8 +40,8 @@ export function settingRoutes(context: HttpContext) {
         source: model.source(),
       },
       parallel: context.parallel,
-      active: store.tasks.activeCount(),
-      queued: store.tasks.list({ limit: 500, states: ["queued"] }).length,
+      active: store.tasks.count(activeStateKinds),
+      queued: store.tasks.count(["queued"]),
       person,
     };
   };

@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { migrations } from "./migrations.ts";
@@ -16,12 +17,14 @@ const checkedAtStart = 64 * 1024 * 1024;
 export function openDatabase(path: string): { db: Db; close(): void } {
   let sqlite: Database | undefined;
   try {
+    // Transcripts are for this user's eyes; SQLite gives its side files the same mode.
+    if (path !== ":memory:") closeSync(openSync(path, "a", 0o600));
     sqlite = new Database(path, { create: true, strict: true });
     // FULL: what was acknowledged to a guest survives a power cut, since the guest then forgets it.
     sqlite.run("PRAGMA journal_mode = WAL");
     sqlite.run("PRAGMA synchronous = FULL");
     sqlite.run("PRAGMA foreign_keys = ON");
-    sqlite.run("PRAGMA busy_timeout = 5000");
+    sqlite.run("PRAGMA busy_timeout = 1000");
     check(sqlite);
     migrate(sqlite);
   } catch (thrown) {
@@ -115,6 +118,14 @@ export function asStoreError(thrown: unknown): unknown {
       "no_space",
       "The appliance's disk is full: nothing was written.",
       "Free some space on the disk of the data folder and try again.",
+      { cause: thrown },
+    );
+  }
+  if (code.startsWith("SQLITE_BUSY")) {
+    return new CcwError(
+      "unavailable",
+      "Another program holds the appliance's database locked.",
+      "End it (an open `sqlite3` shell, a back-up), then try again.",
       { cause: thrown },
     );
   }

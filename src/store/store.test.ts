@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { environmentSchema } from "../domain/environment.ts";
@@ -221,6 +221,15 @@ test("neither variables nor tokens stand readable in the database file", async (
   store.close();
   const bytes = await Bun.file(path).text();
   for (const secret of ["s3cret-value", "sk-very-secret", token]) expect(bytes).not.toContain(secret);
+});
+
+test("the database is readable by its owner alone, its side files too", () => {
+  const folder = freshFolder();
+  const store = freshStore(join(folder, "ccw.sqlite"));
+  submit(store, "ada");
+  const files = readdirSync(folder);
+  expect(files).toContain("ccw.sqlite-wal");
+  for (const file of files) expect([file, statSync(join(folder, file)).mode & 0o077]).toEqual([file, 0]);
 });
 
 test("a damaged database and a file that is none are refused in words, and left as they are", async () => {

@@ -2,7 +2,13 @@ import { and, count, desc, eq, gt, inArray, lt, ne, or, type SQL, sql } from "dr
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
-import { activeStateKinds, canMove, illegalMove, type TaskState } from "../domain/task.ts";
+import {
+  activeStateKinds,
+  canMove,
+  illegalMove,
+  type TaskState,
+  type TaskStateKind,
+} from "../domain/task.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
@@ -129,7 +135,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       return openEnvironment(seal, row.sealed);
     },
     claim(lease, sandboxId, limit) {
-      if (countActive(context) >= limit) return undefined;
+      if (countIn(context, activeStateKinds) >= limit) return undefined;
       const next = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT 1`)[0];
       if (next === undefined) return undefined;
       write(next.id, { kind: "starting", sandboxId }, lease);
@@ -162,12 +168,18 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
       write(id, to);
     },
-    activeCount: () => countActive(context),
+    count: (states) => countIn(context, states),
   };
 }
 
-function countActive({ db }: StoreContext): number {
-  return db.select({ n: count() }).from(tasks).where(active).get()?.n ?? 0;
+function countIn({ db }: StoreContext, states: readonly TaskStateKind[]): number {
+  return (
+    db
+      .select({ n: count() })
+      .from(tasks)
+      .where(inArray(tasks.stateKind, [...states]))
+      .get()?.n ?? 0
+  );
 }
 
 function detailOf(state: TaskState): string {
