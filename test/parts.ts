@@ -61,6 +61,12 @@ export async function prepareParts(root: string): Promise<Parts> {
     ]);
     return answering(socket);
   });
+  for (const [name, socket] of [
+    ["podman", podman],
+    ["docker", docker],
+  ] as const) {
+    if (socket !== undefined) await part(`image on ${name}`, () => buildImage(root, socket, folder));
+  }
   const claude = await part("agent CLI", () => installAgentCli());
   const chromium = await part("chromium", () => onPath("chromium"));
   await part("tmux", () => onPath("tmux"));
@@ -102,6 +108,25 @@ async function answering(socket: string, seconds = 30): Promise<string> {
     await Bun.sleep(200);
   }
   throw new Error(`no answer at ${socket}: ${reason}`);
+}
+
+/** The built-in image, in the engine's own store: where its recipe is unchanged this takes a moment. */
+async function buildImage(root: string, socket: string, folder: string): Promise<string> {
+  const child = Bun.spawn(
+    [
+      join(root, "dist/ccw-server"),
+      "image",
+      "build",
+      "slim",
+      "--if-missing",
+      "--data",
+      join(folder, "images"),
+    ],
+    { env: { ...process.env, CCW_ENGINE_SOCKET: socket }, stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const said = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error("it could not be built; the reason is above");
+  return said.trim();
 }
 
 async function onPath(command: string): Promise<string> {
