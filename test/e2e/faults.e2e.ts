@@ -96,6 +96,18 @@ test("an address that is not this machine's is named", async () => {
   );
 });
 
+test("the port is this machine's own, unless --host opens it to the LAN; then too nothing answers a stranger", async () => {
+  // 127.0.0.2 is an address of this machine like those of its network cards: only a wildcard listens there.
+  const elsewhere = ({ url }: Appliance, path: string) => fetch(`http://127.0.0.2:${new URL(url).port}${path}`);
+  const closed = await appliance();
+  await expect(elsewhere(closed, "/api/health")).rejects.toThrow();
+  const open = await appliance({ argv: ["--host", "0.0.0.0"] });
+  expect((await elsewhere(open, "/api/health")).status).toBe(200);
+  for (const path of ["/", "/api/tasks", "/git/demo.git/info/refs?service=git-upload-pack"]) {
+    expect((await elsewhere(open, path)).status).toBe(401);
+  }
+});
+
 test("a data folder that cannot be made or written to is named", async () => {
   expectWords(await failingStart(["--data", "/proc/ccw", "--port", "0"]), unavailable, "/proc/ccw", "--data");
   const file = join(newFolder(), "a-file");
@@ -298,6 +310,10 @@ test("the executable runs with no source tree and no node_modules in reach", asy
   expect(await page.text()).toContain("<!doctype html>");
   const listed = await run(inside(`${copy} task list --json --data ${folder}/data`));
   expect(JSON.parse(listed.out)).toEqual([]);
+  const images = await run(inside(`${copy} image list --json --data ${folder}/data`), {
+    env: { CCW_ENGINE_SOCKET: engine.socket },
+  });
+  expect(JSON.parse(images.out)).toContainEqual(expect.objectContaining({ name: "slim", present: true }));
 }, 60_000);
 
 async function mountTmpfs(folder: string, size: string): Promise<void> {
