@@ -98,7 +98,8 @@ test("an address that is not this machine's is named", async () => {
 
 test("the port is this machine's own, unless --host opens it to the LAN; then too nothing answers a stranger", async () => {
   // 127.0.0.2 is an address of this machine like those of its network cards: only a wildcard listens there.
-  const elsewhere = ({ url }: Appliance, path: string) => fetch(`http://127.0.0.2:${new URL(url).port}${path}`);
+  const elsewhere = ({ url }: Appliance, path: string) =>
+    fetch(`http://127.0.0.2:${new URL(url).port}${path}`);
   const closed = await appliance();
   await expect(elsewhere(closed, "/api/health")).rejects.toThrow();
   const open = await appliance({ argv: ["--host", "0.0.0.0"] });
