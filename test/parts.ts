@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { agentCliVersion } from "./agent-cli.ts";
@@ -87,9 +87,22 @@ export async function prepareParts(root: string): Promise<Parts> {
         child.kill("SIGTERM");
         await Promise.race([child.exited, Bun.sleep(15_000)]);
       }
-      rmSync(folder, { recursive: true, force: true });
+      // An engine that was ended may leave a mount behind for a moment: network namespaces are mounted as files.
+      for (const mount of mountsBelow(folder)) Bun.spawnSync(["umount", "--lazy", mount]);
+      try {
+        rmSync(folder, { recursive: true, force: true });
+      } catch (thrown) {
+        console.log(`left behind: ${folder} (${thrown instanceof Error ? thrown.message : thrown})`);
+      }
     },
   };
+}
+
+function mountsBelow(folder: string): string[] {
+  const points = readFileSync("/proc/self/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "");
+  return points.filter((point) => point.startsWith(`${folder}/`)).reverse();
 }
 
 async function answering(socket: string, seconds = 30): Promise<string> {
