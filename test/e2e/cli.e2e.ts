@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import type { TaskJson } from "../../src/http/schemas.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { compileCli } from "../fixtures/compiled-cli.ts";
+import { executable } from "./appliance.ts";
 
 /** The compiled command line against the real HTTP side, from a folder that has nothing else in it. */
 
@@ -13,9 +13,10 @@ let server: AppServer;
 let folder: string;
 let program: string;
 
-beforeAll(async () => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "ccw-cli-e2e-"));
-  program = await compileCli(folder);
+  program = join(folder, "ccw-server");
+  copyFileSync(executable, program);
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
 }, 60_000);
 
@@ -321,6 +322,25 @@ test("a .env file in the folder is not obeyed", async () => {
     env: { PATH: "/usr/bin:/bin", CCW_DATA: server.dataFolder },
   });
   expect(await child.exited).toBe(0);
+});
+
+test("doctor says what a machine lacks and how to mend it, and fails; so do the commands that need it", async () => {
+  const bare = { PATH: "/nowhere", CCW_ENGINE_SOCKET: "/nowhere/engine.sock" };
+  const { code, out } = await run(["doctor"], "", bare);
+  expect(code).toBe(1);
+  expect(out).toContain(
+    "FAILED   container engine: No container engine answers (/nowhere/engine.sock: not there)",
+  );
+  expect(out).toContain("FAILED   git: not installed");
+  expect(out).toContain("apt-get install -y git");
+  const checks = JSON.parse((await run(["doctor", "--json"], "", bare)).out) as {
+    name: string;
+    status: string;
+  }[];
+  expect(checks).toContainEqual(expect.objectContaining({ name: "git", status: "failed" }));
+  const list = await run(["image", "list"], "", bare);
+  expect(list.code).toBe(69);
+  expect(list.err).toStartWith("error: No container engine answers");
 });
 
 test("the executable answers at once", async () => {

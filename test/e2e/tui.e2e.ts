@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { compileCli } from "../fixtures/compiled-cli.ts";
+import { executable } from "./appliance.ts";
 
 /** The compiled terminal view in a real terminal (tmux), in a folder without source, with an empty terminfo. */
 
@@ -15,9 +15,10 @@ let program: string;
 let socket = "";
 let opened = 0;
 
-beforeAll(async () => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "ccw-tui-e2e-"));
-  program = await compileCli(folder);
+  program = join(folder, "ccw-server");
+  copyFileSync(executable, program);
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
 }, 60_000);
 
