@@ -1,11 +1,17 @@
-import { expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { afterEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Flags, loadConfig } from "./config.ts";
 
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
 function load(toml: string, variables: Record<string, string> = {}, flags: Partial<Flags> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "ccw-config-"));
+  folders.push(folder);
   writeFileSync(join(folder, "ccw.toml"), toml);
   return loadConfig({ data: folder, ...flags }, variables);
 }
