@@ -2,6 +2,7 @@ import { type ClientResponse, hc } from "hono/client";
 import { z } from "zod";
 import { CcwError, errorCodes } from "./domain/errors.ts";
 import { type TaskEvent, taskEventSchema } from "./domain/event.ts";
+import { pause } from "./domain/pause.ts";
 import type { App } from "./http/app.ts";
 import type { TaskJson } from "./http/schemas.ts";
 
@@ -17,11 +18,10 @@ export interface ClientOptions {
   openSocket(url: string, headers: Record<string, string>): Socket;
 }
 
-/** As much of a WebSocket as is used here. */
-export interface Socket {
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number; reason: string }) => void) | null;
-  onerror: ((event: unknown) => void) | null;
+/** As much of a WebSocket as is used here: the browser's and the `ws` package's both fit. */
+interface Socket {
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close" | "error", listener: () => void): void;
   close(): void;
 }
 
@@ -119,17 +119,18 @@ async function* frames(open: () => Socket, signal: AbortSignal): AsyncGenerator<
   while (!signal.aborted) {
     const queue: string[] = [];
     let wake = () => {};
-    let closed: { code: number; reason: string } | undefined;
+    let closed = false;
     const socket = open();
-    socket.onmessage = ({ data }) => {
+    socket.addEventListener("message", ({ data }) => {
       queue.push(String(data));
       wake();
-    };
-    socket.onclose = (event) => {
-      closed = event;
+    });
+    socket.addEventListener("close", () => {
+      closed = true;
       wake();
-    };
-    socket.onerror = () => {};
+    });
+    // Told by the close that follows; without a listener `ws` would throw it.
+    socket.addEventListener("error", () => {});
     const abort = () => wake();
     signal.addEventListener("abort", abort);
     try {
@@ -138,7 +139,7 @@ async function* frames(open: () => Socket, signal: AbortSignal): AsyncGenerator<
         if (frame !== undefined) {
           failures = 0;
           yield frame;
-        } else if (closed !== undefined) {
+        } else if (closed) {
           break;
         } else {
           await new Promise<void>((resolve) => {
@@ -153,15 +154,4 @@ async function* frames(open: () => Socket, signal: AbortSignal): AsyncGenerator<
     failures += 1;
     await pause(Math.min(5000, 50 * 2 ** failures), signal);
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import { type Client, createClient, type Socket, type TaskJson } from "../src/client.ts";
+import { type Client, createClient, type TaskJson } from "../src/client.ts";
 import { CcwError, messageOf } from "../src/domain/errors.ts";
 
 /** The appliance as the page sees it: one client, the live list of tasks, and whether it can be reached. */
@@ -51,7 +51,7 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
           if (!ended.aborted) void refreshStatus();
         });
       }
-      return asSocket(socket);
+      return socket;
     },
   });
 
@@ -86,18 +86,4 @@ export function failureOf(thrown: unknown): { message: string; hint: string } {
 
 function readStatus(client: Client) {
   return client.read(client.api.status.$get());
-}
-
-/** The browser's WebSocket with handlers that take less than a whole MessageEvent, as the client sets them. */
-function asSocket(socket: WebSocket): Socket {
-  const handlers: Socket = {
-    onmessage: null,
-    onclose: null,
-    onerror: null,
-    close: () => socket.close(),
-  };
-  socket.onmessage = (event) => handlers.onmessage?.(event);
-  socket.onclose = (event) => handlers.onclose?.(event);
-  socket.onerror = (event) => handlers.onerror?.(event);
-  return handlers;
 }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Client, Socket } from "../client.ts";
+import type { Client } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import { defaultDataFolder } from "./data-folder.ts";
 
@@ -48,19 +48,7 @@ export async function connect({ url, token }: Address): Promise<Client> {
   return createClient({
     url,
     token,
-    openSocket(address, headers) {
-      const socket = new WebSocket(address, { headers });
-      const shape: Socket = {
-        onmessage: null,
-        onclose: null,
-        onerror: null,
-        close: () => socket.close(),
-      };
-      socket.on("message", (data) => shape.onmessage?.({ data: String(data) }));
-      socket.on("close", (code, reason) => shape.onclose?.({ code, reason: String(reason) }));
-      socket.on("error", (error) => shape.onerror?.(error));
-      return shape;
-    },
+    openSocket: (address, headers) => new WebSocket(address, { headers }),
   });
 }
 

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { z } from "zod";
+import { pause } from "../domain/pause.ts";
 import {
   type Conversation,
   countTokensSchema,
@@ -27,7 +28,7 @@ const maxBodyBytes = 32 * 1024 * 1024;
  * `now` is in milliseconds since the epoch.
  */
 export function createDemoModel(options: { key: string; now: () => number; sleep?: Sleep }): DemoModel {
-  const { key, sleep = abortableSleep } = options;
+  const { key, sleep = pause } = options;
   const attempts = createAttempts(options.now);
 
   async function messages(request: Request): Promise<Response> {
@@ -194,15 +195,3 @@ function authorized(headers: Headers, key: string): boolean {
 function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 24);
 }
-
-const abortableSleep: Sleep = (ms, signal) =>
-  new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });

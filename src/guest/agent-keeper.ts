@@ -1,6 +1,7 @@
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
+import { pause } from "../domain/pause.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
 import type { StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
@@ -83,7 +84,10 @@ export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Pr
     async end() {
       ending = true;
       const timeout = new AbortController();
-      const ended = await Promise.race([run.end().then(() => true), delay(endMs, timeout.signal)]);
+      const ended = await Promise.race([
+        run.end().then(() => true),
+        pause(endMs, timeout.signal).then(() => false),
+      ]);
       timeout.abort();
       if (!ended) await run.kill();
     },
@@ -105,11 +109,4 @@ function remember(state: StateFile, event: GuestEvent): void {
   if (event.kind === "question_closed") {
     state.update({ questions: questions.filter((open) => open !== event.requestId) });
   }
-}
-
-function delay(ms: number, signal: AbortSignal): Promise<false> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), ms);
-    signal.addEventListener("abort", () => clearTimeout(timer));
-  });
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { messageOf } from "../domain/errors.ts";
+import { pause } from "../domain/pause.ts";
 import {
   type SessionCommand,
   type SessionStart,
@@ -95,7 +96,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       while (!signal.aborted) {
         await spool.waiting(signal);
         if (signal.aborted) return;
-        const pause = sleep(betweenBatchesMs, signal);
+        const nextBatch = pause(betweenBatchesMs, signal);
         try {
           const { body } = spool.batch();
           const answer = await exchange("/session/events", signal, {
@@ -105,7 +106,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
           });
           spool.acknowledge(ackSchema.parse(answer).acked);
           backoff.reset();
-          await pause;
+          await nextBatch;
         } catch (thrown) {
           if (signal.aborted) return;
           await backoff.wait(thrown, signal);
@@ -171,21 +172,8 @@ function createBackoff(report: (line: string) => void, what: string) {
         reported = now;
         report(`${what}: ${messageOf(thrown)}`);
       }
-      await sleep(delay, signal);
+      await pause(delay, signal);
       delay = Math.min(delay * 2, 1000);
     },
   };
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
 }

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import WebSocket from "ws";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
-import { createClient, type Socket } from "../client.ts";
+import { createClient } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskEvent } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
@@ -18,19 +18,12 @@ function serve() {
   return {
     ...house,
     person: store.people.ensure("ada").id,
-    client: createClient({ url, token, openSocket: socketOf }),
+    client: createClient({
+      url,
+      token,
+      openSocket: (address, headers) => new WebSocket(address, { headers }),
+    }),
   };
-}
-
-const socketOf = (address: string, headers: Record<string, string>) =>
-  shapeOf(new WebSocket(address, { headers }));
-
-function shapeOf(socket: WebSocket): Socket {
-  const shape: Socket = { onmessage: null, onclose: null, onerror: null, close: () => socket.close() };
-  socket.on("message", (data) => shape.onmessage?.({ data: String(data) }));
-  socket.on("close", (code, reason) => shape.onclose?.({ code, reason: String(reason) }));
-  socket.on("error", (error) => shape.onerror?.(error));
-  return shape;
 }
 
 type House = ReturnType<typeof serve>;
@@ -361,7 +354,7 @@ test("the live transcript goes on from the cursor after the connection broke: no
     openSocket(address, headers) {
       const socket = new WebSocket(address, { headers });
       sockets.push(socket);
-      return shapeOf(socket);
+      return socket;
     },
   });
   const reading = (async () => {

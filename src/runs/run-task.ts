@@ -1,5 +1,6 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { SandboxId } from "../domain/ids.ts";
+import { pause } from "../domain/pause.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
 import type { SandboxEngine } from "../domain/sandbox.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
@@ -205,18 +206,4 @@ export async function removeSandbox(
     // Left to the reaper, which looks for sandboxes without an active task.
     log.warn("a sandbox could not be removed", { sandboxId, reason: messageOf(thrown) });
   }
-}
-
-/** Resolves after `ms`, or at once when the signal aborts. setTimeout holds 2^31 - 1 ms at most; a week is less. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }

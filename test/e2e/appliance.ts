@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Docker from "dockerode";
 import WebSocket from "ws";
-import { type Client, createClient, type Socket, type TaskJson } from "../../src/client.ts";
+import { type Client, createClient, type TaskJson } from "../../src/client.ts";
 import { type TaskEvent, type TaskEventBody, taskEventSchema } from "../../src/domain/event.ts";
 
 /** The compiled executable, started as an operator starts it, and spoken to as a client does. */
@@ -89,7 +89,7 @@ export async function startAppliance(options: {
     client: createClient({
       url,
       token,
-      openSocket: (address, headers) => socketOf(new WebSocket(address, { headers })),
+      openSocket: (address, headers) => new WebSocket(address, { headers }),
     }),
     dataFolder,
     output: () => printed,
@@ -104,14 +104,6 @@ export async function startAppliance(options: {
       await child.exited;
     },
   };
-}
-
-function socketOf(socket: WebSocket): Socket {
-  const shape: Socket = { onmessage: null, onclose: null, onerror: null, close: () => socket.close() };
-  socket.on("message", (data) => shape.onmessage?.({ data: String(data) }));
-  socket.on("close", (code, reason) => shape.onclose?.({ code, reason: String(reason) }));
-  socket.on("error", (error) => shape.onerror?.(error));
-  return shape;
 }
 
 export async function until<Value>(
