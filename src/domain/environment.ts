@@ -3,6 +3,7 @@ import { z } from "zod";
 /** Where a task works: image, variables, set-up script, limits, network. */
 
 export const accessLevels = ["none", "limited", "custom", "full"] as const;
+export type AccessLevel = (typeof accessLevels)[number];
 
 export const limitsSchema = z.object({
   /** Bytes of memory, swap included. */
