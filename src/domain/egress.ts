@@ -29,7 +29,6 @@ export const denyCodes = [
   "read-only",
   "foreign-credential",
   "address-not-allowed",
-  "own-port",
   "secret-found",
   "upload-budget",
   // TLS inside a tunnel is not what was announced (connection closed, 421).

@@ -1,10 +1,14 @@
 import { chmod, mkdir, readdir, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
-import type { Duplex } from "node:stream";
-import { CcwError, messageOf } from "../domain/errors.ts";
+import type { UnixSocketListener } from "bun";
+import { CcwError } from "../domain/errors.ts";
 import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
+import { createInnerHttp } from "./inner-http.ts";
+import { createDeadlines, type Deadlines } from "./wire/deadlines.ts";
+import { type WireData, wireHandlers } from "./wire/socket-wire.ts";
+import type { Wire } from "./wire/wire.ts";
 
 /** Whose door a request came through. The socket says it; nothing in the request can. */
 export interface DoorSandbox {
@@ -19,33 +23,48 @@ export type DoorWay = (
   response: ServerResponse,
   path: string,
 ) => Promise<void>;
+export type DoorWays = Record<"session" | "model" | "git", DoorWay>;
+
+/** The way out of the machine: takes a connection over, with what was read from it already. */
+export interface WayOut {
+  accept(sandbox: DoorSandbox, wire: Wire, first: Uint8Array): void;
+  /** The sandbox's door closes: its connections end, and what is known of it is forgotten. */
+  forget(id: SandboxId): void;
+}
 
 export interface DoorOptions {
   /** Holds a folder for each sandbox, with its socket in it. Readable by this user alone. */
   folder: string;
-  ways: { session: DoorWay; model: DoorWay; git: DoorWay };
-  /** Called for each request that would leave the machine. */
-  refused(sandbox: DoorSandbox, target: string, reason: string): void;
+  ways: DoorWays;
+  egress: WayOut;
   log: Log;
 }
 
 /** An agent with its sub-agents, a build and git at once stays far below; each connection costs the appliance memory. */
-const maxConnections = 256;
+const maxConnections = 512;
+
+/** From the first byte of a connection to where it is known what it wants. */
+const firstBytesMs = 10_000;
 
 /** sockaddr_un holds 108 bytes with the final NUL (unix(7)). */
 const maxSocketPath = 107;
 
-const noEgress = "no-egress: this sandbox has no access to the internet";
+interface OpenDoor {
+  listener: UnixSocketListener<WireData>;
+  wires: Set<Wire>;
+}
 
 export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promise<void> } {
-  const open = new Map<SandboxId, Server>();
+  const open = new Map<SandboxId, OpenDoor>();
+  const deadlines = createDeadlines();
 
-  const closeOne = async (id: SandboxId) => {
-    const server = open.get(id);
+  const closeOne = (id: SandboxId) => {
+    const door = open.get(id);
     open.delete(id);
-    if (server === undefined) return;
-    server.closeAllConnections();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (door === undefined) return;
+    door.listener.stop(true);
+    for (const wire of door.wires) wire.destroy();
+    options.egress.forget(id);
   };
 
   return {
@@ -65,19 +84,14 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
       await mkdir(options.folder, { recursive: true, mode: 0o700 });
       await mkdir(folder, { recursive: true, mode: 0o755 });
       await rm(path, { force: true });
-      const server = createDoorServer({ id: sandboxId, taskId }, options);
-      open.set(sandboxId, server);
-      try {
-        await listen(server, path);
-        await chmod(path, 0o666);
-      } catch (thrown) {
-        open.delete(sandboxId);
-        throw thrown;
-      }
+      // Another call may have been quicker while this one waited.
+      if (open.has(sandboxId)) return folder;
+      open.set(sandboxId, openDoor({ id: sandboxId, taskId }, path, options, deadlines));
+      await chmod(path, 0o666);
       return folder;
     },
     async close(sandboxId) {
-      await closeOne(sandboxId);
+      closeOne(sandboxId);
       await rm(join(options.folder, sandboxId), { recursive: true, force: true });
     },
     async list() {
@@ -86,110 +100,64 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
     },
     // The folders stay: sandboxes that live on find the next server process at the same path.
     async shut() {
-      await Promise.all([...open.keys()].map(closeOne));
+      for (const id of [...open.keys()]) closeOne(id);
+      deadlines.close();
     },
   };
 }
 
-function createDoorServer(sandbox: DoorSandbox, options: DoorOptions): Server {
-  const server = createServer({
-    maxHeaderSize: 64 * 1024,
-    headersTimeout: 10_000,
-    requestTimeout: 0,
-    keepAliveTimeout: 60_000,
+function openDoor(sandbox: DoorSandbox, path: string, options: DoorOptions, deadlines: Deadlines): OpenDoor {
+  const wires = new Set<Wire>();
+  const inner = createInnerHttp(sandbox, options.ways, options.log);
+  const handlers = wireHandlers((wire) => {
+    if (wires.size >= maxConnections) return wire.destroy();
+    wires.add(wire);
+    sortOut(wire, deadlines, (first) => {
+      if (isForTheAppliance(first)) inner.accept(wire, first);
+      else options.egress.accept(sandbox, wire, first);
+    });
   });
-  server.maxConnections = maxConnections;
+  const listener = Bun.listen<WireData>({
+    unix: path,
+    allowHalfOpen: true,
+    data: { wire: undefined },
+    socket: {
+      ...handlers,
+      close(socket) {
+        if (socket.data.wire !== undefined) wires.delete(socket.data.wire);
+        handlers.close(socket);
+      },
+    },
+  });
+  return { listener, wires };
+}
 
-  const answering = new WeakMap<Duplex, ServerResponse>();
-  const tellRefusal = (target: string) => {
-    try {
-      options.refused(sandbox, target, noEgress);
-    } catch (thrown) {
-      options.log.error("a refusal could not be written down", {
-        sandbox: sandbox.id,
-        reason: messageOf(thrown),
-      });
-    }
+/** Reads until it is known who is to read on; the longest method has 32 characters. */
+function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => void): void {
+  const deadline = deadlines.add(() => wire.destroy());
+  deadline.set(firstBytesMs);
+  let first: Uint8Array = new Uint8Array();
+  wire.listener = {
+    data(bytes) {
+      first = first.length === 0 ? bytes : Buffer.concat([first, bytes]);
+      const space = first.indexOf(0x20);
+      const known = space >= 0 ? first.length > space + 1 : first.length > 32 || first.includes(0x0a);
+      if (!known) return;
+      deadline.clear();
+      then(first);
+    },
+    drain() {},
+    end: () => wire.destroy(),
+    close: () => deadline.clear(),
   };
-
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    // Answers to pipelined requests pile up in memory while nobody reads them, and no client in a sandbox pipelines.
-    if (answering.get(request.socket)?.writableFinished === false) return void request.socket.destroy();
-    answering.set(request.socket, response);
-    dispatch(sandbox, request, response, { ...options, tellRefusal }).catch((thrown: unknown) => {
-      options.log.error("a door failed", {
-        sandbox: sandbox.id,
-        path: request.url ?? "",
-        reason: messageOf(thrown),
-      });
-      if (!response.headersSent)
-        refuse(response, 500, "internal: the appliance could not carry this out; its log says why");
-      else response.destroy();
-    });
-  });
-  server.on("connect", (request: IncomingMessage, socket: Duplex) => {
-    tellRefusal(request.url ?? "");
-    const body = explain(request.url ?? "", noEgress);
-    socket.on("error", () => {});
-    socket.end(
-      `HTTP/1.1 403 Forbidden\r\nX-Deny-Reason: ${noEgress}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    );
-  });
-  server.on("upgrade", (_request: IncomingMessage, socket: Duplex) => {
-    socket.on("error", () => {});
-    socket.end(
-      "HTTP/1.1 400 Bad Request\r\nX-Deny-Reason: upgrade: not spoken here\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    );
-  });
-  return server;
 }
 
-async function dispatch(
-  sandbox: DoorSandbox,
-  request: IncomingMessage,
-  response: ServerResponse,
-  { ways, tellRefusal }: DoorOptions & { tellRefusal(target: string): void },
-): Promise<void> {
-  const target = request.url ?? "";
-  response.on("error", () => {});
-  if (!target.startsWith("/")) {
-    tellRefusal(target);
-    return refuse(response, 403, noEgress, explain(target, noEgress));
-  }
-  // Encoded path tricks have no honest use at these doors (RFC 3986, 2.3: unreserved characters are not encoded).
-  const path = target.split("?", 1)[0] ?? "";
-  if (!/^[\w\-./~:@!$&'()*+,=%]*$/.test(path) || /%(?:2e|2f|5c|00)|\/\.{1,2}(?:\/|$)|\/\//i.test(path)) {
-    return refuse(response, 400, "path: not a plain path");
-  }
-  for (const way of ["session", "model", "git"] as const) {
-    if (path.startsWith(`/${way}/`) || path === `/${way}`) {
-      const rest = target.slice(way.length + 1);
-      return ways[way](sandbox, request, response, rest.startsWith("/") ? rest : `/${rest}`);
-    }
-  }
-  refuse(response, 404, "path: there are /session, /model and /git");
+/** Origin-form (RFC 9112, 3.2.1): the target is a path. All else asks for another host, or is no HTTP. */
+function isForTheAppliance(first: Uint8Array): boolean {
+  const space = first.indexOf(0x20);
+  return space > 0 && space <= 32 && first[space + 1] === 0x2f && isToken(first.subarray(0, space));
 }
 
-function refuse(response: ServerResponse, status: number, reason: string, body = `${reason}\n`): void {
-  response.writeHead(status, {
-    "X-Deny-Reason": reason,
-    "Content-Type": "text/plain; charset=utf-8",
-    Connection: "close",
-  });
-  response.end(body);
-}
-
-function explain(target: string, reason: string): string {
-  // A target is the sandbox's own text; it goes back to it and nowhere else.
-  return `ccw-server refused ${target.slice(0, 300)}\n${reason}.\nThe model and the task's own git repositories are all that can be reached.\n`;
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
+function isToken(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte >= 0x41 && byte <= 0x5a);
 }

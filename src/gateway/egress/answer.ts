@@ -1,0 +1,148 @@
+import type { Wire } from "../wire/wire.ts";
+import type { createRedaction } from "./filter/redaction.ts";
+import { type BodyFraming, type BodyReader, chunkOf, createBodyReader, lastChunk, responseFraming } from "./http/body.ts";
+import { responseBytes } from "./http/forward-headers.ts";
+import { headerOf } from "./http/request-head.ts";
+import { readResponseHead, type ResponseHead } from "./http/response-head.ts";
+
+type Redaction = ReturnType<typeof createRedaction>;
+
+/** An origin's answer on its way to the client, as it comes in. */
+export interface Answer {
+  /** `complete`: the last byte is out. `blocked`: the client is behind; bring no more before its drain. */
+  take(bytes: Uint8Array): { ok: true; complete: boolean; blocked: boolean } | { ok: false; why: string };
+  /** The origin has ended its side: true if that is the answer's legal end. */
+  end(): boolean;
+  /** The client has been told the final status. */
+  readonly begun: boolean;
+  readonly status: number;
+  readonly clientReusable: boolean;
+  readonly upstreamReusable: boolean;
+}
+
+export function createAnswer(options: {
+  client: Wire;
+  method: string;
+  /** The request's minor version: 1.0 knows no chunks. */
+  minor: 0 | 1;
+  wantsClose: boolean;
+  redaction: Redaction | undefined;
+  sent(bytes: number): void;
+}): Answer {
+  const { client, method, minor, redaction } = options;
+  let held: Uint8Array = new Uint8Array();
+  let head: ResponseHead | undefined;
+  let reader: BodyReader | undefined;
+  let towards: BodyFraming = { kind: "none" };
+  let complete = false;
+  let leftover = false;
+  let untilClose = false;
+  const redacted = redaction?.start();
+
+  const write = (bytes: Uint8Array): boolean => {
+    if (bytes.length === 0) return true;
+    options.sent(bytes.length);
+    return client.write(bytes);
+  };
+  const pass = (pieces: readonly Uint8Array[]): boolean => {
+    let free = true;
+    for (const piece of pieces) {
+      if (piece.length === 0) continue;
+      for (const out of towards.kind === "chunked" ? chunkOf(piece) : [piece]) free = write(out) && free;
+    }
+    return free;
+  };
+  const finish = () => {
+    if (redacted !== undefined) pass(redacted.end());
+    if (towards.kind === "chunked") write(lastChunk);
+    complete = true;
+  };
+  const closes = () => options.wantsClose || towards.kind === "until-close";
+
+  /** The status line and headers; interim answers (RFC 9110, 15.2) go on as they come, but for a switch of protocols. */
+  const takeHead = (): { ok: true; more: boolean } | { ok: false; why: string } => {
+    const read = readResponseHead(held);
+    if (read.kind === "more") return { ok: true, more: true };
+    if (read.kind === "bad") return { ok: false, why: `something that is no HTTP answer (${read.bad.text})` };
+    held = held.subarray(read.length);
+    const { status } = read.head;
+    if (status === 101) return { ok: false, why: "a switch of protocols that nobody asked for (101)" };
+    if (status < 200) {
+      if (minor === 1)
+        write(responseBytes({ head: read.head, framing: { kind: "none" }, close: false, minor }));
+      return { ok: true, more: false };
+    }
+    const framing = responseFraming(read.head, method);
+    if (!framing.ok) return { ok: false, why: `an answer whose length is not clear (${framing.why})` };
+    const coding = headerOf(read.head, "content-encoding")?.toLowerCase() ?? "identity";
+    if (redaction !== undefined && coding !== "identity" && framing.framing.kind !== "none")
+      return { ok: false, why: "a compressed answer, in which an injected credential could not be found" };
+    head = read.head;
+    reader = createBodyReader(framing.framing);
+    untilClose = framing.framing.kind === "until-close";
+    towards =
+      framing.framing.kind === "none" || framing.framing.kind === "length"
+        ? framing.framing
+        : minor === 1
+          ? { kind: "chunked" }
+          : { kind: "until-close" };
+    const shown =
+      redaction === undefined
+        ? head
+        : {
+            ...head,
+            headers: head.headers.map(([name, value]) => [name, redaction.text(value)] as const),
+          };
+    write(responseBytes({ head: shown, framing: towards, close: closes(), minor }));
+    if (framing.framing.kind === "none" || (framing.framing.kind === "length" && framing.framing.length === 0))
+      complete = true;
+    return { ok: true, more: false };
+  };
+
+  return {
+    take(bytes) {
+      held = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+      while (head === undefined) {
+        const taken = takeHead();
+        if (!taken.ok) return taken;
+        if (taken.more) return { ok: true, complete: false, blocked: false };
+      }
+      let free = true;
+      while (!complete && reader !== undefined && held.length > 0) {
+        const read = reader.read(held);
+        if (!read.ok) return { ok: false, why: `a broken body (${read.why})` };
+        held = held.subarray(read.consumed);
+        for (const content of read.content)
+          free = pass(redacted === undefined ? [content] : redacted.push(content)) && free;
+        if (read.done) finish();
+        else if (read.consumed === 0) break;
+      }
+      leftover = complete && held.length > 0;
+      return { ok: true, complete, blocked: !free };
+    },
+    end() {
+      if (complete) return true;
+      if (head === undefined || reader === undefined || !reader.end()) return false;
+      finish();
+      return true;
+    },
+    get begun() {
+      return head !== undefined;
+    },
+    get status() {
+      return head?.status ?? 0;
+    },
+    get clientReusable() {
+      return complete && !closes();
+    },
+    get upstreamReusable() {
+      return (
+        complete &&
+        !leftover &&
+        !untilClose &&
+        head?.minor === 1 &&
+        !/\bclose\b/i.test(headerOf(head, "connection") ?? "")
+      );
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type { EgressLedger, EgressPort } from "../../domain/egress.ts";
+import type { SandboxId, TaskId } from "../../domain/ids.ts";
+import type { LogFields } from "../../domain/ports.ts";
+import { createDeadlines } from "../wire/deadlines.ts";
+import type { Wire } from "../wire/wire.ts";
+import type { Authority } from "./authority.ts";
+import { createDialler, type UpstreamProxy } from "./dial.ts";
+import { serveProxyConnection } from "./proxy-connection.ts";
+import { createResolver, type Lookup } from "./resolve.ts";
+import { createTraffic, type Traffic } from "./traffic.ts";
+import { openTunnel } from "./tunnel.ts";
+import { createUpstreams, type Upstreams } from "./upstreams.ts";
+
+export interface EgressDoorOptions {
+  port: EgressPort;
+  ledger: EgressLedger;
+  authority: Authority;
+  lookup: Lookup;
+  /** What an address is that may not be dialled; undefined where it may. */
+  whyNot(address: string): string | undefined;
+  proxy: UpstreamProxy | undefined;
+  /** Certificates, PEM, that vouch for hosts beside the system's. */
+  ca: readonly string[];
+  /** One line for each decision. */
+  decided(fields: LogFields): void;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+export interface EgressDoor {
+  /** Takes a connection over, with what was read from it already. */
+  accept(sandbox: { id: SandboxId; taskId: TaskId }, wire: Wire, first: Uint8Array): void;
+  /** What is known of a sandbox goes with its door. */
+  forget(id: SandboxId): void;
+  close(): void;
+}
+
+/** The way out: plain HTTP in absolute form, and CONNECT. */
+export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
+  const { port, ledger, authority, decided, now } = options;
+  const deadlines = createDeadlines();
+  const resolver = createResolver({ lookup: options.lookup, whyNot: options.whyNot, now });
+  const dialler = createDialler({ resolver, proxy: options.proxy });
+  const known = new Map<SandboxId, { traffic: Traffic; upstreams: Upstreams }>();
+  const stop = port.onChange(() => {
+    for (const { traffic } of [...known.values()]) traffic.review();
+  });
+
+  const of = (sandbox: { id: SandboxId; taskId: TaskId }) => {
+    const found = known.get(sandbox.id);
+    if (found !== undefined) return found;
+    const made = {
+      traffic: createTraffic(sandbox, { port, ledger, decided, now }),
+      upstreams: createUpstreams({ dialler, deadlines, ca: options.ca }),
+    };
+    known.set(sandbox.id, made);
+    return made;
+  };
+
+  return {
+    accept(sandbox, wire, first) {
+      const { traffic, upstreams } = of(sandbox);
+      serveProxyConnection({
+        traffic,
+        upstreams,
+        deadlines,
+        wire,
+        first,
+        serves: {
+          kind: "proxy",
+          connect: (head, rest) =>
+            openTunnel({
+              ...{ traffic, dialler, upstreams, authority, deadlines, client: wire, head, rest },
+              resolver: options.proxy?.resolves === true ? undefined : resolver,
+            }),
+        },
+      });
+    },
+    forget(id) {
+      known.get(id)?.upstreams.close();
+      known.delete(id);
+    },
+    close() {
+      stop();
+      for (const { upstreams } of known.values()) upstreams.close();
+      known.clear();
+      deadlines.close();
+    },
+  };
+}

@@ -1,0 +1,260 @@
+import type { InjectedCredential } from "../../domain/egress.ts";
+import { hostText } from "../../domain/host.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
+import type { Wire } from "../wire/wire.ts";
+import { createAnswer } from "./answer.ts";
+import { createRedaction } from "./filter/redaction.ts";
+import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
+import { requestBytes } from "./http/forward-headers.ts";
+import { headerOf, type RequestHead } from "./http/request-head.ts";
+import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import type { Passage, Traffic } from "./traffic.ts";
+import type { Origin, Upstream, Upstreams } from "./upstreams.ts";
+
+/** One admitted request and its answer. The connection's owner passes on what the client's wire tells. */
+export interface Exchange {
+  /** More bytes of the client are in the buffer. */
+  data(): void;
+  drain(): void;
+  /** The client has sent its last byte. */
+  end(): void;
+  closed(): void;
+}
+
+export interface ExchangeOptions {
+  traffic: Traffic;
+  passage: Passage;
+  upstreams: Upstreams;
+  deadlines: Deadlines;
+  client: Wire;
+  /** What the client has sent and nobody has taken; the exchange takes its body from it. */
+  buffer: { bytes: Uint8Array };
+  origin: Origin;
+  head: RequestHead;
+  path: string;
+  framing: BodyFraming;
+  maxBody: number;
+  credentials: readonly InjectedCredential[];
+  /** It is over; `reusable` where the client's connection may carry another request. */
+  done(reusable: boolean): void;
+}
+
+/** A client that is slower than this with its body is not sending. */
+const bodyMs = 10_000;
+/** The longest that an origin may think. */
+const answerMs = 300_000;
+/** A body that nobody sends or nobody reads any more. */
+const stallMs = 300_000;
+/** A client's bytes that may wait while it is not yet known whether they pass. */
+const maxWaiting = 64 * 1024;
+
+export function startExchange(options: ExchangeOptions): Exchange {
+  const { traffic, passage, upstreams, client, buffer, origin, head, framing, credentials } = options;
+  const bodyReader = createBodyReader(framing);
+  const search = traffic.search();
+  const body = search.start();
+  let upstream: Upstream | undefined;
+  let bodySize = 0;
+  let bodyDone = framing.kind === "none" || (framing.kind === "length" && framing.length === 0);
+  let blocked = false;
+  let answered = false;
+  let over = false;
+  const deadline = options.deadlines.add(() => {
+    if (!bodyDone && !answered)
+      stop(refusalOf("too-slow", "the request's body stopped coming for 10 seconds"), "refused");
+    else if (!answered) stop(refusalOf("timeout", `${hostText(origin.host)} did not answer in time`), "failed");
+    else stop(refusalOf("timeout", "nothing moved for 5 minutes"), "failed");
+  });
+
+  const redaction = createRedaction(credentials.map(({ value }) => value));
+  const answer = createAnswer({
+    client,
+    method: head.method,
+    minor: head.minor,
+    wantsClose: wantsClose(head),
+    redaction: credentials.length > 0 ? redaction : undefined,
+    sent: (bytes) => passage.down(bytes),
+  });
+
+  /** The end of what cannot go on: told to the client where it has heard nothing yet. */
+  const stop = (refusal: Refusal, verdict: "refused" | "failed" | "cut") => {
+    if (over) return;
+    over = true;
+    deadline.clear();
+    upstream?.wire.destroy();
+    passage.end(verdict, refusal.code, answered ? answer.status : refusal.status);
+    if (answered) return client.destroy();
+    client.write(
+      refusalBytes(refusal, `${hostText(origin.host)}:${origin.port}`, {
+        close: true,
+        head: head.method === "HEAD",
+      }),
+    );
+    options.done(false);
+  };
+
+  passage.onCut((refusal) => stop(refusal, "cut"));
+
+  const finish = () => {
+    if (over) return;
+    over = true;
+    deadline.clear();
+    passage.end("allowed", passage.rule, answer.status);
+    // What is left of a body that the origin did not want has no place to go.
+    const reusable = bodyDone && answer.clientReusable;
+    if (upstream !== undefined) {
+      if (bodyDone && answer.upstreamReusable) upstreams.keep(origin, upstream);
+      else upstream.wire.destroy();
+    }
+    options.done(reusable);
+  };
+
+  /** Passes on what may leave. False: it was stopped. */
+  const send = (pieces: readonly Uint8Array[]): boolean => {
+    for (const piece of pieces) {
+      if (piece.length === 0) continue;
+      bodySize += piece.length;
+      if (bodySize > options.maxBody) {
+        stop(refusalOf("body-too-large", `its body has more than ${options.maxBody} bytes`), "refused");
+        return false;
+      }
+      if (!passage.up(piece.length)) {
+        stop(budgetSpent(traffic), "cut");
+        return false;
+      }
+      const out = framing.kind === "chunked" ? chunkOf(piece) : [piece];
+      for (const bytes of out) if (upstream?.wire.write(bytes) === false) blocked = true;
+    }
+    return true;
+  };
+
+  const pump = () => {
+    if (upstream === undefined || over) return;
+    while (!bodyDone && !blocked && buffer.bytes.length > 0) {
+      const read = bodyReader.read(buffer.bytes);
+      if (!read.ok) return stop(refusalOf("bad-framing", read.why), "refused");
+      buffer.bytes = buffer.bytes.subarray(read.consumed);
+      for (const content of read.content) {
+        const found = body.push(content);
+        if ("found" in found) return stop(secretFound(traffic, found.found, origin), "refused");
+        if (!send(found.pass)) return;
+      }
+      if (read.done) {
+        const rest = body.end();
+        if ("found" in rest) return stop(secretFound(traffic, rest.found, origin), "refused");
+        if (!send(rest.pass)) return;
+        if (framing.kind === "chunked") upstream.wire.write(lastChunk);
+        bodyDone = true;
+      }
+    }
+    if (blocked) client.pause();
+    else client.resume();
+    deadline.set(bodyDone ? (answered ? stallMs : answerMs) : blocked ? stallMs : bodyMs);
+  };
+
+  const failed = (text: string) => stop(refusalOf("bad-answer", text), "failed");
+
+  const begin = async (fresh: boolean) => {
+    const got = await upstreams.get(origin, { fresh, signal: passage.signal });
+    if (over) return void (got.ok && got.upstream.wire.destroy());
+    if (!got.ok) return stop(got.refusal, got.refusal.code === "address-not-allowed" ? "refused" : "failed");
+    const chosen = got.upstream;
+    upstream = chosen;
+    passage.reached(chosen.address);
+    let heard = false;
+    chosen.wire.listener = {
+      data(bytes) {
+        heard = true;
+        const taken = answer.take(bytes);
+        if (!taken.ok) return failed(`${hostText(origin.host)} answered with ${taken.why}`);
+        if (answer.begun) answered = true;
+        if (taken.blocked) chosen.wire.pause();
+        if (taken.complete) return finish();
+        if (answered) deadline.set(stallMs);
+      },
+      drain() {
+        blocked = false;
+        pump();
+      },
+      end() {
+        if (answer.end()) return finish();
+        lost();
+      },
+      close: () => lost(),
+    };
+    /** A kept connection may close as a request is on its way; what can be sent again is, once. */
+    const lost = () => {
+      if (over) return;
+      const again = chosen.used && !heard && framing.kind === "none" && !fresh;
+      if (!again) return failed(`${hostText(origin.host)} closed the connection before its answer was complete`);
+      chosen.wire.destroy();
+      upstream = undefined;
+      void begin(true);
+    };
+    const out = requestBytes({
+      method: head.method,
+      path: options.path,
+      host: hostHeader(origin),
+      headers: head.headers,
+      framing,
+      set: credentials.map(({ header, value }) => [header, value] as const),
+      ...(credentials.length > 0 && { omit: ["accept-encoding"] }),
+    });
+    if (!passage.up(out.length)) return stop(budgetSpent(traffic), "refused");
+    chosen.wire.write(out);
+    if (!bodyDone && headerOf(head, "expect")?.toLowerCase() === "100-continue" && buffer.bytes.length === 0)
+      client.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
+    pump();
+  };
+
+  deadline.set(answerMs);
+  void begin(false);
+
+  return {
+    data() {
+      if (upstream === undefined || blocked || bodyDone) {
+        if (buffer.bytes.length > maxWaiting) client.pause();
+      } else pump();
+    },
+    drain() {
+      upstream?.wire.resume();
+    },
+    end() {
+      if (!bodyDone) stop(refusalOf("bad-request", "the request's body ended too early"), "failed");
+    },
+    closed() {
+      if (over) return;
+      over = true;
+      deadline.clear();
+      upstream?.wire.destroy();
+      passage.end("failed", "sandbox-closed", answered ? answer.status : 0);
+    },
+  };
+}
+
+export function secretFound(traffic: Traffic, name: string, { host, port }: Origin): Refusal {
+  traffic.notice(
+    `A request to ${hostText(host)}:${port} was stopped: it carried ${name}, which must not leave this appliance.`,
+  );
+  return refusalOf("secret-found", `the request carries ${name}, which must not leave`);
+}
+
+export function budgetSpent(traffic: Traffic): Refusal {
+  const limit = traffic.egress()?.limits.uploadBytes ?? 0;
+  traffic.notice(
+    `The sandbox has used up its upload budget of ${limit} bytes; the rest of what it sends is refused.`,
+  );
+  return refusalOf("upload-budget", `this sandbox may upload ${limit} bytes in all, and that is used up`);
+}
+
+function hostHeader({ scheme, host, port }: Origin): string {
+  const usual = scheme === "http" ? 80 : 443;
+  return port === usual ? hostText(host) : `${hostText(host)}:${port}`;
+}
+
+function wantsClose({ minor, headers }: RequestHead): boolean {
+  const tokens = headers
+    .filter(([name]) => /^(proxy-)?connection$/i.test(name))
+    .flatMap(([, value]) => value.toLowerCase().split(",").map((token) => token.trim()));
+  return tokens.includes("close") || (minor === 0 && !tokens.includes("keep-alive"));
+}

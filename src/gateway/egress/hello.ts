@@ -1,0 +1,49 @@
+import type { DenyCode } from "../../domain/egress.ts";
+import type { Host } from "../../domain/host.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
+import type { Wire } from "../wire/wire.ts";
+import { readClientHello } from "./client-hello.ts";
+
+const helloMs = 10_000;
+
+/**
+ * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
+ * clear. The wire is paused afterwards.
+ */
+export function readHello(
+  client: Wire,
+  deadlines: Deadlines,
+  first: Uint8Array,
+  host: Host,
+): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; code: DenyCode }> {
+  return new Promise((resolve) => {
+    let bytes = first;
+    let done = false;
+    const finish = (code: DenyCode | undefined) => {
+      if (done) return;
+      done = true;
+      deadline.clear();
+      client.pause();
+      resolve(code === undefined ? { ok: true, bytes } : { ok: false, code });
+    };
+    const deadline = deadlines.add(() => finish("too-slow"));
+    const look = () => {
+      const read = readClientHello(bytes);
+      if (read.kind === "more") return;
+      if (read.kind === "bad") return finish("not-tls");
+      finish(read.serverName.replace(/\.$/, "") === host.text ? undefined : "sni-mismatch");
+    };
+    deadline.set(helloMs);
+    client.listener = {
+      data(more) {
+        bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
+        if (!done) look();
+      },
+      drain() {},
+      end: () => finish("not-tls"),
+      close: () => finish("not-tls"),
+    };
+    client.resume();
+    if (bytes.length > 0) look();
+  });
+}

@@ -1,0 +1,185 @@
+import { type EgressDecision, decideRequest, type EgressPolicy } from "../../domain/egress-policy.ts";
+import { hostText } from "../../domain/host.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
+import type { Wire } from "../wire/wire.ts";
+import { type Exchange, secretFound, startExchange } from "./exchange.ts";
+import { requestFraming } from "./http/body.ts";
+import { maxHeadBytes, type RequestHead, readRequestHead } from "./http/request-head.ts";
+import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import { absoluteTarget, originTarget } from "./request-target.ts";
+import type { Attempt, Traffic } from "./traffic.ts";
+import type { Origin, Upstreams } from "./upstreams.ts";
+
+export interface ProxyConnectionOptions {
+  traffic: Traffic;
+  upstreams: Upstreams;
+  deadlines: Deadlines;
+  wire: Wire;
+  first: Uint8Array;
+  /** `proxy`: each request names its host; CONNECT takes the connection over. Else all requests go to one origin. */
+  serves:
+    | { kind: "proxy"; connect(head: RequestHead, rest: Uint8Array): void }
+    | { kind: "origin"; origin: Origin; rowKind: Attempt["kind"] };
+  /** The connection is over. */
+  closed?(): void;
+}
+
+const headMs = 10_000;
+const idleMs = 60_000;
+/** How long a refused client may go on sending before it has read why. */
+const lingerMs = 2000;
+
+/** Requests one after the other on a client's connection, in the clear or inside TLS that the appliance ended. */
+export function serveProxyConnection(options: ProxyConnectionOptions): void {
+  const { traffic, upstreams, wire, serves } = options;
+  const buffer = { bytes: options.first };
+  let exchange: Exchange | undefined;
+  let state: "head" | "busy" | "lingering" | "over" = "head";
+  let headBegun = false;
+  const deadline = options.deadlines.add(() => {
+    if (state !== "head" || buffer.bytes.length === 0) return wire.destroy();
+    fail(refusalOf("too-slow", "the request's head did not come within 10 seconds"));
+  });
+
+  /** Says why and closes; what still comes is read and dropped, so that a reset does not overtake the answer. */
+  const linger = (answer?: Uint8Array) => {
+    if (state === "over") return;
+    state = "lingering";
+    exchange = undefined;
+    if (answer !== undefined) wire.write(answer);
+    wire.end();
+    wire.resume();
+    deadline.set(lingerMs);
+  };
+  const fail = (refusal: Refusal, attempt?: Attempt, head = false) => {
+    const target = attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`;
+    linger(refusalBytes(refusal, target, { close: true, head }));
+  };
+  const failUnread = (refusal: Refusal) => {
+    traffic.refuse(undefined, refusal);
+    fail(refusal);
+  };
+
+  const advance = () => {
+    while (state === "head") {
+      if (buffer.bytes.length === 0) {
+        headBegun = false;
+        deadline.set(idleMs);
+        return;
+      }
+      const read = readRequestHead(buffer.bytes);
+      if (read.kind === "more") {
+        // Set once a head: bytes that trickle in do not prolong it.
+        if (!headBegun) deadline.set(headMs);
+        headBegun = true;
+        return;
+      }
+      if (read.kind === "bad") return failUnread(read.bad);
+      headBegun = false;
+      deadline.clear();
+      const raw = buffer.bytes.subarray(0, read.length);
+      buffer.bytes = buffer.bytes.subarray(read.length);
+      state = "busy";
+      begin(read.head, raw);
+    }
+  };
+
+  const begin = (head: RequestHead, raw: Uint8Array) => {
+    if (head.method === "CONNECT") {
+      if (serves.kind === "origin")
+        return failUnread(refusalOf("bad-request", "there is no CONNECT inside a connection to one host"));
+      state = "over";
+      return serves.connect(head, buffer.bytes);
+    }
+    const target = serves.kind === "proxy" ? absoluteTarget(head) : originTarget(head, serves.origin);
+    if (!target.ok) return failUnread(target.refusal);
+    const { origin, path } = target.value;
+    const attempt: Attempt = {
+      kind: serves.kind === "proxy" ? "http" : serves.rowKind,
+      host: origin.host,
+      port: origin.port,
+      method: head.method,
+      path,
+    };
+    const isHead = head.method === "HEAD";
+    const refuse = (refusal: Refusal) => {
+      traffic.refuse(attempt, refusal);
+      fail(refusal, attempt, isHead);
+    };
+    const framed = requestFraming(head);
+    if (!framed.ok) return refuse(framed.bad);
+    const { framing } = framed;
+
+    const egress = traffic.egress();
+    const credentials = origin.scheme === "https" ? traffic.credentialsFor(origin.host) : [];
+    const injected = credentials.map(({ header }) => header.toLowerCase());
+    // What the proxy replaces is not the sandbox's own credential.
+    const headers = head.headers
+      .map(([name, value]) => [name.toLowerCase(), value] as const)
+      .filter(([name]) => !injected.includes(name));
+    const decide = (policy: EgressPolicy): EgressDecision =>
+      decideRequest(policy, { host: origin.host, port: origin.port, method: head.method, target: path, headers });
+    const maxBody = egress?.limits.requestBytes ?? 0;
+    if (framing.kind === "length" && framing.length > maxBody)
+      return refuse(refusalOf("body-too-large", `its body of ${framing.length} bytes is over ${maxBody}`));
+    const stream = traffic.search().start();
+    for (const found of [stream.push(raw), stream.end()])
+      if ("found" in found) return refuse(secretFound(traffic, found.found, origin));
+
+    const admitted = traffic.admit(attempt, decide);
+    if (!admitted.ok) {
+      // A client that only reads may go on with its connection.
+      if (framing.kind !== "none" || head.minor === 0) return fail(admitted.refusal, attempt, isHead);
+      const target = `${hostText(origin.host)}:${origin.port}`;
+      wire.write(refusalBytes(admitted.refusal, target, { close: false, head: isHead }));
+      state = "head";
+      return;
+    }
+    exchange = startExchange({
+      traffic,
+      passage: admitted.passage,
+      upstreams,
+      deadlines: options.deadlines,
+      client: wire,
+      buffer,
+      origin,
+      head: { ...head, headers: head.headers.filter(([name]) => !injected.includes(name.toLowerCase())) },
+      path,
+      framing,
+      maxBody,
+      credentials,
+      done(reusable) {
+        exchange = undefined;
+        if (state === "over") return;
+        if (!reusable) return linger();
+        state = "head";
+        wire.resume();
+        advance();
+      },
+    });
+  };
+
+  wire.listener = {
+    data(bytes) {
+      if (state === "lingering") return;
+      buffer.bytes = buffer.bytes.length === 0 ? bytes : Buffer.concat([buffer.bytes, bytes]);
+      if (state === "head") advance();
+      else exchange?.data();
+      if (buffer.bytes.length > 2 * maxHeadBytes) wire.pause();
+    },
+    drain: () => exchange?.drain(),
+    end() {
+      if (exchange !== undefined) exchange.end();
+      else if (state === "lingering" || state === "head") wire.destroy();
+    },
+    close() {
+      state = "over";
+      deadline.clear();
+      exchange?.closed();
+      options.closed?.();
+    },
+  };
+  wire.resume();
+  advance();
+}
+

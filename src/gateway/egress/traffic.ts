@@ -1,0 +1,225 @@
+import {
+  type EgressEntry,
+  type EgressLedger,
+  type EgressPort,
+  type EgressVerdict,
+  type InjectedCredential,
+  type SandboxEgress,
+} from "../../domain/egress.ts";
+import { type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
+import { type Host, hostText } from "../../domain/host.ts";
+import type { SandboxId, TaskId } from "../../domain/ids.ts";
+import type { LogFields } from "../../domain/ports.ts";
+import { redactTarget } from "./filter/query-redaction.ts";
+import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
+import { createTrafficLimits, type TrafficLimits } from "./limits.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
+
+/** What a ledger row says of a request before anything is decided. */
+export interface Attempt {
+  kind: EgressEntry["kind"];
+  host: Host;
+  port: number;
+  method: string;
+  /** Path and query as sent; empty for a tunnel. */
+  path: string;
+}
+
+/** One admitted request or tunnel, from its decision to its end: ledger, limits and cutting in one hand. */
+export interface Passage {
+  readonly rule: string;
+  readonly signal: AbortSignal;
+  /** Bytes about to leave the sandbox; false where its budget does not have them: then the passage must end. */
+  up(bytes: number): boolean;
+  down(bytes: number): void;
+  /** Where it was dialled to. */
+  reached(address: string): void;
+  /** Calls back when a tightened policy forbids it; what runs must end at once. */
+  onCut(cut: (refusal: Refusal) => void): void;
+  /** Once; later calls do nothing. */
+  end(verdict: EgressVerdict, reason: string, status: number): void;
+}
+
+/** All that one sandbox sends, and what bounds it. */
+export interface Traffic {
+  readonly sandbox: { id: SandboxId; taskId: TaskId };
+  /** In force now; undefined for a sandbox whose task has ended. */
+  egress(): SandboxEgress | undefined;
+  search(): SecretSearch;
+  /** What the proxy adds on the way to this host. */
+  credentialsFor(host: Host): readonly InjectedCredential[];
+  /** Carries a decision out: limits, one-time grants, requests for access, the ledger's row and the log's line. */
+  admit(attempt: Attempt, decide: (policy: EgressPolicy) => EgressDecision): Admission;
+  /** A refusal after or without a decision; it is written down and, where it helps, shown to the person. */
+  refuse(attempt: Attempt | undefined, refusal: Refusal): void;
+  /** Secret found, budget spent: what a person should know. */
+  notice(text: string): void;
+  /** Called when policies may have changed: cuts what they forbid now. */
+  review(): void;
+}
+
+export type Admission =
+  | { ok: true; passage: Passage; decision: Extract<EgressDecision, { allowed: true }> }
+  | { ok: false; refusal: Refusal };
+
+export interface TrafficOptions {
+  port: EgressPort;
+  ledger: EgressLedger;
+  /** One line for each decision. */
+  decided(fields: LogFields): void;
+  now(): number;
+}
+
+const ended = refusalOf("no-egress", "the task has ended");
+
+export function createTraffic(
+  sandbox: { id: SandboxId; taskId: TaskId },
+  { port, ledger, decided, now }: TrafficOptions,
+): Traffic {
+  let limits: TrafficLimits | undefined;
+  let known: SandboxEgress | undefined;
+  let search = createSecretSearch([]);
+  const live = new Set<() => void>();
+
+  const current = (): SandboxEgress | undefined => {
+    const egress = port.egressOf(sandbox.id);
+    if (egress === known || egress === undefined) return egress;
+    if (known?.secrets !== egress.secrets) search = createSecretSearch(egress.secrets);
+    if (limits === undefined)
+      limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
+    else limits.update(egress.limits);
+    known = egress;
+    return egress;
+  };
+
+  const rowOf = (attempt: Attempt | undefined): Omit<EgressEntry, "verdict" | "reason" | "status"> => ({
+    sandboxId: sandbox.id,
+    taskId: sandbox.taskId,
+    at: now(),
+    kind: attempt?.kind ?? "http",
+    host: attempt?.host.text ?? "",
+    port: attempt?.port ?? 0,
+    method: attempt?.method ?? "",
+    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, search),
+    address: "",
+    bytesUp: 0,
+    bytesDown: 0,
+    ms: 0,
+  });
+
+  const tell = (row: EgressEntry) =>
+    decided({
+      sandbox: row.sandboxId,
+      task: row.taskId,
+      kind: row.kind,
+      host: row.host,
+      port: row.port,
+      method: row.method,
+      path: row.path,
+      verdict: row.verdict,
+      reason: row.reason,
+    });
+
+  const refuse = (attempt: Attempt | undefined, refusal: Refusal) => {
+    const row: EgressEntry = {
+      ...rowOf(attempt),
+      verdict: "refused",
+      reason: refusal.code,
+      status: refusal.status,
+    };
+    tell(row);
+    ledger.open(row)({ ...row });
+  };
+
+  const refused = (attempt: Attempt, refusal: Refusal): Admission => {
+    refuse(attempt, refusal);
+    return { ok: false, refusal };
+  };
+
+  const asked = (attempt: Attempt, refusal: Refusal): Admission =>
+    refused(attempt, {
+      ...refusal,
+      access: port.requestAccess(sandbox.id, attempt.host.text, attempt.port, refusal.code),
+    });
+
+  return {
+    sandbox,
+    egress: current,
+    search: () => search,
+    credentialsFor: (host) =>
+      known?.credentials.filter((credential) => credential.host === host.text) ?? [],
+    refuse,
+    notice: (text) => port.notice(sandbox.id, text),
+    admit(attempt, decide) {
+      const egress = current();
+      if (egress === undefined || limits === undefined) return refused(attempt, ended);
+      const decision = decide(egress.policy);
+      if (!decision.allowed) {
+        const refusal = refusalOf(decision.code, decision.text);
+        return decision.grantable ? asked(attempt, refusal) : refused(attempt, refusal);
+      }
+      const wildcard = decision.rule.startsWith("*") && attempt.host.kind === "name";
+      const named = wildcard ? limits.name(decision.rule, attempt.host.text) : { ok: true as const };
+      if (!named.ok) return refused(attempt, refusalOf(named.code, named.text));
+      const begun = limits.begin();
+      if (!begun.ok) return refused(attempt, refusalOf(begun.code, begun.text));
+      if (decision.once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
+        begun.release();
+        return asked(attempt, refusalOf("host-not-allowed", `the leave for ${hostText(attempt.host)} is spent`));
+      }
+
+      const row: EgressEntry = { ...rowOf(attempt), verdict: "allowed", reason: decision.rule, status: 0 };
+      tell(row);
+      const close = ledger.open(row);
+      const budget = limits;
+      const controller = new AbortController();
+      let bytesUp = 0;
+      let bytesDown = 0;
+      let address = "";
+      let over = false;
+      let cut: (refusal: Refusal) => void = () => {};
+      const review = () => {
+        const egress = current();
+        // A grant for one connection is spent by this very one.
+        if (egress !== undefined && decision.once) return;
+        const again = egress && decide(egress.policy);
+        if (again?.allowed === true && again.treatment === decision.treatment) return;
+        cut(refusalOf("policy-changed", "the policy was changed while this ran, and forbids it now"));
+      };
+      live.add(review);
+      return {
+        ok: true,
+        decision,
+        passage: {
+          rule: decision.rule,
+          signal: controller.signal,
+          up(bytes) {
+            if (!budget.upload(bytes)) return false;
+            bytesUp += bytes;
+            return true;
+          },
+          down(bytes) {
+            bytesDown += bytes;
+          },
+          reached(vetted) {
+            address = vetted;
+          },
+          onCut(then) {
+            cut = then;
+          },
+          end(verdict, reason, status) {
+            if (over) return;
+            over = true;
+            live.delete(review);
+            begun.release();
+            controller.abort();
+            close({ address, verdict, reason, status, bytesUp, bytesDown, ms: now() - row.at });
+          },
+        },
+      };
+    },
+    review() {
+      for (const look of [...live]) look();
+    },
+  };
+}

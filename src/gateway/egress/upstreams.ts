@@ -1,0 +1,103 @@
+import { type Host, hostText } from "../../domain/host.ts";
+import type { Deadlines } from "../wire/deadlines.ts";
+import { streamOf, wireOf } from "../wire/stream-wire.ts";
+import { deaf, type Wire } from "../wire/wire.ts";
+import type { Dialler } from "./dial.ts";
+import { connectTls } from "./intercept.ts";
+import { type Refusal, refusalOf } from "./refusal.ts";
+
+/** Where a request goes that the appliance sends by itself. */
+export interface Origin {
+  scheme: "http" | "https";
+  host: Host;
+  port: number;
+}
+
+export interface Upstream {
+  wire: Wire;
+  address: string;
+  /** It has carried a request before, so the other side may be closing it just now. */
+  used: boolean;
+}
+
+/** Connections of one sandbox to the hosts it asks for, kept open between its requests; never shared with another. */
+export interface Upstreams {
+  get(
+    origin: Origin,
+    options: { fresh: boolean; signal: AbortSignal },
+  ): Promise<{ ok: true; upstream: Upstream } | { ok: false; refusal: Refusal }>;
+  /** It has answered in full and can take another request. */
+  keep(origin: Origin, upstream: Upstream): void;
+  close(): void;
+}
+
+const idleMs = 15_000;
+const maxIdle = 32;
+
+export function createUpstreams(options: {
+  dialler: Dialler;
+  deadlines: Deadlines;
+  /** Certificates, PEM, that vouch for hosts beside the system's. */
+  ca: readonly string[];
+}): Upstreams {
+  const { dialler, deadlines, ca } = options;
+  const idle = new Map<string, Upstream[]>();
+  let count = 0;
+  const keyOf = ({ scheme, host, port }: Origin) => `${scheme}://${hostText(host)}:${port}`;
+
+  const remove = (key: string, upstream: Upstream) => {
+    const list = idle.get(key);
+    const at = list?.indexOf(upstream) ?? -1;
+    if (list === undefined || at < 0) return;
+    list.splice(at, 1);
+    count -= 1;
+    if (list.length === 0) idle.delete(key);
+  };
+
+  return {
+    async get(origin, { fresh, signal }) {
+      const key = keyOf(origin);
+      const kept = fresh ? undefined : idle.get(key)?.at(-1);
+      if (kept !== undefined) {
+        remove(key, kept);
+        kept.wire.listener = deaf;
+        return { ok: true, upstream: kept };
+      }
+      const dialled = await dialler.dial(origin.host, origin.port, signal);
+      if (!dialled.ok) return dialled;
+      const { address, first } = dialled;
+      if (origin.scheme === "http") return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
+      try {
+        const socket = streamOf(dialled.wire, first);
+        const tls = await connectTls({ socket, host: origin.host, ca, signal });
+        return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
+      } catch (thrown) {
+        dialled.wire.destroy();
+        const why = thrown instanceof Error ? thrown.message : String(thrown);
+        const text = `no trusted TLS connection to ${hostText(origin.host)}: ${why}`;
+        return { ok: false, refusal: refusalOf("unreachable", text) };
+      }
+    },
+    keep(origin, { wire, address }) {
+      if (wire.closed || count >= maxIdle) return wire.destroy();
+      const key = keyOf(origin);
+      const upstream: Upstream = { wire, address, used: true };
+      const deadline = deadlines.add(() => wire.destroy());
+      deadline.set(idleMs);
+      const list = idle.get(key) ?? [];
+      list.push(upstream);
+      idle.set(key, list);
+      count += 1;
+      const over = () => {
+        deadline.clear();
+        remove(key, upstream);
+      };
+      // Whatever comes now answers nothing that was asked.
+      const end = () => wire.destroy();
+      wire.listener = { data: end, drain() {}, end, close: over };
+    },
+    close() {
+      for (const list of [...idle.values()]) for (const { wire } of [...list]) wire.destroy();
+    },
+  };
+}

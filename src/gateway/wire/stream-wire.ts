@@ -1,0 +1,88 @@
+import { Duplex } from "node:stream";
+import { deaf, type Wire } from "./wire.ts";
+
+/** What a stream holds before it says "no more": the same as a wire's listener may get in one read. */
+const highWaterMark = 64 * 1024;
+
+/** A wire as Node's streams know it; `first` is what was read from it before. The wire is the stream's from here on. */
+export function streamOf(wire: Wire, first: Uint8Array): Duplex {
+  let waiting: ((error?: Error | null) => void) | undefined;
+  const stream = new Duplex({
+    allowHalfOpen: true,
+    highWaterMark,
+    read() {
+      wire.resume();
+    },
+    write(chunk: Uint8Array, _encoding, done) {
+      if (wire.write(chunk)) done();
+      else waiting = done;
+    },
+    final(done) {
+      wire.end();
+      done();
+    },
+    destroy(error, done) {
+      wire.destroy();
+      done(error);
+    },
+  });
+  const go = () => {
+    const then = waiting;
+    waiting = undefined;
+    then?.();
+  };
+  wire.listener = {
+    data(bytes) {
+      if (!stream.push(bytes)) wire.pause();
+    },
+    drain: go,
+    end: () => void stream.push(null),
+    close() {
+      go();
+      if (!stream.readableEnded) stream.push(null);
+      stream.destroy();
+    },
+  };
+  if (first.length > 0 && !stream.push(first)) wire.pause();
+  return stream;
+}
+
+/** A stream (TLS, say) as a wire. */
+export function wireOf(stream: Duplex): Wire {
+  let closed = false;
+  let ending = false;
+  const wire: Wire = {
+    listener: deaf,
+    get closed() {
+      return closed;
+    },
+    get buffered() {
+      return stream.writableLength;
+    },
+    write(bytes) {
+      if (closed || ending) return true;
+      return stream.write(bytes);
+    },
+    end() {
+      if (closed || ending) return;
+      ending = true;
+      stream.end();
+    },
+    destroy() {
+      stream.destroy();
+    },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+  };
+  stream.on("data", (bytes: Uint8Array) => wire.listener.data(bytes));
+  stream.on("drain", () => wire.listener.drain());
+  stream.on("end", () => wire.listener.end());
+  stream.on("error", () => stream.destroy());
+  stream.on("close", () => {
+    if (closed) return;
+    closed = true;
+    wire.listener.close();
+    wire.listener = deaf;
+  });
+  return wire;
+}
