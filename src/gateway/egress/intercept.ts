@@ -35,8 +35,9 @@ export function interceptTls(options: {
 }
 
 function describe(host: string, { message }: Error): CcwError {
-  // RFC 8446, section 6.2: what a client says that does not accept the certificate.
-  if (/ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN)/.test(message)) {
+  // RFC 8446, section 6.2: what a client says that does not accept the certificate. OpenSSL says it unencrypted in the
+  // middle of a TLS 1.3 handshake, and the runtime calls that a bad length.
+  if (/ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN)|BAD_PACKET_LENGTH/.test(message)) {
     return new CcwError(
       "invalid",
       `The program in the sandbox does not accept the appliance's certificate for ${host}.`,
