@@ -15,6 +15,7 @@ const allowed: Record<string, readonly string[]> = {
   "gateway/control": ["domain"],
   "gateway/model": ["domain"],
   "gateway/git": ["domain"],
+  "gateway/egress": ["domain"],
   runs: ["domain"],
   http: ["domain", "runs"],
   client: ["domain"],
