@@ -106,12 +106,12 @@ test("pipelined requests are not answered while the answer before them is unread
 test("connections are counted, and those beyond the limit are closed", async () => {
   const { socket } = await openDoor();
   let closed = 0;
-  for (let i = 0; i < 400; i++)
+  for (let i = 0; i < 700; i++)
     unread(socket, "")
       .on("close", () => (closed += 1))
       .resume();
   await Bun.sleep(300);
-  expect(closed).toBe(400 - 256);
+  expect(closed).toBe(700 - 512);
 });
 
 test("nesting without end is refused, not written", async () => {
@@ -124,18 +124,6 @@ test("nesting without end is refused, not written", async () => {
     expect((await post(socket, `{"n":1,"event":${event}}\n`)).status).toBe(400);
   }
   expect(taken).toEqual([]);
-});
-
-test("a refusal that cannot be written down, on a full disk say, is still a refusal", async () => {
-  const { socket } = await openDoor({
-    refused() {
-      throw new Error("the disk is full");
-    },
-  });
-  expect(await raw(socket, "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example\r\n\r\n")).toStartWith(
-    "HTTP/1.1 403",
-  );
-  expect(await raw(socket, http("http://evil.example/"))).toStartWith("HTTP/1.1 403");
 });
 
 test("a door that could not be opened is opened at the next call", async () => {

@@ -16,11 +16,12 @@ export async function closeDoors(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
 }
 
-export async function openDoor(overrides: Partial<ControlPort> & { refused?: () => void } = {}) {
+export async function openDoor(overrides: Partial<ControlPort> = {}) {
   const base = mkdtempSync(join(tmpdir(), "ccw-door-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
   const taken: SessionEvent[] = [];
-  const refusals: string[] = [];
+  /** What connections to elsewhere began with. */
+  const out: string[] = [];
   const port: ControlPort = {
     start: () => undefined,
     appendEvents(_, events) {
@@ -35,15 +36,18 @@ export async function openDoor(overrides: Partial<ControlPort> & { refused?: () 
   const doors = createDoors({
     folder: join(base, "doors"),
     ways: { session: createControlDoor({ port, log: silent }), model: echo, git: echo },
-    refused: (_, target) => {
-      overrides.refused?.();
-      refusals.push(target);
+    egress: {
+      accept(_, wire, first) {
+        out.push(Buffer.from(first).toString("latin1"));
+        wire.end();
+      },
+      forget: () => {},
     },
     log: silent,
   });
   const folder = await doors.open(sandboxId, taskId);
   closers.push(() => doors.shut());
-  return { doors, folder, socket: join(folder, "door.sock"), taken, refusals };
+  return { doors, folder, socket: join(folder, "door.sock"), taken, out };
 }
 
 /** Writes bytes as they are and reads until the door closes or is quiet. */

@@ -9,25 +9,24 @@ import { createDoors } from "./door.ts";
 
 afterEach(closeDoors);
 
-test("CONNECT is refused with a reason, and no byte behind it is read as a request", async () => {
-  const { socket, refusals } = await openDoor();
-  const answer = await raw(
-    socket,
-    `CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n${http("/model/x")}`,
-  );
-  expect(answer).toStartWith("HTTP/1.1 403");
-  expect(answer).toContain("X-Deny-Reason: no-egress");
-  expect(answer).toContain("evil.example:443");
-  expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
-  expect(refusals).toEqual(["evil.example:443"]);
+test.each([
+  "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n",
+  "GET http://evil.example/model/v1/messages HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+  "CONNECT /model/x HTTP/1.1 ",
+  "\x16\x03\x01\x02\x00\x01\x00\x01\x00\x03\x03".padEnd(40, "x"),
+  "get /model/x HTTP/1.1\r\n\r\n",
+])("what does not ask for a path of the appliance goes to the way out, from its first byte: %j", async (bytes) => {
+  const { socket, out } = await openDoor();
+  expect(await raw(socket, bytes)).toBe("");
+  expect(out.join("")).toBe(bytes);
 });
 
-test("an absolute-form request is refused with a reason", async () => {
-  const { socket, refusals } = await openDoor();
-  const answer = await raw(socket, http("http://evil.example/model/v1/messages"));
-  expect(answer).toStartWith("HTTP/1.1 403");
-  expect(answer.toLowerCase()).toContain("x-deny-reason: no-egress");
-  expect(refusals).toEqual(["http://evil.example/model/v1/messages"]);
+test("a connection that began with the appliance's own paths does not lead out", async () => {
+  const { socket, out } = await openDoor();
+  const first = "GET /model/a HTTP/1.1\r\nHost: x\r\n\r\n";
+  const answer = await raw(socket, `${first}${http("http://evil.example/")}`);
+  expect(answer).not.toContain("evil.example");
+  expect(out).toEqual([]);
 });
 
 test("the form of the path chooses the way; the socket says whose it is", async () => {
@@ -97,7 +96,7 @@ test("a data folder whose path is too long for a socket is refused in words", as
   const doors = createDoors({
     folder: `/tmp/${"x".repeat(100)}`,
     ways: { session: async () => {}, model: async () => {}, git: async () => {} },
-    refused() {},
+    egress: { accept: (_, wire) => wire.destroy(), forget() {} },
     log: silent,
   });
   await expect(doors.open(sandboxId, taskId)).rejects.toThrow("path of the data folder is too long");

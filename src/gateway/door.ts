@@ -155,9 +155,7 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
 /** Origin-form (RFC 9112, 3.2.1): the target is a path. All else asks for another host, or is no HTTP. */
 function isForTheAppliance(first: Uint8Array): boolean {
   const space = first.indexOf(0x20);
-  return space > 0 && space <= 32 && first[space + 1] === 0x2f && isToken(first.subarray(0, space));
-}
-
-function isToken(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte >= 0x41 && byte <= 0x5a);
+  if (space < 1 || space > 32 || first[space + 1] !== 0x2f) return false;
+  const method = Buffer.from(first.subarray(0, space)).toString("latin1");
+  return method !== "CONNECT" && /^[A-Z]+$/.test(method);
 }

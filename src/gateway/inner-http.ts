@@ -24,6 +24,8 @@ export function createInnerHttp(sandbox: DoorSandbox, ways: DoorWays, log: Log):
 
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     // Answers to pipelined requests pile up in memory while nobody reads them, and no client in a sandbox pipelines.
+    // The parser goes on with what it has read of a connection that is gone already.
+    if (request.socket.destroyed) return;
     if (answering.get(request.socket)?.writableFinished === false) return void request.socket.destroy();
     answering.set(request.socket, response);
     dispatch(sandbox, request, response, ways).catch((thrown: unknown) => {

@@ -63,7 +63,7 @@ export function createAnswer(options: {
   const takeHead = (): { ok: true; more: boolean } | { ok: false; why: string } => {
     const read = readResponseHead(held);
     if (read.kind === "more") return { ok: true, more: true };
-    if (read.kind === "bad") return { ok: false, why: `something that is no HTTP answer (${read.bad.text})` };
+    if (read.kind === "bad") return { ok: false, why: `something that is no HTTP answer (${read.why})` };
     held = held.subarray(read.length);
     const { status } = read.head;
     if (status === 101) return { ok: false, why: "a switch of protocols that nobody asked for (101)" };
@@ -78,7 +78,7 @@ export function createAnswer(options: {
     if (redaction !== undefined && coding !== "identity" && framing.framing.kind !== "none")
       return { ok: false, why: "a compressed answer, in which an injected credential could not be found" };
     head = read.head;
-    reader = createBodyReader(framing.framing);
+    reader = createBodyReader(framing.framing, "server");
     untilClose = framing.framing.kind === "until-close";
     towards =
       framing.framing.kind === "none" || framing.framing.kind === "length"

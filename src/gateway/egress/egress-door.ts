@@ -9,6 +9,7 @@ import { serveProxyConnection } from "./proxy-connection.ts";
 import { createResolver, type Lookup } from "./resolve.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 import { openTunnel } from "./tunnel.ts";
+import type { UpstreamTrust } from "./upstream-tls.ts";
 import { createUpstreams, type Upstreams } from "./upstreams.ts";
 
 export interface EgressDoorOptions {
@@ -19,8 +20,8 @@ export interface EgressDoorOptions {
   /** What an address is that may not be dialled; undefined where it may. */
   whyNot(address: string): string | undefined;
   proxy: UpstreamProxy | undefined;
-  /** Certificates, PEM, that vouch for hosts beside the system's. */
-  ca: readonly string[];
+  /** For the hosts that the appliance speaks TLS with. */
+  trust: UpstreamTrust;
   /** One line for each decision. */
   decided(fields: LogFields): void;
   /** Milliseconds since the epoch. */
@@ -51,7 +52,7 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
     if (found !== undefined) return found;
     const made = {
       traffic: createTraffic(sandbox, { port, ledger, decided, now }),
-      upstreams: createUpstreams({ dialler, deadlines, ca: options.ca }),
+      upstreams: createUpstreams({ dialler, deadlines, trust: options.trust }),
     };
     known.set(sandbox.id, made);
     return made;

@@ -10,7 +10,7 @@ import type { RequestHead } from "./http/request-head.ts";
 import { interceptTls } from "./intercept.ts";
 import { join } from "./join.ts";
 import { serveProxyConnection } from "./proxy-connection.ts";
-import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import { type Refusal, refusalBytes } from "./refusal.ts";
 import { connectTarget } from "./request-target.ts";
 import type { Resolver } from "./resolve.ts";
 import type { Attempt, Passage, Traffic } from "./traffic.ts";

@@ -1,10 +1,11 @@
+import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
-import { connectTls } from "./intercept.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
+import type { UpstreamTrust } from "./upstream-tls.ts";
 
 /** Where a request goes that the appliance sends by itself. */
 export interface Origin {
@@ -37,10 +38,9 @@ const maxIdle = 32;
 export function createUpstreams(options: {
   dialler: Dialler;
   deadlines: Deadlines;
-  /** Certificates, PEM, that vouch for hosts beside the system's. */
-  ca: readonly string[];
+  trust: UpstreamTrust;
 }): Upstreams {
-  const { dialler, deadlines, ca } = options;
+  const { dialler, deadlines, trust } = options;
   const idle = new Map<string, Upstream[]>();
   let count = 0;
   const keyOf = ({ scheme, host, port }: Origin) => `${scheme}://${hostText(host)}:${port}`;
@@ -68,13 +68,12 @@ export function createUpstreams(options: {
       const { address, first } = dialled;
       if (origin.scheme === "http") return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
       try {
-        const socket = streamOf(dialled.wire, first);
-        const tls = await connectTls({ socket, host: origin.host, ca, signal });
+        const over = streamOf(dialled.wire, first);
+        const tls = await trust.connect({ over, host: origin.host.text, signal });
         return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
-        const why = thrown instanceof Error ? thrown.message : String(thrown);
-        const text = `no trusted TLS connection to ${hostText(origin.host)}: ${why}`;
+        const text = messageOf(thrown).replace(/\.$/, "");
         return { ok: false, refusal: refusalOf("unreachable", text) };
       }
     },

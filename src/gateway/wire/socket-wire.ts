@@ -40,11 +40,11 @@ export function wireHandlers(opened: (wire: Wire) => void) {
 }
 
 /**
- * Connects to an address (no name is looked up) or a Unix socket. Rejects when nobody listens, when the signal aborts
- * and after `timeoutMs`.
+ * Connects. Rejects when nobody listens, when the signal aborts and after `timeoutMs`. Whoever waits for it sets the
+ * wire's listener in the same turn: nothing is kept for a listener that comes later.
  */
 export async function connectSocket(
-  to: { hostname: string; port: number } | { unix: string },
+  to: { hostname: string; port: number },
   options: { signal: AbortSignal; timeoutMs: number },
 ): Promise<Wire> {
   const { signal, timeoutMs } = options;
@@ -67,10 +67,13 @@ export async function connectSocket(
       signal.removeEventListener("abort", abort);
       resolve(wire);
     });
-    const common = { allowHalfOpen: true, data: { wire: undefined }, socket: handlers };
-    Bun.connect<WireData>("unix" in to ? { unix: to.unix, ...common } : { ...to, ...common }).catch(
-      (thrown: unknown) => over || fail(thrown instanceof Error ? thrown : new Error(String(thrown))),
-    );
+    Bun.connect<WireData>({
+      hostname: to.hostname,
+      port: to.port,
+      allowHalfOpen: true,
+      data: { wire: undefined },
+      socket: handlers,
+    }).catch((thrown: unknown) => over || fail(thrown instanceof Error ? thrown : new Error(String(thrown))));
   });
 }
 
