@@ -1,4 +1,4 @@
-import type { EgressLedger, EgressPort } from "../../domain/egress.ts";
+import type { DenyCode, EgressLedger, EgressPort } from "../../domain/egress.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { createDeadlines } from "../wire/deadlines.ts";
@@ -22,6 +22,8 @@ export interface EgressDoorOptions {
   proxy: UpstreamProxy | undefined;
   /** For the hosts that the appliance speaks TLS with. */
   trust: UpstreamTrust;
+  /** Called for each refusal that no person was asked to lift; it may show it. */
+  refused(sandbox: { id: SandboxId; taskId: TaskId }, target: string, reason: DenyCode): void;
   /** One line for each decision. */
   decided(fields: LogFields): void;
   /** Milliseconds since the epoch. */
@@ -38,7 +40,7 @@ export interface EgressDoor {
 
 /** The way out: plain HTTP in absolute form, and CONNECT. */
 export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
-  const { port, ledger, authority, decided, now } = options;
+  const { port, ledger, authority, now } = options;
   const deadlines = createDeadlines();
   const resolver = createResolver({ lookup: options.lookup, whyNot: options.whyNot, now });
   const dialler = createDialler({ resolver, proxy: options.proxy });
@@ -51,7 +53,7 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
     const found = known.get(sandbox.id);
     if (found !== undefined) return found;
     const made = {
-      traffic: createTraffic(sandbox, { port, ledger, decided, now }),
+      traffic: createTraffic(sandbox, options),
       upstreams: createUpstreams({ dialler, deadlines, trust: options.trust }),
     };
     known.set(sandbox.id, made);

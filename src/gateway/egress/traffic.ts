@@ -1,16 +1,18 @@
-import {
-  type EgressEntry,
-  type EgressLedger,
-  type EgressPort,
-  type EgressVerdict,
-  type InjectedCredential,
-  type SandboxEgress,
+import type {
+  DenyCode,
+  EgressEntry,
+  EgressLedger,
+  EgressPort,
+  EgressVerdict,
+  InjectedCredential,
+  SandboxEgress,
 } from "../../domain/egress.ts";
 import { type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { redactTarget } from "./filter/query-redaction.ts";
+import { createRedaction } from "./filter/redaction.ts";
 import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
 import { createTrafficLimits, type TrafficLimits } from "./limits.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
@@ -65,6 +67,8 @@ export type Admission =
 export interface TrafficOptions {
   port: EgressPort;
   ledger: EgressLedger;
+  /** Called for each refusal that no person was asked to lift. */
+  refused(sandbox: { id: SandboxId; taskId: TaskId }, target: string, reason: DenyCode): void;
   /** One line for each decision. */
   decided(fields: LogFields): void;
   now(): number;
@@ -74,17 +78,21 @@ const ended = refusalOf("no-egress", "the task has ended");
 
 export function createTraffic(
   sandbox: { id: SandboxId; taskId: TaskId },
-  { port, ledger, decided, now }: TrafficOptions,
+  { port, ledger, refused, decided, now }: TrafficOptions,
 ): Traffic {
   let limits: TrafficLimits | undefined;
   let known: SandboxEgress | undefined;
   let search = createSecretSearch([]);
+  let redaction = createRedaction([]);
   const live = new Set<() => void>();
 
   const current = (): SandboxEgress | undefined => {
     const egress = port.egressOf(sandbox.id);
     if (egress === known || egress === undefined) return egress;
-    if (known?.secrets !== egress.secrets) search = createSecretSearch(egress.secrets);
+    if (known?.secrets !== egress.secrets) {
+      search = createSecretSearch(egress.secrets);
+      redaction = createRedaction(egress.secrets.map(({ value }) => value));
+    }
     if (limits === undefined)
       limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
     else limits.update(egress.limits);
@@ -100,7 +108,7 @@ export function createTraffic(
     host: attempt?.host.text ?? "",
     port: attempt?.port ?? 0,
     method: attempt?.method ?? "",
-    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, search),
+    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, redaction),
     address: "",
     bytesUp: 0,
     bytesDown: 0,
@@ -129,15 +137,17 @@ export function createTraffic(
     };
     tell(row);
     ledger.open(row)({ ...row });
+    if (refusal.access === undefined)
+      refused(sandbox, attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`, refusal.code);
   };
 
-  const refused = (attempt: Attempt, refusal: Refusal): Admission => {
+  const turnAway = (attempt: Attempt, refusal: Refusal): Admission => {
     refuse(attempt, refusal);
     return { ok: false, refusal };
   };
 
   const asked = (attempt: Attempt, refusal: Refusal): Admission =>
-    refused(attempt, {
+    turnAway(attempt, {
       ...refusal,
       access: port.requestAccess(sandbox.id, attempt.host.text, attempt.port, refusal.code),
     });
@@ -152,17 +162,17 @@ export function createTraffic(
     notice: (text) => port.notice(sandbox.id, text),
     admit(attempt, decide) {
       const egress = current();
-      if (egress === undefined || limits === undefined) return refused(attempt, ended);
+      if (egress === undefined || limits === undefined) return turnAway(attempt, ended);
       const decision = decide(egress.policy);
       if (!decision.allowed) {
         const refusal = refusalOf(decision.code, decision.text);
-        return decision.grantable ? asked(attempt, refusal) : refused(attempt, refusal);
+        return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
       }
       const wildcard = decision.rule.startsWith("*") && attempt.host.kind === "name";
       const named = wildcard ? limits.name(decision.rule, attempt.host.text) : { ok: true as const };
-      if (!named.ok) return refused(attempt, refusalOf(named.code, named.text));
+      if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
-      if (!begun.ok) return refused(attempt, refusalOf(begun.code, begun.text));
+      if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
       if (decision.once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
         begun.release();
         return asked(attempt, refusalOf("host-not-allowed", `the leave for ${hostText(attempt.host)} is spent`));
