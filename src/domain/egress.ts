@@ -138,4 +138,7 @@ export interface EgressLedger {
   /** Written down when it is decided, so that a tunnel is seen while it is open; returns the handle to close it. */
   open(entry: EgressEntry): (end: EgressEnd) => void;
 }
-export type EgressEnd = Pick<EgressEntry, "address" | "verdict" | "reason" | "status" | "bytesUp" | "bytesDown" | "ms">;
+export type EgressEnd = Pick<
+  EgressEntry,
+  "address" | "verdict" | "reason" | "status" | "bytesUp" | "bytesDown" | "ms"
+>;

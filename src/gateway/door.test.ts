@@ -15,11 +15,14 @@ test.each([
   "CONNECT /model/x HTTP/1.1 ",
   "\x16\x03\x01\x02\x00\x01\x00\x01\x00\x03\x03".padEnd(40, "x"),
   "get /model/x HTTP/1.1\r\n\r\n",
-])("what does not ask for a path of the appliance goes to the way out, from its first byte: %j", async (bytes) => {
-  const { socket, out } = await openDoor();
-  expect(await raw(socket, bytes)).toBe("");
-  expect(out.join("")).toBe(bytes);
-});
+])(
+  "what does not ask for a path of the appliance goes to the way out, from its first byte: %j",
+  async (bytes) => {
+    const { socket, out } = await openDoor();
+    expect(await raw(socket, bytes)).toBe("");
+    expect(out.join("")).toBe(bytes);
+  },
+);
 
 test("a connection that began with the appliance's own paths does not lead out", async () => {
   const { socket, out } = await openDoor();

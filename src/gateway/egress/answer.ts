@@ -1,9 +1,16 @@
 import type { Wire } from "../wire/wire.ts";
 import type { createRedaction } from "./filter/redaction.ts";
-import { type BodyFraming, type BodyReader, chunkOf, createBodyReader, lastChunk, responseFraming } from "./http/body.ts";
+import {
+  type BodyFraming,
+  type BodyReader,
+  chunkOf,
+  createBodyReader,
+  lastChunk,
+  responseFraming,
+} from "./http/body.ts";
 import { responseBytes } from "./http/forward-headers.ts";
 import { headerOf } from "./http/request-head.ts";
-import { readResponseHead, type ResponseHead } from "./http/response-head.ts";
+import { type ResponseHead, readResponseHead } from "./http/response-head.ts";
 
 type Redaction = ReturnType<typeof createRedaction>;
 
@@ -94,7 +101,10 @@ export function createAnswer(options: {
             headers: head.headers.map(([name, value]) => [name, redaction.text(value)] as const),
           };
     write(responseBytes({ head: shown, framing: towards, close: closes(), minor }));
-    if (framing.framing.kind === "none" || (framing.framing.kind === "length" && framing.framing.length === 0))
+    if (
+      framing.framing.kind === "none" ||
+      (framing.framing.kind === "length" && framing.framing.length === 0)
+    )
       complete = true;
     return { ok: true, more: false };
   };

@@ -18,7 +18,7 @@ export interface UpstreamProxy {
 }
 
 export type Dialled =
-  | { ok: true; wire: Wire; /** As in the ledger. */ address: string; first: Uint8Array }
+  | { ok: true; wire: Wire /** As in the ledger. */; address: string; first: Uint8Array }
   | { ok: false; refusal: Refusal };
 
 export interface Dialler {

@@ -40,7 +40,7 @@ export interface EgressDoor {
 
 /** The way out: plain HTTP in absolute form, and CONNECT. */
 export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
-  const { port, ledger, authority, now } = options;
+  const { port, authority, now } = options;
   const deadlines = createDeadlines();
   const resolver = createResolver({ lookup: options.lookup, whyNot: options.whyNot, now });
   const dialler = createDialler({ resolver, proxy: options.proxy });

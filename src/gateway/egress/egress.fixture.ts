@@ -9,14 +9,14 @@ import type {
   EgressEntry,
   EgressLimits,
   InjectedCredential,
-  Secret,
   SandboxEgress,
+  Secret,
 } from "../../domain/egress.ts";
 import { compileEgressPolicy } from "../../domain/egress-policy.ts";
 import { createAddressRules } from "../../domain/ip-address.ts";
 import type { LogFields } from "../../domain/ports.ts";
-import { createDoors } from "../door.ts";
 import { sandboxId, silent, taskId } from "../door.fixture.ts";
+import { createDoors } from "../door.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
@@ -99,7 +99,9 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   });
   let current = egressOf(options);
   const listeners = new Set<() => void>();
-  const once = new Set((options.grants ?? []).filter(({ scope }) => scope === "once").map((grant) => grant.host));
+  const once = new Set(
+    (options.grants ?? []).filter(({ scope }) => scope === "once").map((grant) => grant.host),
+  );
   const rules = createAddressRules({ allowedRanges, ownAddresses: [] });
   const authority = openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {

@@ -62,7 +62,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
   const deadline = options.deadlines.add(() => {
     if (!bodyDone && !answered)
       stop(refusalOf("too-slow", "the request's body stopped coming for 10 seconds"), "refused");
-    else if (!answered) stop(refusalOf("timeout", `${hostText(origin.host)} did not answer in time`), "failed");
+    else if (!answered)
+      stop(refusalOf("timeout", `${hostText(origin.host)} did not answer in time`), "failed");
     else stop(refusalOf("timeout", "nothing moved for 5 minutes"), "failed");
   });
 
@@ -186,7 +187,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
     const lost = () => {
       if (over) return;
       const again = chosen.used && !heard && framing.kind === "none" && !fresh;
-      if (!again) return failed(`${hostText(origin.host)} closed the connection before its answer was complete`);
+      if (!again)
+        return failed(`${hostText(origin.host)} closed the connection before its answer was complete`);
       chosen.wire.destroy();
       upstream = undefined;
       void begin(true);
@@ -255,6 +257,11 @@ function hostHeader({ scheme, host, port }: Origin): string {
 function wantsClose({ minor, headers }: RequestHead): boolean {
   const tokens = headers
     .filter(([name]) => /^(proxy-)?connection$/i.test(name))
-    .flatMap(([, value]) => value.toLowerCase().split(",").map((token) => token.trim()));
+    .flatMap(([, value]) =>
+      value
+        .toLowerCase()
+        .split(",")
+        .map((token) => token.trim()),
+    );
   return tokens.includes("close") || (minor === 0 && !tokens.includes("keep-alive"));
 }

@@ -1,4 +1,4 @@
-import { type EgressDecision, decideRequest, type EgressPolicy } from "../../domain/egress-policy.ts";
+import { decideRequest, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
@@ -19,7 +19,13 @@ export interface ProxyConnectionOptions {
   /** `proxy`: each request names its host; CONNECT takes the connection over. Else all requests go to one origin. */
   serves:
     | { kind: "proxy"; connect(head: RequestHead, rest: Uint8Array): void }
-    | { kind: "origin"; origin: Origin; rowKind: Attempt["kind"] };
+    | {
+        kind: "origin";
+        origin: Origin;
+        rowKind: Attempt["kind"];
+        /** The policy of the moment when this connection was granted, where the grant was good for it alone. */
+        granted: EgressPolicy | undefined;
+      };
   /** The connection is over. */
   closed?(): void;
 }
@@ -36,6 +42,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
   let exchange: Exchange | undefined;
   let state: "head" | "busy" | "lingering" | "over" = "head";
   let headBegun = false;
+  let clientEnded = false;
   const deadline = options.deadlines.add(() => {
     if (state !== "head" || buffer.bytes.length === 0) return wire.destroy();
     fail(refusalOf("too-slow", "the request's head did not come within 10 seconds"));
@@ -100,6 +107,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       port: origin.port,
       method: head.method,
       path,
+      ...(serves.kind === "origin" && serves.granted !== undefined && { granted: serves.granted }),
     };
     const isHead = head.method === "HEAD";
     const refuse = (refusal: Refusal) => {
@@ -118,7 +126,13 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       .map(([name, value]) => [name.toLowerCase(), value] as const)
       .filter(([name]) => !injected.includes(name));
     const decide = (policy: EgressPolicy): EgressDecision =>
-      decideRequest(policy, { host: origin.host, port: origin.port, method: head.method, target: path, headers });
+      decideRequest(policy, {
+        host: origin.host,
+        port: origin.port,
+        method: head.method,
+        target: path,
+        headers,
+      });
     const maxBody = egress?.limits.requestBytes ?? 0;
     if (framing.kind === "length" && framing.length > maxBody)
       return refuse(refusalOf("body-too-large", `its body of ${framing.length} bytes is over ${maxBody}`));
@@ -151,7 +165,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       done(reusable) {
         exchange = undefined;
         if (state === "over") return;
-        if (!reusable) return linger();
+        if (!reusable || (clientEnded && buffer.bytes.length === 0)) return linger();
         state = "head";
         wire.resume();
         advance();
@@ -169,6 +183,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     },
     drain: () => exchange?.drain(),
     end() {
+      clientEnded = true;
       if (exchange !== undefined) exchange.end();
       else if (state === "lingering" || state === "head") wire.destroy();
     },
@@ -182,4 +197,3 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
   wire.resume();
   advance();
 }
-

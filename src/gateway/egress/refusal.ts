@@ -62,7 +62,8 @@ export function refusalOf(code: DenyCode, text: string): Refusal {
 }
 
 const accessTexts: Record<AccessRequestState, string> = {
-  asked: "A person was asked to allow it. Go on with something else; the same request works once it is granted.",
+  asked:
+    "A person was asked to allow it. Go on with something else; the same request works once it is granted.",
   denied: "A person was asked and has denied it. Do not try again; find another way.",
   "not-asked": "Nobody was asked, since many requests for access wait already.",
 };

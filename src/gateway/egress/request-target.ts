@@ -1,4 +1,4 @@
-import { hostText, type Host, parseAuthority } from "../../domain/host.ts";
+import { type Host, hostText, parseAuthority } from "../../domain/host.ts";
 import { headerOf, type RequestHead } from "./http/request-head.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { Origin } from "./upstreams.ts";
@@ -11,7 +11,9 @@ const bad = (refusal: Refusal): { ok: false; refusal: Refusal } => ({ ok: false,
 export function absoluteTarget(head: RequestHead): Target<{ origin: Origin; path: string }> {
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)([^#]*)$/.exec(head.target);
   if (match === null)
-    return bad(refusalOf("bad-request", "the request names no host; a proxy takes `http://host/path` and CONNECT"));
+    return bad(
+      refusalOf("bad-request", "the request names no host; a proxy takes `http://host/path` and CONNECT"),
+    );
   const [, scheme = "", authority = "", rest = ""] = match;
   if (scheme.toLowerCase() !== "http") {
     const text = `a proxy takes http:// and CONNECT, not ${scheme.slice(0, 10)}://`;
@@ -32,7 +34,12 @@ export function originTarget(head: RequestHead, origin: Origin): Target<{ origin
     return bad(refusalOf("bad-request", "inside this connection a request's target is a path"));
   const usual = origin.scheme === "http" ? 80 : 443;
   if (!sameHost(headerOf(head, "host"), origin.host, origin.port, usual))
-    return bad(refusalOf("misdirected", `this connection is one to ${hostText(origin.host)}, not to its Host header's`));
+    return bad(
+      refusalOf(
+        "misdirected",
+        `this connection is one to ${hostText(origin.host)}, not to its Host header's`,
+      ),
+    );
   return { ok: true, value: { origin, path: head.target } };
 }
 

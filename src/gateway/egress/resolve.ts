@@ -65,7 +65,9 @@ export function createResolver({ lookup, whyNot, now }: ResolverOptions): Resolv
         ok: false,
         refusal: refusalOf(
           "address-not-allowed",
-          host.kind === "address" ? `this address is ${what}` : `${host.text} points to an address that is ${what}`,
+          host.kind === "address"
+            ? `this address is ${what}`
+            : `${host.text} points to an address that is ${what}`,
         ),
       };
     },

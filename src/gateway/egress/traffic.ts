@@ -7,7 +7,7 @@ import type {
   InjectedCredential,
   SandboxEgress,
 } from "../../domain/egress.ts";
-import { type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
+import type { EgressDecision, EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
@@ -25,11 +25,15 @@ export interface Attempt {
   method: string;
   /** Path and query as sent; empty for a tunnel. */
   path: string;
+  /** Decides instead of the policy in force: inside a connection that a grant for one connection let through. */
+  granted?: EgressPolicy;
 }
 
 /** One admitted request or tunnel, from its decision to its end: ledger, limits and cutting in one hand. */
 export interface Passage {
   readonly rule: string;
+  /** The policy that let it, where its grant was good for this one connection. */
+  readonly granted: EgressPolicy | undefined;
   readonly signal: AbortSignal;
   /** Bytes about to leave the sandbox; false where its budget does not have them: then the passage must end. */
   up(bytes: number): boolean;
@@ -93,8 +97,7 @@ export function createTraffic(
       search = createSecretSearch(egress.secrets);
       redaction = createRedaction(egress.secrets.map(({ value }) => value));
     }
-    if (limits === undefined)
-      limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
+    if (limits === undefined) limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
     else limits.update(egress.limits);
     known = egress;
     return egress;
@@ -138,7 +141,11 @@ export function createTraffic(
     tell(row);
     ledger.open(row)({ ...row });
     if (refusal.access === undefined)
-      refused(sandbox, attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`, refusal.code);
+      refused(
+        sandbox,
+        attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`,
+        refusal.code,
+      );
   };
 
   const turnAway = (attempt: Attempt, refusal: Refusal): Admission => {
@@ -156,14 +163,14 @@ export function createTraffic(
     sandbox,
     egress: current,
     search: () => search,
-    credentialsFor: (host) =>
-      known?.credentials.filter((credential) => credential.host === host.text) ?? [],
+    credentialsFor: (host) => known?.credentials.filter((credential) => credential.host === host.text) ?? [],
     refuse,
     notice: (text) => port.notice(sandbox.id, text),
     admit(attempt, decide) {
       const egress = current();
       if (egress === undefined || limits === undefined) return turnAway(attempt, ended);
-      const decision = decide(egress.policy);
+      const policy = attempt.granted ?? egress.policy;
+      const decision = decide(policy);
       if (!decision.allowed) {
         const refusal = refusalOf(decision.code, decision.text);
         return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
@@ -173,9 +180,13 @@ export function createTraffic(
       if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
       if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
-      if (decision.once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
+      const once = decision.once && attempt.granted === undefined;
+      if (once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
         begun.release();
-        return asked(attempt, refusalOf("host-not-allowed", `the leave for ${hostText(attempt.host)} is spent`));
+        return asked(
+          attempt,
+          refusalOf("host-not-allowed", `the leave for ${hostText(attempt.host)} is spent`),
+        );
       }
 
       const row: EgressEntry = { ...rowOf(attempt), verdict: "allowed", reason: decision.rule, status: 0 };
@@ -202,6 +213,7 @@ export function createTraffic(
         decision,
         passage: {
           rule: decision.rule,
+          granted: decision.once ? policy : undefined,
           signal: controller.signal,
           up(bytes) {
             if (!budget.upload(bytes)) return false;

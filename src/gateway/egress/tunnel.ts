@@ -1,4 +1,4 @@
-import { type EgressDecision, decideConnection, type EgressPolicy } from "../../domain/egress-policy.ts";
+import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
@@ -84,7 +84,11 @@ export function openTunnel(options: TunnelOptions): void {
       const resolved = await resolver?.resolve(host);
       if (gone) return passage.end("failed", "sandbox-closed", 0);
       if (resolved?.ok === false) {
-        passage.end(resolved.refusal.status === 403 ? "refused" : "failed", resolved.refusal.code, resolved.refusal.status);
+        passage.end(
+          resolved.refusal.status === 403 ? "refused" : "failed",
+          resolved.refusal.code,
+          resolved.refusal.status,
+        );
         return fail(resolved.refusal, name);
       }
       end = () => client.destroy();
@@ -164,7 +168,12 @@ function serveInside(
     deadlines,
     wire,
     first,
-    serves: { kind: "origin", origin, rowKind: origin.scheme === "https" ? "inspected" : "http" },
+    serves: {
+      kind: "origin",
+      origin,
+      rowKind: origin.scheme === "https" ? "inspected" : "http",
+      granted: passage.granted,
+    },
     closed: () => passage.end("allowed", passage.rule, 200),
   });
 }

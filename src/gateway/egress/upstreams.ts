@@ -66,7 +66,8 @@ export function createUpstreams(options: {
       const dialled = await dialler.dial(origin.host, origin.port, signal);
       if (!dialled.ok) return dialled;
       const { address, first } = dialled;
-      if (origin.scheme === "http") return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
+      if (origin.scheme === "http")
+        return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
       try {
         const over = streamOf(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal });
