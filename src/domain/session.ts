@@ -32,6 +32,13 @@ export const sessionStartSchema = z.object({
   /** The environment's variables, for the set-up script and the agent. */
   variables: z.record(z.string(), z.string()),
   setupScript: z.string(),
+  /** Authorities that programs in the sandbox shall believe: the appliance's own first, then the operator's. */
+  trust: z
+    .object({
+      /** PEM, one or several after each other. */
+      certificate: z.string(),
+    })
+    .optional(),
   agent: z.object({
     kind: z.string(),
     model: z.string(),

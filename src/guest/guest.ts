@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { getCACertificates } from "node:tls";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { type GuestEvent, guestEventSchema } from "../domain/event.ts";
 import { doorPort, doorSocketInSandbox, type SessionStart } from "../domain/session.ts";
@@ -15,6 +16,7 @@ import { openSpool, type Spool } from "./spool.ts";
 import { openStateFile } from "./state.ts";
 import { runTaskFlow } from "./task-flow.ts";
 import { cutWithNote } from "./text.ts";
+import { installTrust, type TrustFiles } from "./trust.ts";
 import { sandboxVariables } from "./variables.ts";
 
 export interface GuestOptions {
@@ -25,6 +27,8 @@ export interface GuestOptions {
   /** Loopback port that leads to the door; 0 takes a free one. */
   port: number;
   gitConfigPath: string;
+  /** What counts as the file system's root for the authorities that programs believe. */
+  root: string;
   /** Where git finds the repositories; the door's `/git` when undefined. */
   gitBase: string | undefined;
   claudeCommand: string;
@@ -38,6 +42,7 @@ const inSandbox: GuestOptions = {
   workspace: "/workspace",
   port: doorPort,
   gitConfigPath: "/etc/gitconfig",
+  root: "/",
   gitBase: undefined,
   claudeCommand: "claude",
   lastWordsMs: 60 * 60_000,
@@ -83,6 +88,7 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
               start,
               port: forward.port,
               gitConfigPath: options.gitConfigPath,
+              trust: trustOf(start, options.root),
               agent: claudeVariables,
             }),
             workspace: options.workspace,
@@ -139,6 +145,15 @@ async function lastWord(work: () => Promise<string>, report: (line: string) => u
     }
     return { kind: "finished", outcome: "failed", text: thrown.message, hint: thrown.hint };
   }
+}
+
+function trustOf({ trust }: SessionStart, root: string): TrustFiles | undefined {
+  if (trust === undefined) return undefined;
+  return installTrust({
+    certificate: trust.certificate,
+    root,
+    publicAuthorities: () => getCACertificates("bundled"),
+  });
 }
 
 function agentOf(start: SessionStart, options: GuestOptions): Agent {

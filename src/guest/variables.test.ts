@@ -18,6 +18,7 @@ const of = (variables: Record<string, string>, inherited: Record<string, string>
     start: { ...start, variables },
     port: 3128,
     gitConfigPath: "/etc/gitconfig",
+    trust: { bundle: "/bundle.pem", own: "/own.pem", javaStore: "/java.jks" },
     agent: { IS_SANDBOX: "1" },
   });
 
@@ -56,4 +57,21 @@ test("the environment's own variables reach both, over the image's, and the mode
   expect(shell).toMatchObject({ COLOUR: "blue", PATH: "/mine", HOME: "/home/dev" });
   expect(agent).toMatchObject({ COLOUR: "blue" });
   expect(Object.values(shell)).not.toContain("scoped-model");
+});
+
+test("tools find the proxy and the authorities, over the image's settings and under the environment's", () => {
+  const image = { SSL_CERT_FILE: "/image.pem", PIP_CERT: "/image.pem", JAVA_TOOL_OPTIONS: "-Xmx1g" };
+  const { shell } = of(
+    { PIP_CERT: "/mine.pem", JAVA_TOOL_OPTIONS: "-Djavax.net.ssl.trustStore=/mine" },
+    image,
+  );
+  expect(shell).toMatchObject({
+    SSL_CERT_FILE: "/bundle.pem",
+    NODE_EXTRA_CA_CERTS: "/own.pem",
+    NODE_USE_ENV_PROXY: "1",
+    PIP_CERT: "/mine.pem",
+    JAVA_TOOL_OPTIONS:
+      "-Xmx1g -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=3128 -Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=3128 " +
+      "-Djavax.net.ssl.trustStore=/java.jks -Djavax.net.ssl.trustStore=/mine",
+  });
 });

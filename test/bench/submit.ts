@@ -152,6 +152,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       start,
       port: model.port,
       gitConfigPath: join(folder, "gitconfig"),
+      trust: undefined,
       agent: claudeVariables,
     });
     const asked = model.nextRequest();

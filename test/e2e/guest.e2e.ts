@@ -418,6 +418,7 @@ async function openHouse(setting: Setting = {}) {
         workspace: join(folder, "workspace"),
         port: 0,
         gitConfigPath: join(folder, "gitconfig"),
+        root: join(folder, "root"),
         gitBase: `file://${join(folder, "repos")}`,
         claudeCommand: claude,
         lastWordsMs: 10_000,

@@ -28,7 +28,7 @@ export function readClientHello(bytes: Uint8Array): HelloRead {
 /** Looks at what is there of the headers of record and message: type, version, lengths. */
 function whyNoRecord(bytes: Uint8Array): string | undefined {
   const [type = 0x16, major = 3, minor = 1] = bytes;
-  if (type !== 0x16 || major !== 3 || minor > 4) return "not TLS";
+  if (type !== 0x16 || major !== 3 || minor > 3) return "not TLS";
   if (bytes.length < recordHeaderBytes) return undefined;
   const recordBytes = numberAt(bytes, 3, 2);
   if (recordBytes > maxHelloBytes) return "larger than 16 KiB";

@@ -94,7 +94,10 @@ function describe(host: string, error: Error): CcwError {
   const code = "code" in error ? String(error.code) : "";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") {
     const names = /DNS:.*$/.exec(error.message)?.[0] ?? "none";
-    return refused(`The certificate that ${host} showed is for other names (${names}).`);
+    // What the server wrote there is not to be trusted with a line of the log.
+    const shown = names.replace(/[^\x20-\x7e]/g, "?");
+    const cut = shown.length > 200 ? `${shown.slice(0, 200)} …` : shown;
+    return refused(`The certificate that ${host} showed is for other names (${cut}).`);
   }
   if (code === "CERT_HAS_EXPIRED") return refused(`The certificate of ${host} has expired.`);
   if (code === "CERT_NOT_YET_VALID") {

@@ -21,8 +21,8 @@ export function createHoldBack(): HoldBack {
         return passed.length === 0 ? [] : [passed];
       }
       const passed = [held, bytes.subarray(0, clear - held.length)].filter(({ length }) => length > 0);
-      // A copy: whoever gave the bytes may use their memory again.
-      held = bytes.slice(clear - held.length);
+      // A copy, which `slice` of a Buffer is not: whoever gave the bytes may use their memory again.
+      held = new Uint8Array(bytes.subarray(clear - held.length));
       return passed;
     },
     blot(start, end) {

@@ -20,6 +20,7 @@ const parameter =
   /([?&;#]|%3f|%26|%3b|%23)([^?&;#=%]{0,100}(?:%(?!3f|26|3b|23|3d)[^?&;#=%]{0,100}){0,20})(=|%3d)/gi;
 
 function redactParameters(target: string): string {
+  const queryAt = target.indexOf("?");
   let clean = "";
   let from = 0;
   for (let match = nextParameter(target, 0); match !== null; match = nextParameter(target, from)) {
@@ -28,7 +29,9 @@ function redactParameters(target: string): string {
     from = valueAt;
     if (!saysSecret(decoded(match[2] ?? ""))) continue;
     // To the next sign that is not encoded: what is nested in a secret goes with it.
-    const value = /^[^&;#]*/.exec(target.slice(valueAt))?.[0] ?? "";
+    const ends = valueAt < queryAt ? /[?&;#]|$/g : /[&;#]|$/g;
+    ends.lastIndex = valueAt;
+    const value = target.slice(valueAt, ends.exec(target)?.index);
     if (value !== "") clean += blotted;
     from = valueAt + value.length;
   }

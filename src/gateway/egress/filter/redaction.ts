@@ -38,7 +38,7 @@ export function createRedaction(values: readonly string[]): Redaction {
         return false;
       });
       // The chunk is whoever's gave it.
-      const clean = occurrences.length === 0 ? bytes : bytes.slice();
+      const clean = occurrences.length === 0 ? bytes : new Uint8Array(bytes);
       for (const { start, end } of occurrences) {
         hold.blot(start, end);
         blot(clean, seen, start, end);

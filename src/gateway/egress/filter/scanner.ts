@@ -116,7 +116,7 @@ function startScan(
     }
 
     const holds = views.flatMap(({ partial, unread }) => [partial[0] ?? seen, unread[0]?.origin ?? seen]);
-    clearTo = Math.max(Math.min(...holds), seen - longestHold);
+    clearTo = last ? seen : Math.max(Math.min(...holds), seen - longestHold);
     return false;
   }
 

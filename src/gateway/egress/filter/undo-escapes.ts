@@ -40,31 +40,30 @@ export function undoEscapes(
   let percent = -1;
   let backslash = -1;
 
-  const put = (byte: number) => {
-    output.bytes[to] = byte;
-    output.origins[to++] = origins[at] ?? 0;
-  };
-
   while (at < end) {
     if (percent < at) percent = nextOf(bytes, 37, at, end);
     if (backslash < at) backslash = nextOf(bytes, 92, at, end);
     const stop = Math.min(percent, backslash);
-    while (at < stop) put(bytes[at++] ?? 0);
+    for (; at < stop; at++, to++) {
+      output.bytes[to] = bytes[at] as number;
+      output.origins[to] = origins[at] as number;
+    }
     if (at === end) break;
 
     const size = escapeSize(bytes, at, end);
     if (size === incomplete && !last) break;
+    const origin = origins[at] as number;
+    const first = to;
     if (size === incomplete || size === notAnEscape) {
-      put(bytes[at] ?? 0);
-      at++;
-      continue;
+      output.bytes[to++] = bytes[at++] as number;
+    } else {
+      to = putMeaning(bytes, at, size, output.bytes, to);
+      at += size;
+      changed = true;
     }
-    changed = true;
-    if (size === 6) putUtf8(hexValue(bytes, at + 2, 4), put);
-    else put(size === 3 ? hexValue(bytes, at + 1, 2) : (shortEscapes[bytes[at + 1] ?? 0] ?? 0));
-    at += size;
+    output.origins.fill(origin, first, to);
   }
-  output.origins[to] = origins[at] ?? 0;
+  output.origins[to] = origins[at] as number;
   output.end = to;
   return { readTo: at, changed };
 }
@@ -77,13 +76,13 @@ function escapeSize(bytes: Uint8Array, at: number, end: number): number {
   const percent = bytes[at] === 37;
   if (!percent) {
     if (at + 1 >= end) return incomplete;
-    const second = bytes[at + 1] ?? 0;
+    const second = bytes[at + 1] as number;
     if (second !== 117) return shortEscapes[second] ? 2 : notAnEscape;
   }
   const size = percent ? 3 : 6;
   for (let i = at + (percent ? 1 : 2); i < at + size; i++) {
     if (i >= end) return incomplete;
-    if (hexDigits[bytes[i] ?? 0] === notHex) return notAnEscape;
+    if (hexDigits[bytes[i] as number] === notHex) return notAnEscape;
   }
   return size;
 }
@@ -95,21 +94,29 @@ function nextOf(bytes: Uint8Array, byte: number, from: number, end: number): num
 
 function hexValue(bytes: Uint8Array, from: number, digits: number): number {
   let value = 0;
-  for (let i = from; i < from + digits; i++) value = value * 16 + (hexDigits[bytes[i] ?? 0] ?? 0);
+  for (let i = from; i < from + digits; i++) value = value * 16 + (hexDigits[bytes[i] as number] as number);
   return value;
 }
 
+/** Writes what the escape of this size at `at` means to index `to`; returns the index after it. */
+function putMeaning(bytes: Uint8Array, at: number, size: number, output: Uint8Array, to: number): number {
+  if (size === 3) output[to] = hexValue(bytes, at + 1, 2);
+  else if (size === 2) output[to] = shortEscapes[bytes[at + 1] as number] as number;
+  else return putUtf8(hexValue(bytes, at + 2, 4), output, to);
+  return to + 1;
+}
+
 /** Halves of surrogate pairs come out as three bytes each; patterns are made to match (`encodedForms`). */
-function putUtf8(code: number, put: (byte: number) => void): void {
-  if (code < 0x80) put(code);
-  else if (code < 0x800) {
-    put(0xc0 | (code >> 6));
-    put(0x80 | (code & 63));
-  } else {
-    put(0xe0 | (code >> 12));
-    put(0x80 | ((code >> 6) & 63));
-    put(0x80 | (code & 63));
+function putUtf8(code: number, output: Uint8Array, to: number): number {
+  let end = to;
+  if (code < 0x80) output[end++] = code;
+  else if (code < 0x800) output[end++] = 0xc0 | (code >> 6);
+  else {
+    output[end++] = 0xe0 | (code >> 12);
+    output[end++] = 0x80 | ((code >> 6) & 63);
   }
+  if (code >= 0x80) output[end++] = 0x80 | (code & 63);
+  return end;
 }
 
 const notHex = 255;

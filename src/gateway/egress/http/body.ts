@@ -44,7 +44,14 @@ export function responseFraming(
   head: ResponseHead,
   requestMethod: string,
 ): { ok: true; framing: BodyFraming } | { ok: false; why: string } {
-  if (requestMethod === "HEAD" || head.status < 200 || head.status === 204 || head.status === 304) {
+  const isTunnel = requestMethod === "CONNECT" && head.status < 300;
+  if (
+    requestMethod === "HEAD" ||
+    isTunnel ||
+    head.status < 200 ||
+    head.status === 204 ||
+    head.status === 304
+  ) {
     return { ok: true, framing: { kind: "none" } };
   }
   const lengths = headersOf(head, "content-length");

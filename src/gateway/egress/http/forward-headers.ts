@@ -30,7 +30,7 @@ export function requestBytes(input: {
   let text = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
   text += endToEnd(headers, left);
   for (const [name, value] of set) {
-    if (!/^[\w-]+$/.test(name) || notInValue.test(value)) {
+    if (!/^[\w-]+$/.test(name) || notInValue.test(value) || ofOneConnection.has(name.toLowerCase())) {
       throw new Error(`the header to be set cannot be sent: ${JSON.stringify(name.slice(0, 64))}`);
     }
     text += `${name}: ${value}\r\n`;

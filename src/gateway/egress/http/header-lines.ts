@@ -36,6 +36,9 @@ export function readHeaderLines(text: string): HeaderLines {
   while (at < text.length) {
     const end = text.indexOf("\r\n", at);
     const colon = text.indexOf(":", at);
+    if (isBlank(text.charCodeAt(at))) {
+      return malformed("A header line begins with white space; folded lines are not taken.");
+    }
     if (end === -1 || colon === -1 || colon > end) return malformed("A header line has no colon.");
     const name = text.slice(at, colon);
     if (!tokenPattern.test(name)) return malformed(whyNoName(name));
@@ -87,7 +90,6 @@ function malformed(text: string): HeaderLines {
 }
 
 function whyNoName(name: string): string {
-  if (/^[ \t]/.test(name)) return "A header line begins with white space; folded lines are not taken.";
   if (/[ \t]$/.test(name)) return "There is white space between a header's name and its colon.";
   return "A header's name holds a character that no name may have.";
 }

@@ -1,0 +1,89 @@
+import { afterEach, expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { rootCertificates } from "node:tls";
+import { installTrust } from "./trust.ts";
+
+const [appliance = "", company = "", ...publicOnes] = rootCertificates.map((pem) => pem.trim());
+const certificate = `${appliance}\n${company}\n`;
+const roots: string[] = [];
+afterEach(() => {
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true });
+});
+
+function image(files: Record<string, string>): string {
+  const root = mkdtempSync(join(tmpdir(), "ccw-trust-"));
+  roots.push(root);
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+
+const install = (root: string, pem = certificate) =>
+  installTrust({ certificate: pem, root, publicAuthorities: () => publicOnes.slice(0, 5) });
+const bodies = (text: string) =>
+  [...text.matchAll(/BEGIN CERTIFICATE-----([^-]+)/g)].map(([, body = ""]) => body.replace(/\s/g, ""));
+const read = (...path: string[]) => readFileSync(join(...path), "utf8");
+const debian = "etc/ssl/certs/ca-certificates.crt";
+
+test("the image's authorities stay, the appliance's join them, and a second start changes nothing", () => {
+  const root = image({ [debian]: `# comment\n${publicOnes[0]}` });
+  const files = install(root);
+  expect(files.bundle).toBe(join(root, debian));
+  expect(bodies(read(files.bundle))).toEqual(bodies(`${publicOnes[0]}\n${certificate}`));
+  expect(read(files.bundle)).toStartWith("# comment\n");
+  expect(bodies(read(files.own))).toEqual(bodies(certificate));
+  const anchors = join(root, "usr/local/share/ca-certificates");
+  expect(readdirSync(anchors)).toEqual(["ccw-server-1.crt", "ccw-server-2.crt"]);
+  expect(bodies(read(anchors, "ccw-server-2.crt"))).toEqual(bodies(company));
+
+  const before = [files.bundle, files.own, files.javaStore].map((path) => statSync(path).mtimeMs);
+  expect(install(root)).toEqual(files);
+  expect([files.bundle, files.own, files.javaStore].map((path) => statSync(path).mtimeMs)).toEqual(before);
+  install(root, appliance);
+  expect(readdirSync(anchors)).toEqual(["ccw-server-1.crt"]);
+});
+
+test("a bundle that was made anew without the appliance's is mended at the next start", () => {
+  const root = image({ [debian]: `${publicOnes[0]}\n` });
+  install(root);
+  writeFileSync(join(root, debian), `${publicOnes[1]}\n`);
+  install(root);
+  expect(bodies(read(root, debian))).toEqual(bodies(`${publicOnes[1]}\n${certificate}`));
+});
+
+test("other families of systems: links are followed, each file gets each authority once", () => {
+  const root = image({
+    "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem": `${publicOnes[0]}\n`,
+    "etc/pki/ca-trust/source/anchors/README": "",
+  });
+  mkdirSync(join(root, "etc/pki/tls/certs"), { recursive: true });
+  mkdirSync(join(root, "etc/ssl"), { recursive: true });
+  const target = join(root, "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem");
+  symlinkSync(target, join(root, "etc/pki/tls/certs/ca-bundle.crt"));
+  symlinkSync(target, join(root, "etc/ssl/cert.pem"));
+  const { bundle } = install(root);
+  expect(bundle).toBe(join(root, "etc/pki/tls/certs/ca-bundle.crt"));
+  expect(bodies(read(target))).toEqual(bodies(`${publicOnes[0]}\n${certificate}`));
+  expect(readdirSync(join(root, "etc/pki/ca-trust/source/anchors"))).toContain("ccw-server-1.crt");
+});
+
+test("an image without any authorities gets those of the public internet, and the appliance's", () => {
+  const root = image({});
+  const { bundle, javaStore } = install(root);
+  expect(bodies(read(bundle))).toEqual(bodies([...publicOnes.slice(0, 5), certificate].join("\n")));
+  // Magic, version and count of the JKS format.
+  expect(readFileSync(javaStore).subarray(0, 12).toString("hex")).toBe("feedfeed0000000200000007");
+});
