@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { egressSchema, secretsSchema } from "./environment-egress.ts";
 
 /** Where a task works: image, variables, set-up script, limits, network. */
 
@@ -66,6 +67,8 @@ export const environmentSchema = z.object({
     .max(256 * 1024, "The set-up script is over 256 KiB.")
     .default(""),
   limits: limitsSchema.default(limitsSchema.parse({})),
+  egress: egressSchema.default(egressSchema.parse({})),
+  secrets: secretsSchema,
 });
 export type Environment = z.infer<typeof environmentSchema>;
 export type EnvironmentInput = z.input<typeof environmentSchema>;
