@@ -2,7 +2,7 @@ import type { AccessRequest } from "../domain/access-request.ts";
 import type { EgressPort, InjectedCredential, SandboxEgress, Secret } from "../domain/egress.ts";
 import { compileEgressPolicy } from "../domain/egress-policy.ts";
 import type { Environment } from "../domain/environment.ts";
-import { egressSchema } from "../domain/environment-egress.ts";
+import { egressSchema, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
@@ -194,7 +194,7 @@ function injected(
   secrets: Readonly<Record<string, string>>,
   model: ModelEndpoint | undefined,
 ): InjectedCredential[] {
-  const name = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/.exec(template)?.[1] ?? "";
+  const name = secretOf(template) ?? "";
   const value = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
   if (value === undefined || host === hostOfModel(model)) return [];
   // As a function: in a replacement's text `$&` and the like have a meaning.

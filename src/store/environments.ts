@@ -1,5 +1,5 @@
 import { eq } from "drizzle-orm";
-import { type Environment, environmentSchema } from "../domain/environment.ts";
+import { type Environment, storedEnvironmentSchema } from "../domain/environment.ts";
 import type { EnvironmentStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { environments } from "./schema.ts";
@@ -36,5 +36,5 @@ export function sealEnvironment(seal: Seal, environment: Environment): string {
 }
 
 export function openEnvironment(seal: Seal, sealed: string): Environment {
-  return environmentSchema.parse(JSON.parse(seal.open(sealed)));
+  return storedEnvironmentSchema.parse(JSON.parse(seal.open(sealed)));
 }
