@@ -48,3 +48,25 @@ test("a model key alone means the vendor's endpoint", () => {
   expect(load("").model).toBeUndefined();
   expect(() => load("[model]\napi_key = 'a'\nauth_token = 'b'\n")).toThrow("Both");
 });
+
+test("egress: ranges, proxy and the ledger's bounds come from the file, and mistakes are named", () => {
+  const { egress } = load(
+    "[egress]\nallowed_ranges = ['10.1.0.0/16']\nupstream_proxy = 'http://u:p@proxy.lan:3128'\nkeep_days = 7\n",
+    { SSL_CERT_FILE: "/etc/corp.pem" },
+  );
+  expect(egress).toEqual({
+    allowedRanges: ["10.1.0.0/16"],
+    upstreamProxy: { url: "http://u:p@proxy.lan:3128", resolves: false },
+    caFile: "/etc/corp.pem",
+    keepDays: 7,
+    keepRows: 1_000_000,
+  });
+  expect(load("").egress).toMatchObject({ allowedRanges: [], upstreamProxy: undefined, keepDays: 30 });
+  expect(() => load("[egress]\nallowed_ranges = ['10.1.0.0/16', 'intranet']\n")).toThrow(
+    /egress\.allowed_ranges\.1: "intranet"/,
+  );
+  expect(() => load("[egress]\nupstream_proxy = 'socks5://u:s3cret@x:1'\n")).toThrow(
+    /^(?!.*s3cret).*must be the http address of a proxy/,
+  );
+  expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
+});

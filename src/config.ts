@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
 import { CcwError, messageOf } from "./domain/errors.ts";
+import { parseRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
 
 /**
@@ -35,6 +36,23 @@ export interface Config {
     proxy: { http?: string; https?: string; except?: string };
     caFile: string | undefined;
   };
+  egress: {
+    /** Ranges of addresses, in CIDR notation, that sandboxes may reach although they are not public. */
+    allowedRanges: string[];
+    upstreamProxy:
+      | {
+          /** With the credentials in it, where it takes some. */
+          url: string;
+          /** Whether the proxy, and not this machine, resolves names: then only names are vetted, not addresses. */
+          resolves: boolean;
+        }
+      | undefined;
+    /** PEM file of further authorities to trust, besides the system's, for what sandboxes reach. */
+    caFile: string | undefined;
+    /** The ledger keeps entries for so long, and so many. */
+    keepDays: number;
+    keepRows: number;
+  };
 }
 
 export interface Flags {
@@ -54,6 +72,26 @@ const port = z.coerce
   .int("must be a port number")
   .min(0)
   .max(65535, "must be a port number");
+
+const proxyUrl = z.string().refine(
+  (text) => {
+    const url = URL.parse(text);
+    return (
+      url?.protocol === "http:" &&
+      url.pathname === "/" &&
+      url.search === "" &&
+      url.hash === "" &&
+      !/\s/.test(text)
+    );
+  },
+  // The address may hold a password: it is not repeated.
+  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128",
+);
+const range = z.string().superRefine((text, context) => {
+  const parsed = parseRange(text);
+  if (!parsed.ok)
+    context.addIssue({ code: "custom", message: `${JSON.stringify(text.slice(0, 60))}: ${parsed.why}` });
+});
 
 const fileSchema = z.strictObject({
   http: z
@@ -80,6 +118,16 @@ const fileSchema = z.strictObject({
       ca_file: z.string().optional(),
     })
     .default({}),
+  egress: z
+    .strictObject({
+      allowed_ranges: z.array(range).max(1000).default([]),
+      upstream_proxy: proxyUrl.optional(),
+      upstream_proxy_resolves: z.boolean().default(false),
+      ca_file: z.string().optional(),
+      keep_days: z.number().int().min(1).max(3650).default(30),
+      keep_rows: z.number().int().min(1000).max(100_000_000).default(1_000_000),
+    })
+    .prefault({}),
 });
 
 /** The Messages API's public address, for a key without an endpoint. */
@@ -118,6 +166,16 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       debianMirror: file.download.debian_mirror,
       proxy: proxyFrom(variables),
       caFile: file.download.ca_file ?? variables["SSL_CERT_FILE"],
+    },
+    egress: {
+      allowedRanges: file.egress.allowed_ranges,
+      upstreamProxy:
+        file.egress.upstream_proxy === undefined
+          ? undefined
+          : { url: file.egress.upstream_proxy, resolves: file.egress.upstream_proxy_resolves },
+      caFile: file.egress.ca_file ?? file.download.ca_file ?? variables["SSL_CERT_FILE"],
+      keepDays: file.egress.keep_days,
+      keepRows: file.egress.keep_rows,
     },
   };
 }

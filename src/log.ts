@@ -5,8 +5,13 @@ const maxFieldLength = 2000;
 const maxAlike = 100;
 const minuteMs = 60_000;
 
+export interface ApplianceLog extends Log {
+  /** For lines of which none may be missing; something else must bound them. */
+  every(message: string, fields?: LogFields): void;
+}
+
 /** JSON lines: JSON escapes CR and LF, so no value can forge a line. */
-export function createLog(write: (line: string) => void, now: () => number): Log {
+export function createLog(write: (line: string) => void, now: () => number): ApplianceLog {
   let alike = new Map<string, { count: number; level: string; message: string; fields: LogFields }>();
   let minute = now();
 
@@ -44,6 +49,7 @@ export function createLog(write: (line: string) => void, now: () => number): Log
   };
 
   return {
+    every: (message, fields = {}) => put("info", message, fields),
     info: (message, fields) => emit("info", message, fields),
     warn: (message, fields) => emit("warn", message, fields),
     error: (message, fields) => emit("error", message, fields),

@@ -1,6 +1,6 @@
 import type { CliWiring, DoctorCheck, ImageCommands, StartOptions } from "./cli/wiring.ts";
 import type { Config } from "./config.ts";
-import type { Log } from "./domain/ports.ts";
+import type { ApplianceLog } from "./log.ts";
 import type { Images } from "./sandbox/images.ts";
 
 /** Longer than closing takes, shorter than a service manager waits before it kills. */
@@ -110,7 +110,7 @@ async function configOf({
 }
 
 /** Whoever sits at a terminal is told what needs them; a file or a journal gets everything. */
-async function standardLog(): Promise<Log> {
+async function standardLog(): Promise<ApplianceLog> {
   const { createLog } = await import("./log.ts");
   const log = createLog((line) => void process.stderr.write(line), Date.now);
   return process.stderr.isTTY ? { ...log, info() {} } : log;

@@ -6,7 +6,6 @@ import { announce, furnish, operatorName, prepareDataFolder } from "./data-folde
 import { startDemoModel } from "./demo/serve-demo-model.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
-import type { Log } from "./domain/ports.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
@@ -14,11 +13,17 @@ import { createGitServer } from "./forge/git-server.ts";
 import { createHostedRepositories } from "./forge/hosted.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
+import { openAuthority } from "./gateway/egress/authority.ts";
+import { createEgressDoor } from "./gateway/egress/egress-door.ts";
+import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
 import type { Assets } from "./http/context.ts";
 import { listen, urlOf } from "./listen.ts";
+import type { ApplianceLog } from "./log.ts";
+import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { createEgressPort } from "./runs/egress.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
@@ -31,7 +36,7 @@ import { openStore } from "./store/store.ts";
 
 export interface ServerOptions {
   config: Config;
-  log: Log;
+  log: ApplianceLog;
   version: string;
   assets: Assets;
   /** The executable that runs in every sandbox. */
@@ -73,7 +78,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const lock = lockDataFolder(dataFolder);
     closers.push(() => lock.release());
     const key = loadSealKey(dataFolder);
-    const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids);
+    const { egress } = config;
+    const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids, {
+      ...{ log, keepDays: egress.keepDays, keepRows: egress.keepRows },
+    });
     closers.push(() => store.close());
 
     const demo = startDemoModel();
@@ -91,7 +99,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     let url = "";
     const tokens = createScopedTokens(key);
-    const session = { store, tokens, host, endpoint: model.current, publicUrl: () => url };
+    const authority = openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
+    const session = {
+      ...{ store, tokens, host, publicUrl: () => url },
+      endpoint: model.current,
+      certificate: authority.certificatePem,
+    };
     const modelDoor = createModelDoor({
       port: createModelPort(session),
       tokens,
@@ -100,6 +113,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ca: readCa(config),
     });
     closers.push(() => modelDoor.close());
+    const egressPort = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
+    closers.push(() => egressPort.close());
+    let ownPort = 0;
+    const egressDoor = createEgressDoor({
+      port: egressPort,
+      ledger: store.egress.ledger,
+      authority,
+      lookup: lookUp,
+      whyNot: vetAddresses({ allowedRanges: egress.allowedRanges, ownPort: () => ownPort, now: ids.now }),
+      proxy: upstreamProxyOf(egress.upstreamProxy),
+      trust: openUpstreamTrust({ caFile: egress.caFile }),
+      refused: createRefusalRecord(store, log),
+      decided: (fields) => log.every("egress", fields),
+      now: ids.now,
+    });
+    closers.push(() => egressDoor.close());
     const doors = createDoors({
       folder: join(dataFolder, "doors"),
       ways: {
@@ -107,7 +136,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         model: modelDoor.handle,
         git: createGitDoor({ port: createGitPort(session), tokens, git: gitServer, log }),
       },
-      refused: createRefusalRecord(store, log),
+      egress: egressDoor,
       log,
     });
     closers.push(() => doors.shut());
@@ -138,6 +167,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     const listener = listen(config, app.fetch);
     closers.push(() => listener.stop(true));
+    ownPort = listener.port ?? config.port;
     url = config.publicUrl === "" ? urlOf(config.host, listener.port ?? config.port) : config.publicUrl;
 
     await furnish(store, host, model.current().kind === "demo", ids);

@@ -70,7 +70,7 @@ export interface EgressEntry {
   /** The vetted address that was dialled; empty where none was. */
   address: string;
   verdict: EgressVerdict;
-  /** A `DenyCode` where it did not pass, else the rule that let it. */
+  /** A `DenyCode` where it did not pass, else the rule that let it; `server-stopped` where its end was never seen. */
   reason: string;
   /** Status that the sandbox saw; 0 where it saw none. */
   status: number;
@@ -142,3 +142,35 @@ export type EgressEnd = Pick<
   EgressEntry,
   "address" | "verdict" | "reason" | "status" | "bytesUp" | "bytesDown" | "ms"
 >;
+
+/** An entry as it is kept. Ids grow in the order in which requests began. */
+export interface EgressRow extends EgressEntry {
+  id: number;
+  /** Under way still: what stands in it is how it began. */
+  open: boolean;
+}
+
+export interface EgressFilter {
+  taskId?: TaskId;
+  /** Canonical, exact. */
+  host?: string;
+  verdict?: EgressVerdict;
+  /** Began at or after this time, milliseconds since the epoch. */
+  since?: number;
+}
+
+export interface EgressHostStats {
+  host: string;
+  requests: number;
+  refused: number;
+  bytesUp: number;
+  bytesDown: number;
+}
+
+export interface EgressStats {
+  total: Omit<EgressHostStats, "host">;
+  /** The hosts with the most requests, most first. */
+  hosts: EgressHostStats[];
+  /** Entries of this server process that the ledger could not keep. */
+  lost: number;
+}

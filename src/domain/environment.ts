@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { egressInputSchema, egressSchema, secretsSchema, whyNotInjected } from "./environment-egress.ts";
 
 /** Where a task works: image, variables, set-up script, limits, network. */
 
@@ -31,7 +32,7 @@ export type SandboxLimits = z.infer<typeof limitsSchema>;
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-export const environmentSchema = z.object({
+const fields = z.object({
   name: z
     .string()
     .regex(
@@ -66,6 +67,22 @@ export const environmentSchema = z.object({
     .max(256 * 1024, "The set-up script is over 256 KiB.")
     .default(""),
   limits: limitsSchema.default(limitsSchema.parse({})),
+  egress: egressSchema.default(egressSchema.parse({})),
+  secrets: secretsSchema,
 });
-export type Environment = z.infer<typeof environmentSchema>;
+
+/** As it is kept. Rules were checked when they were saved: what a later version finds wrong in one must still load. */
+export const storedEnvironmentSchema = fields;
+export type Environment = z.infer<typeof storedEnvironmentSchema>;
+
+/** As it is typed: egress rules are checked, and become canonical text. */
+export const environmentSchema = fields
+  .extend({ egress: egressInputSchema.default(egressInputSchema.parse({})) })
+  .superRefine(({ egress, secrets }, context) => {
+    for (const [index, credential] of egress.credentials.entries()) {
+      const why = whyNotInjected(credential, Object.keys(secrets));
+      if (why !== undefined)
+        context.addIssue({ code: "custom", message: why, path: ["egress", "credentials", index] });
+    }
+  });
 export type EnvironmentInput = z.input<typeof environmentSchema>;

@@ -91,6 +91,29 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("sandbox_died"), sandboxId: id, exitCode: z.number(), reason: z.string() }),
   z.object({ kind: z.literal("push_refused"), repository: z.string(), ref: z.string(), reason: z.string() }),
   z.object({ kind: z.literal("egress_refused"), target: z.string(), reason: z.string() }),
+  /** Refused, and put before a person. */
+  z.object({
+    kind: z.literal("access_requested"),
+    requestId: z.number().int(),
+    host: z.string(),
+    port: z.number().int(),
+    reason: z.string(),
+  }),
+  z.object({
+    kind: z.literal("access_granted"),
+    requestId: z.number().int(),
+    host: z.string(),
+    port: z.number().int(),
+    scope: z.enum(["once", "task", "environment"]),
+    person: z.string(),
+  }),
+  z.object({
+    kind: z.literal("access_denied"),
+    requestId: z.number().int(),
+    host: z.string(),
+    port: z.number().int(),
+    person: z.string(),
+  }),
   z.object({
     kind: z.literal("appliance_notice"),
     level: z.enum(["info", "warning", "error"]),

@@ -45,6 +45,8 @@ export const sessionStartSchema = z.object({
     /** The agent's own name for the conversation, a UUID. */
     sessionId: z.string(),
   }),
+  /** What the agent is told of the network it has, in words. */
+  instructions: z.string().optional(),
   /** Scoped to this sandbox; worthless at any other socket. */
   tokens: z.object({ model: z.string(), git: z.string() }),
 });

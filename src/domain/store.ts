@@ -1,3 +1,5 @@
+import type { AccessRequest, AccessState } from "./access-request.ts";
+import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } from "./egress.ts";
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "./ids.ts";
@@ -22,6 +24,8 @@ export interface Store {
   sandboxes: SandboxStore;
   usage: UsageStore;
   settings: SettingStore;
+  egress: EgressStore;
+  access: AccessRequestStore;
   wakes: Wakes;
   close(): void;
 }
@@ -31,8 +35,11 @@ export interface Wakes {
   on(topic: WakeTopic, listener: () => void): () => void;
   wake(topic: WakeTopic): void;
 }
-/** One task's events, one sandbox's commands, the list of tasks, or which tokens are in force. */
-export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens";
+/**
+ * One task's events, one sandbox's commands, the list of tasks (with what is asked of a person), which tokens are in
+ * force, the ledger, or what egress policies are made of.
+ */
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "egress" | "policy";
 
 export interface Person {
   id: PersonId;
@@ -200,4 +207,28 @@ export interface SettingStore {
   get(name: string): string | undefined;
   set(name: string, value: string): void;
   clear(name: string): void;
+}
+
+export interface EgressStore {
+  ledger: EgressLedger;
+  /** Newest first, with ids below `before`. */
+  list(filter: EgressFilter & { before?: number; limit: number }): EgressRow[];
+  /** Oldest first, with ids above `after`: for whoever follows. */
+  after(id: number, filter: EgressFilter & { limit: number }): EgressRow[];
+  /** The id of the newest entry; 0 where there is none. */
+  lastId(): number;
+  stats(filter: Pick<EgressFilter, "taskId" | "since">): EgressStats;
+  /** Bytes that the sandbox has uploaded in entries that have ended, of earlier server processes too. */
+  uploaded(sandboxId: SandboxId): number;
+}
+
+export interface AccessRequestStore {
+  /** A new one, pending; or the one of the same task, host and port, pending again. */
+  ask(request: { taskId: TaskId; host: string; port: number; reason: DenyCode }): AccessRequest;
+  /** Refused once more: counted within a second, with the ledger's own writes. */
+  repeat(id: number): void;
+  get(id: number): AccessRequest | undefined;
+  /** Newest first. */
+  list(filter: { taskId?: TaskId; kinds?: readonly AccessState["kind"][]; limit: number }): AccessRequest[];
+  set(id: number, state: AccessState): void;
 }

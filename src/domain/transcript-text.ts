@@ -127,8 +127,25 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       return [line("bad", `A push of ${body.ref} to ${body.repository} was refused: ${body.reason}`)];
     case "egress_refused":
       return [line("warning", `A connection to ${body.target} was refused: ${body.reason}`)];
+    case "access_requested":
+      return [
+        line(
+          "warning",
+          `The sandbox wants to reach ${body.host}:${body.port}, which was refused (${body.reason}). To decide: ccw-server egress allow ${body.requestId}, or deny ${body.requestId}.`,
+        ),
+      ];
+    case "access_granted":
+      return [line("good", `${body.person} allowed ${body.host}:${body.port} ${grantWords[body.scope]}.`)];
+    case "access_denied":
+      return [line("warning", `${body.person} denied ${body.host}:${body.port} for this task.`)];
   }
 }
+
+const grantWords = {
+  once: "for one connection",
+  task: "for this task",
+  environment: "for the environment, and so for every task in it",
+} as const;
 
 function stateLines(state: string, detail: string): TextLine[] {
   const words = detail === "" ? "" : `: ${detail}`;

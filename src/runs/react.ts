@@ -126,6 +126,9 @@ export function react(
     case "sandbox_started":
     case "push_refused":
     case "egress_refused":
+    case "access_requested":
+    case "access_granted":
+    case "access_denied":
     case "appliance_notice":
       return "no effect";
   }

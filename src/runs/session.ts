@@ -114,7 +114,7 @@ export function createGitPort({ store, host }: SessionOptions): GitPort {
 }
 
 /** The task that this sandbox works for now: it must be active, and this its sandbox. */
-function taskOf(store: Store, sandboxId: SandboxId): TaskRow | undefined {
+export function taskOf(store: Store, sandboxId: SandboxId): TaskRow | undefined {
   const record = store.sandboxes.get(sandboxId);
   if (record === undefined || record.endedAt !== undefined) return undefined;
   const task = store.tasks.get(record.taskId);

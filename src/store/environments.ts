@@ -1,11 +1,11 @@
 import { eq } from "drizzle-orm";
-import { type Environment, environmentSchema } from "../domain/environment.ts";
+import { type Environment, storedEnvironmentSchema } from "../domain/environment.ts";
 import type { EnvironmentStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { environments } from "./schema.ts";
 import type { Seal } from "./seal.ts";
 
-export function createEnvironmentStore({ db, seal, ids }: StoreContext): EnvironmentStore {
+export function createEnvironmentStore({ db, seal, ids, wakeAfterCommit }: StoreContext): EnvironmentStore {
   return {
     save(environment) {
       const now = ids.now();
@@ -14,6 +14,7 @@ export function createEnvironmentStore({ db, seal, ids }: StoreContext): Environ
         .values({ name: environment.name, sealed, createdAt: now, updatedAt: now })
         .onConflictDoUpdate({ target: environments.name, set: { sealed, updatedAt: now } })
         .run();
+      wakeAfterCommit("policy");
     },
     get(name) {
       const row = db.select().from(environments).where(eq(environments.name, name)).get();
@@ -35,5 +36,5 @@ export function sealEnvironment(seal: Seal, environment: Environment): string {
 }
 
 export function openEnvironment(seal: Seal, sealed: string): Environment {
-  return environmentSchema.parse(JSON.parse(seal.open(sealed)));
+  return storedEnvironmentSchema.parse(JSON.parse(seal.open(sealed)));
 }

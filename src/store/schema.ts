@@ -1,4 +1,7 @@
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { AccessState } from "../domain/access-request.ts";
+import type { DenyCode, EgressEntry } from "../domain/egress.ts";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "../domain/ids.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
@@ -99,6 +102,8 @@ export const sandboxes = sqliteTable("sandboxes", {
   cursor: integer().notNull().default(0),
   busyWith: text("busy_with").$type<PromptId>(),
   failure: text().notNull().default(""),
+  /** Bytes that left it through the egress door, for its upload budget. */
+  uploadedBytes: integer("uploaded_bytes").notNull().default(0),
 });
 
 export const events = sqliteTable(
@@ -160,3 +165,61 @@ export const settings = sqliteTable("settings", {
   name: text().primaryKey(),
   sealed: text().notNull(),
 });
+
+/** The ledger. Ids are given out by the ledger itself, without gaps, in the order in which requests began. */
+export const egressRequests = sqliteTable(
+  "egress_requests",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    taskId: text("task_id").$type<TaskId>().notNull(),
+    sandboxId: text("sandbox_id").$type<SandboxId>().notNull(),
+    at: integer().notNull(),
+    kind: text().$type<EgressEntry["kind"]>().notNull(),
+    host: text().notNull(),
+    port: integer().notNull(),
+    method: text().notNull(),
+    path: text().notNull(),
+    address: text().notNull(),
+    verdict: text().$type<EgressEntry["verdict"]>().notNull(),
+    reason: text().notNull(),
+    status: integer().notNull(),
+    bytesUp: integer("bytes_up").notNull(),
+    bytesDown: integer("bytes_down").notNull(),
+    ms: real().notNull(),
+    /** Still under way. */
+    open: integer({ mode: "boolean" }).notNull(),
+  },
+  (table) => [
+    index("egress_by_task").on(table.taskId, table.id),
+    index("egress_by_host").on(table.host, table.id),
+    index("egress_by_time").on(table.at),
+    // Few among many: what a reviewer looks for, and what the last server process left open.
+    index("egress_not_allowed").on(table.id).where(sql`verdict <> 'allowed'`),
+    index("egress_open").on(table.id).where(sql`open = 1`),
+  ],
+);
+
+export const accessRequests = sqliteTable(
+  "access_requests",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    host: text().notNull(),
+    port: integer().notNull(),
+    /** Of the refusal that asked. */
+    reason: text().$type<DenyCode>().notNull(),
+    /** How often it was refused. */
+    count: integer().notNull(),
+    firstAt: integer("first_at").notNull(),
+    lastAt: integer("last_at").notNull(),
+    stateKind: text("state_kind").$type<AccessState["kind"]>().notNull(),
+    state: text({ mode: "json" }).$type<AccessState>().notNull(),
+  },
+  (table) => [
+    uniqueIndex("access_requests_once").on(table.taskId, table.host, table.port),
+    index("access_requests_by_state").on(table.stateKind, table.id),
+  ],
+);

@@ -3,7 +3,7 @@ import type { SettingStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { settings } from "./schema.ts";
 
-export function createSettingStore({ db, seal }: StoreContext): SettingStore {
+export function createSettingStore({ db, seal, wakeAfterCommit }: StoreContext): SettingStore {
   return {
     get(name) {
       const row = db.select().from(settings).where(eq(settings.name, name)).get();
@@ -15,9 +15,11 @@ export function createSettingStore({ db, seal }: StoreContext): SettingStore {
         .values({ name, sealed })
         .onConflictDoUpdate({ target: settings.name, set: { sealed } })
         .run();
+      wakeAfterCommit("policy");
     },
     clear(name) {
       db.delete(settings).where(eq(settings.name, name)).run();
+      wakeAfterCommit("policy");
     },
   };
 }

@@ -1,8 +1,10 @@
 import type { IdSource } from "../domain/ids.ts";
 import type { Store, WakeTopic } from "../domain/store.ts";
+import { createAccessRequestStore } from "./access-requests.ts";
 import { eachAtomic } from "./atomic.ts";
 import type { StoreContext } from "./context.ts";
 import { asStoreError, openDatabase } from "./database.ts";
+import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
 import { createPersonStore, createTokenStore } from "./people.ts";
@@ -15,8 +17,20 @@ import { createTaskStore } from "./tasks.ts";
 import { createUsageStore } from "./usage.ts";
 import { createWakes } from "./wakes.ts";
 
+const standardKeeping: EgressKeeping = {
+  log: { info() {}, warn() {}, error() {} },
+  keepDays: 30,
+  keepRows: 1_000_000,
+  maxQueue: 20_000,
+};
+
 /** Opens the database at `path` (`:memory:` in tests) with everything that stands on it. */
-export function openStore(path: string, seal: Seal, ids: IdSource): Store {
+export function openStore(
+  path: string,
+  seal: Seal,
+  ids: IdSource,
+  keeping: Partial<EgressKeeping> = {},
+): Store {
   const { db, close } = openDatabase(path);
   const wakes = createWakes();
 
@@ -46,6 +60,8 @@ export function openStore(path: string, seal: Seal, ids: IdSource): Store {
     wakeAfterCommit: (topic) => (pending === undefined ? wakes.wake(topic) : void pending.add(topic)),
   };
 
+  const egress = createEgressStore(context, { ...standardKeeping, ...keeping });
+
   return {
     atomically,
     people: eachAtomic(createPersonStore(context), atomically),
@@ -58,7 +74,13 @@ export function openStore(path: string, seal: Seal, ids: IdSource): Store {
     sandboxes: eachAtomic(createSandboxStore(context), atomically),
     usage: eachAtomic(createUsageStore(context), atomically),
     settings: eachAtomic(createSettingStore(context), atomically),
+    // Its writer has transactions of its own, which never run within another.
+    egress: egress.store,
+    access: eachAtomic(createAccessRequestStore(context, egress.writer.repeat), atomically),
     wakes,
-    close,
+    close() {
+      egress.close();
+      close();
+    },
   };
 }

@@ -104,7 +104,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
           title,
           personId: person.id,
           environment: environment.name,
-          sealedEnvironment: sealEnvironment(seal, environment),
+          // Secrets and egress are read from the environment itself, as it is by then: a copy would outlive them.
+          sealedEnvironment: sealEnvironment(seal, { ...environment, secrets: {} }),
           agent,
           model,
           repositories,

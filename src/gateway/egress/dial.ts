@@ -39,7 +39,7 @@ export function createDialler({
     async dial(host, port, signal) {
       if (proxy?.resolves === true && host.kind === "name")
         return await through(proxy, hostText(host), port, signal);
-      const resolved = await resolver.resolve(host);
+      const resolved = await resolver.resolve(host, port);
       if (!resolved.ok) return resolved;
       let last: Dialled | undefined;
       for (const address of resolved.addresses) {

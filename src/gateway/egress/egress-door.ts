@@ -17,8 +17,8 @@ export interface EgressDoorOptions {
   ledger: EgressLedger;
   authority: Authority;
   lookup: Lookup;
-  /** What an address is that may not be dialled; undefined where it may. */
-  whyNot(address: string): string | undefined;
+  /** What an address and port are that may not be dialled; undefined where they may. */
+  whyNot(address: string, port: number): string | undefined;
   proxy: UpstreamProxy | undefined;
   /** For the hosts that the appliance speaks TLS with. */
   trust: UpstreamTrust;

@@ -7,13 +7,13 @@ export type Lookup = (name: string) => Promise<string[]>;
 
 export interface Resolver {
   /** Addresses that may be dialled, in the order to try; a name is looked up once. */
-  resolve(host: Host): Promise<{ ok: true; addresses: string[] } | { ok: false; refusal: Refusal }>;
+  resolve(host: Host, port: number): Promise<{ ok: true; addresses: string[] } | { ok: false; refusal: Refusal }>;
 }
 
 export interface ResolverOptions {
   lookup: Lookup;
-  /** What an address is that may not be dialled; undefined where it may. */
-  whyNot(address: string): string | undefined;
+  /** What an address and port are that may not be dialled; undefined where they may. */
+  whyNot(address: string, port: number): string | undefined;
   now(): number;
 }
 
@@ -43,7 +43,7 @@ export function createResolver({ lookup, whyNot, now }: ResolverOptions): Resolv
   };
 
   return {
-    async resolve(host) {
+    async resolve(host, port) {
       let all: string[];
       try {
         all = host.kind === "address" ? [host.text] : await addressesOf(host.text);
@@ -54,7 +54,7 @@ export function createResolver({ lookup, whyNot, now }: ResolverOptions): Resolv
             : refusalOf("name-not-found", `the name ${host.text} has no address (${codeOf(thrown)})`);
         return { ok: false, refusal };
       }
-      const judged = all.map((address) => ({ address, why: whyNot(address) }));
+      const judged = all.map((address) => ({ address, why: whyNot(address, port) }));
       const addresses = judged.flatMap(({ address, why }) => (why === undefined ? [address] : []));
       if (addresses.length > 0) return { ok: true, addresses: addresses.slice(0, maxAddresses) };
       const first = judged[0];

@@ -81,7 +81,7 @@ export function openTunnel(options: TunnelOptions): void {
     const plain = decision.treatment !== "raw" && port === 80;
     if (decision.treatment === "inspect" || plain) {
       // Each request inside is dialled for itself; a name that leads nowhere is told before the tunnel is granted.
-      const resolved = await resolver?.resolve(host);
+      const resolved = await resolver?.resolve(host, port);
       if (gone) return passage.end("failed", "sandbox-closed", 0);
       if (resolved?.ok === false) {
         passage.end(

@@ -1,0 +1,51 @@
+import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
+import { type AddressRules, createAddressRules } from "./domain/ip-address.ts";
+import type { UpstreamProxy } from "./gateway/egress/dial.ts";
+
+/** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
+export async function lookUp(name: string): Promise<string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}
+
+const interfacesKeptMs = 30_000;
+
+/**
+ * Judges addresses against the operator's ranges and this machine's own addresses, which may change while it runs. The
+ * appliance's own port is never reached, whatever the ranges say.
+ */
+export function vetAddresses(options: {
+  allowedRanges: readonly string[];
+  ownPort(): number;
+  now(): number;
+}): (address: string, port: number) => string | undefined {
+  const { allowedRanges, ownPort, now } = options;
+  let rules: AddressRules | undefined;
+  let own = new Set<string>();
+  let until = 0;
+  return (address, port) => {
+    if (rules === undefined || now() >= until) {
+      own = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((each) => each.address)));
+      rules = createAddressRules({ allowedRanges, ownAddresses: [...own] });
+      until = now() + interfacesKeptMs;
+    }
+    const isOwn = own.has(address) || /^(127\.|::1$|0\.|::$)/.test(address);
+    return isOwn && port === ownPort() ? "the appliance's own" : rules.whyNot(address);
+  };
+}
+
+/** `http://user:password@proxy.example:3128`, as the settings have it. */
+export function upstreamProxyOf(
+  setting: { url: string; resolves: boolean } | undefined,
+): UpstreamProxy | undefined {
+  if (setting === undefined) return undefined;
+  const { hostname, port, username, password } = new URL(setting.url);
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return {
+    hostname: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? 80 : Number(port),
+    authorization:
+      username === "" && password === "" ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
+    resolves: setting.resolves,
+  };
+}

@@ -1,0 +1,207 @@
+import type { AccessRequest } from "../domain/access-request.ts";
+import type { EgressPort, InjectedCredential, SandboxEgress, Secret } from "../domain/egress.ts";
+import { compileEgressPolicy } from "../domain/egress-policy.ts";
+import type { Environment } from "../domain/environment.ts";
+import { egressSchema, secretOf } from "../domain/environment-egress.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { ModelEndpoint } from "../domain/model.ts";
+import type { Log } from "../domain/ports.ts";
+import { isSecretVariable, minSecretLength } from "../domain/secret-names.ts";
+import type { Store } from "../domain/store.ts";
+import { type AccessDesk, createAccessDesk } from "./access-requests.ts";
+import { taskOf } from "./session.ts";
+
+export interface EgressPortOptions {
+  store: Store;
+  log: Log;
+  now(): number;
+  /** The model endpoint in force now: its key must not leave, and no credential is injected for its host. */
+  endpoint(): ModelEndpoint | undefined;
+}
+
+/** A sandbox that finds ever new ways to be refused fills no transcript. */
+const maxNotices = 200;
+const maxNoticeText = 2000;
+
+interface Known {
+  taskId: TaskId;
+  egress: SandboxEgress;
+  /** When a grant in it runs out, milliseconds since the epoch. */
+  until: number;
+}
+
+/**
+ * What a sandbox may reach, from its environment as it is now and the grants of its task. Kept until something it is
+ * made of changes, and made anew at the next request.
+ */
+export function createEgressPort(options: EgressPortOptions): EgressPort & { close(): void } {
+  const { store, log, now } = options;
+  const known = new Map<SandboxId, Known>();
+  const notices = new Map<SandboxId, Set<string>>();
+  const listeners = new Set<() => void>();
+  const desk: AccessDesk = createAccessDesk(options);
+
+  const tell = () => {
+    for (const listener of listeners) listener();
+  };
+  const offs = [
+    store.wakes.on("policy", () => {
+      known.clear();
+      desk.forget();
+      tell();
+    }),
+    store.wakes.on("tasks", () => {
+      let gone = false;
+      for (const [id, { taskId }] of known) {
+        const state = store.tasks.stateOf(taskId);
+        if (state !== undefined && "sandboxId" in state && state.sandboxId === id) continue;
+        known.delete(id);
+        notices.delete(id);
+        desk.forget();
+        gone = true;
+      }
+      if (gone) tell();
+    }),
+  ];
+
+  /** What fails here is a defect or a disk; the traffic goes on without, and nothing more is let through for it. */
+  const guarded = <Result>(
+    what: string,
+    sandboxId: SandboxId,
+    otherwise: Result,
+    work: () => Result,
+  ): Result => {
+    try {
+      return work();
+    } catch (thrown) {
+      log.error(what, { sandbox: sandboxId, reason: messageOf(thrown) });
+      return otherwise;
+    }
+  };
+
+  return {
+    egressOf(sandboxId) {
+      const found = known.get(sandboxId);
+      if (found !== undefined && now() < found.until) return found.egress;
+      return guarded("a sandbox's egress policy cannot be made", sandboxId, undefined, () => {
+        const made = egressNow(sandboxId, options);
+        if (made !== undefined) known.set(sandboxId, made);
+        else known.delete(sandboxId);
+        return made?.egress;
+      });
+    },
+    uploaded: (sandboxId) => store.egress.uploaded(sandboxId),
+    requestAccess: (sandboxId, host, port, reason) =>
+      guarded("an access request cannot be written", sandboxId, "not-asked", () => {
+        const taskId = known.get(sandboxId)?.taskId ?? taskOf(store, sandboxId)?.id;
+        return taskId === undefined ? "not-asked" : desk.ask(taskId, host, port, reason);
+      }),
+    takeOnce: (sandboxId, host, port) =>
+      guarded("a grant cannot be taken", sandboxId, false, () => {
+        const taskId = taskOf(store, sandboxId)?.id;
+        const grant =
+          taskId && onceGrants(store, taskId, now()).find((each) => each.host === host && each.port === port);
+        if (grant === undefined || grant.state.kind !== "granted-once") return false;
+        const { person, at } = grant.state;
+        store.access.set(grant.id, { kind: "used", person, at });
+        known.delete(sandboxId);
+        desk.forget();
+        return true;
+      }),
+    notice: (sandboxId, text) =>
+      guarded("a notice cannot be written", sandboxId, undefined, () => {
+        const cut = text.slice(0, maxNoticeText);
+        const said = notices.get(sandboxId) ?? new Set<string>();
+        if (said.has(cut) || said.size >= maxNotices) return;
+        const task = taskOf(store, sandboxId);
+        if (task === undefined) return;
+        notices.set(sandboxId, said.add(cut));
+        store.events.append(task.id, { kind: "appliance_notice", level: "warning", text: cut });
+      }),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    close() {
+      for (const off of offs) off();
+    },
+  };
+}
+
+function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOptions): Known | undefined {
+  const task = taskOf(store, sandboxId);
+  if (task === undefined) return undefined;
+  const environment = store.environments.get(task.environment);
+  const { allow, deny, groupsOff, limits, credentials } = environment?.egress ?? egressSchema.parse({});
+  const once = onceGrants(store, task.id, now());
+  const granted = store.access
+    .list({ taskId: task.id, kinds: ["granted"], limit: 1000 })
+    .filter(({ state }) => state.kind === "granted" && state.scope === "task");
+  const policy = compileEgressPolicy({
+    access: environment?.access ?? "none",
+    allow,
+    deny,
+    groupsOff,
+    grants: [
+      ...granted.map(({ host, port }) => ({ host, port, once: false })),
+      ...once.map(({ host, port }) => ({ host, port, once: true })),
+    ],
+  });
+  const model = endpoint();
+  return {
+    taskId: task.id,
+    until: Math.min(
+      ...once.map(({ state }) => (state.kind === "granted-once" ? state.until : 0)),
+      Number.POSITIVE_INFINITY,
+    ),
+    egress: {
+      policy,
+      limits,
+      secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model),
+      credentials: credentials.flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
+    },
+  };
+}
+
+function onceGrants(store: Store, taskId: TaskId, now: number): AccessRequest[] {
+  return store.access
+    .list({ taskId, kinds: ["granted-once"], limit: 1000 })
+    .filter(({ state }) => state.kind === "granted-once" && now < state.until);
+}
+
+/** What must not leave, whoever asks: by name, so that a finding can be told without its value. */
+function secretsOf(
+  environment: Environment | undefined,
+  variables: Readonly<Record<string, string>>,
+  model: ModelEndpoint | undefined,
+): Secret[] {
+  const key = model?.kind === "endpoint" ? model.credential.value.replace(/^Bearer /, "") : "";
+  const all: Secret[] = [
+    { name: "the model's key", value: key },
+    ...Object.entries(environment?.secrets ?? {}).map(([name, value]) => ({ name: `secret ${name}`, value })),
+    ...Object.entries(variables)
+      .filter(([name, value]) => isSecretVariable(name, value))
+      .map(([name, value]) => ({ name: `environment variable ${name}`, value })),
+  ];
+  const seen = new Set<string>();
+  return all.filter(({ value }) => value.length >= minSecretLength && !seen.has(value) && seen.add(value));
+}
+
+/** None where its secret is gone, or where the host has become the model's since it was saved. */
+function injected(
+  { host, header, template }: Environment["egress"]["credentials"][number],
+  secrets: Readonly<Record<string, string>>,
+  model: ModelEndpoint | undefined,
+): InjectedCredential[] {
+  const name = secretOf(template) ?? "";
+  const value = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
+  if (value === undefined || host === hostOfModel(model)) return [];
+  // As a function: in a replacement's text `$&` and the like have a meaning.
+  return [{ host, header, value: template.replace(`\${${name}}`, () => value) }];
+}
+
+/** Undefined for the demo model, which no sandbox could reach by itself. */
+export function hostOfModel(model: ModelEndpoint | undefined): string | undefined {
+  return model?.kind === "endpoint" ? new URL(model.baseUrl).hostname.replace(/^\[|\]$|\.$/g, "") : undefined;
+}

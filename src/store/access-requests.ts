@@ -1,0 +1,59 @@
+import { and, desc, eq, inArray, sql } from "drizzle-orm";
+import type { AccessRequestStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { accessRequests } from "./schema.ts";
+
+export function createAccessRequestStore(
+  { db, ids, wakeAfterCommit }: StoreContext,
+  repeat: AccessRequestStore["repeat"],
+): AccessRequestStore {
+  const columns = {
+    id: accessRequests.id,
+    taskId: accessRequests.taskId,
+    host: accessRequests.host,
+    port: accessRequests.port,
+    reason: accessRequests.reason,
+    count: accessRequests.count,
+    firstAt: accessRequests.firstAt,
+    lastAt: accessRequests.lastAt,
+    state: accessRequests.state,
+  };
+  return {
+    ask({ taskId, host, port, reason }) {
+      const now = ids.now();
+      const pending = { stateKind: "pending", state: { kind: "pending" } } as const;
+      const asked = db
+        .insert(accessRequests)
+        .values({ taskId, host, port, reason, count: 1, firstAt: now, lastAt: now, ...pending })
+        .onConflictDoUpdate({
+          target: [accessRequests.taskId, accessRequests.host, accessRequests.port],
+          set: { reason, count: sql`${accessRequests.count} + 1`, lastAt: now, ...pending },
+        })
+        .returning(columns)
+        .get();
+      wakeAfterCommit("tasks");
+      return asked;
+    },
+    repeat,
+    get: (id) => db.select(columns).from(accessRequests).where(eq(accessRequests.id, id)).get(),
+    list: ({ taskId, kinds, limit }) =>
+      db
+        .select(columns)
+        .from(accessRequests)
+        .where(
+          and(
+            taskId === undefined ? undefined : eq(accessRequests.taskId, taskId),
+            kinds === undefined ? undefined : inArray(accessRequests.stateKind, [...kinds]),
+          ),
+        )
+        .orderBy(desc(accessRequests.id))
+        .limit(limit)
+        .all(),
+    set(id, state) {
+      db.update(accessRequests).set({ stateKind: state.kind, state }).where(eq(accessRequests.id, id)).run();
+      // A grant that was taken changes nothing for anybody but the connection that has taken it.
+      if (state.kind !== "used") wakeAfterCommit("policy");
+      wakeAfterCommit("tasks");
+    },
+  };
+}

@@ -1,0 +1,238 @@
+import { eq, sql } from "drizzle-orm";
+import type { EgressEnd, EgressEntry, EgressLedger } from "../domain/egress.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { SandboxId } from "../domain/ids.ts";
+import type { Log } from "../domain/ports.ts";
+import type { StoreContext } from "./context.ts";
+import { accessRequests, egressRequests, sandboxes } from "./schema.ts";
+
+export interface LedgerOptions {
+  log: Log;
+  /** Entries that wait to be written; what comes beyond is counted and lost. */
+  maxQueue: number;
+}
+
+/** What one flush writes: more would hold the event loop, and the traffic with it, for too long. */
+const batchRows = 500;
+const flushMs = 100;
+/** After a write failed: a full disk is not mended within a tenth of a second. */
+const retryMs = 1000;
+const lostLogMs = 60_000;
+/** Of one field, in characters; a row then has a known size at most. */
+const maxText = 1000;
+
+/** One entry on its way to the table. */
+interface Line {
+  id: number;
+  entry: EgressEntry;
+  end: EgressEnd | undefined;
+  /** Whether the table has its beginning. */
+  kept: boolean;
+  queued: boolean;
+}
+
+export interface LedgerWriter extends EgressLedger {
+  lost(): number;
+  /** Not yet written. */
+  uploadedSince(sandboxId: SandboxId): number;
+  repeat(accessRequestId: number): void;
+  close(): void;
+}
+
+/**
+ * Writes entries behind the traffic's back: they are queued, and written in one transaction every 100 ms or 500 rows.
+ * An entry that ends before it was written is one insert.
+ */
+export function createLedgerWriter(context: StoreContext, { log, maxQueue }: LedgerOptions): LedgerWriter {
+  const { db, ids, wakeAfterCommit } = context;
+  let nextId = lastIdEver(context) + 1;
+  let queue: Line[] = [];
+  const uploads = new Map<SandboxId, number>();
+  const repeats = new Map<number, number>();
+  let lost = 0;
+  let lostUntold = 0;
+  let timer: Timer | undefined;
+  let dueAtOnce = false;
+  const { insert, update } = prepare(context);
+
+  const arm = (ms: number) => {
+    if (timer !== undefined && !(ms === 0 && !dueAtOnce)) return;
+    clearTimeout(timer);
+    dueAtOnce = ms === 0;
+    timer = setTimeout(() => {
+      timer = undefined;
+      dueAtOnce = false;
+      flush();
+    }, ms);
+    timer.unref();
+  };
+
+  const push = (line: Line) => {
+    queue.push(line);
+    line.queued = true;
+    arm(queue.length >= batchRows ? 0 : flushMs);
+  };
+
+  const write = (batch: readonly Line[]) => {
+    for (const { id, entry, end, kept } of batch) {
+      if (kept && end !== undefined) update.run({ id, ...cut(end) });
+      else if (!kept) insert.run({ id, ...cut({ ...entry, ...end }), open: end === undefined });
+    }
+    for (const [id, bytes] of uploads) {
+      db.update(sandboxes)
+        .set({ uploadedBytes: sql`${sandboxes.uploadedBytes} + ${bytes}` })
+        .where(eq(sandboxes.id, id))
+        .run();
+    }
+    for (const [id, count] of repeats) {
+      db.update(accessRequests)
+        .set({ count: sql`${accessRequests.count} + ${count}`, lastAt: ids.now() })
+        .where(eq(accessRequests.id, id))
+        .run();
+    }
+  };
+
+  const flush = () => {
+    const batch = queue.slice(0, batchRows);
+    try {
+      withoutSync(context, () => db.transaction(() => write(batch)));
+    } catch (thrown) {
+      log.error("the egress ledger cannot be written; trying again", { reason: messageOf(thrown) });
+      return arm(retryMs);
+    }
+    queue = queue.slice(batch.length);
+    for (const line of batch) {
+      line.kept = true;
+      line.queued = false;
+    }
+    uploads.clear();
+    repeats.clear();
+    wakeAfterCommit("egress");
+    if (queue.length > 0) arm(queue.length >= batchRows ? 0 : flushMs);
+  };
+
+  const lose = () => {
+    lost += 1;
+    lostUntold += 1;
+  };
+  const lostTimer = setInterval(() => {
+    if (lostUntold > 0)
+      log.warn("egress entries were lost: they came faster than they can be written", {
+        entries: lostUntold,
+      });
+    lostUntold = 0;
+  }, lostLogMs);
+  lostTimer.unref();
+
+  return {
+    open(entry) {
+      const line: Line = { id: 0, entry, end: undefined, kept: false, queued: false };
+      const room = queue.length < maxQueue;
+      if (room) {
+        line.id = nextId++;
+        push(line);
+      } else {
+        lose();
+      }
+      return (end) => {
+        if (line.end !== undefined) return;
+        line.end = end;
+        const { sandboxId } = line.entry;
+        uploads.set(sandboxId, (uploads.get(sandboxId) ?? 0) + end.bytesUp);
+        // The end of what is in the table already is never lost for want of room: each stands for one open request.
+        if (room && !line.queued) push(line);
+        else arm(flushMs);
+      };
+    },
+    lost: () => lost,
+    uploadedSince: (sandboxId) => uploads.get(sandboxId) ?? 0,
+    repeat(id) {
+      repeats.set(id, (repeats.get(id) ?? 0) + 1);
+      arm(flushMs);
+    },
+    close() {
+      clearInterval(lostTimer);
+      clearTimeout(timer);
+      let before: number;
+      do {
+        before = queue.length;
+        flush();
+      } while (queue.length > 0 && queue.length < before);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/**
+ * Runs a write whose loss in a power cut is no harm: without waiting for the disk, which a stalled one would make the
+ * traffic wait for. Later writes with FULL bring these to the disk, too: the log is one file.
+ */
+export function withoutSync<Result>({ db }: StoreContext, work: () => Result): Result {
+  db.run(sql`PRAGMA synchronous = NORMAL`);
+  try {
+    return work();
+  } finally {
+    db.run(sql`PRAGMA synchronous = FULL`);
+  }
+}
+
+/** The highest id that was ever given out, whether its row is still there or not. */
+function lastIdEver({ db }: StoreContext): number {
+  return (
+    db.all<{ seq: number }>(sql`SELECT seq FROM sqlite_sequence WHERE name = 'egress_requests'`)[0]?.seq ?? 0
+  );
+}
+
+function prepare({ db }: StoreContext) {
+  const { placeholder } = sql;
+  const end = {
+    verdict: placeholder("verdict"),
+    reason: placeholder("reason"),
+    status: placeholder("status"),
+    bytesUp: placeholder("bytesUp"),
+    bytesDown: placeholder("bytesDown"),
+    ms: placeholder("ms"),
+  };
+  return {
+    insert: db
+      .insert(egressRequests)
+      .values({
+        id: placeholder("id"),
+        taskId: placeholder("taskId"),
+        sandboxId: placeholder("sandboxId"),
+        at: placeholder("at"),
+        kind: placeholder("kind"),
+        host: placeholder("host"),
+        port: placeholder("port"),
+        method: placeholder("method"),
+        path: placeholder("path"),
+        address: placeholder("address"),
+        open: placeholder("open"),
+        ...end,
+      })
+      .prepare(),
+    update: db
+      .update(egressRequests)
+      .set({
+        address: sql`${end.address}`,
+        verdict: sql`${end.verdict}`,
+        reason: sql`${end.reason}`,
+        status: sql`${end.status}`,
+        bytesUp: sql`${end.bytesUp}`,
+        bytesDown: sql`${end.bytesDown}`,
+        ms: sql`${end.ms}`,
+        open: false,
+      })
+      .where(eq(egressRequests.id, placeholder("id")))
+      .prepare(),
+  };
+}
+
+function cut<Fields extends Partial<EgressEntry>>(fields: Fields): Fields {
+  const short = { ...fields };
+  for (const name of ["host", "method", "path", "address", "reason"] as const) {
+    const text = short[name];
+    if (text !== undefined && text.length > maxText) short[name] = `${text.slice(0, maxText - 1)}…`;
+  }
+  return short;
+}

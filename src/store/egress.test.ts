@@ -1,0 +1,250 @@
+import { afterEach, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { EgressEnd, EgressEntry } from "../domain/egress.ts";
+import { environmentSchema } from "../domain/environment.ts";
+import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import type { Store } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { openDatabase } from "./database.ts";
+import { createEgressStore, type EgressKeeping } from "./egress.ts";
+import { createSeal } from "./seal.ts";
+import { openStore } from "./store.ts";
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0).reverse()) close();
+});
+const ids: IdSource = { now: () => Date.now(), randomBytes: (n) => randomBytes(n) };
+const seal = createSeal(new Uint8Array(32));
+
+function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "ccw-egress-"));
+  closers.push(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function freshStore(path = ":memory:", keeping: Partial<EgressKeeping> = {}): Store {
+  const store = openStore(path, seal, ids, keeping);
+  closers.push(() => store.close());
+  return store;
+}
+
+const taskId = newId("TaskId", ids);
+const sandboxId = newId("SandboxId", ids);
+const entry = (fields: Partial<EgressEntry> = {}): EgressEntry => ({
+  taskId,
+  sandboxId,
+  at: Date.now(),
+  kind: "tunnel",
+  host: "registry.npmjs.org",
+  port: 443,
+  method: "CONNECT",
+  path: "",
+  address: "192.0.2.1",
+  verdict: "allowed",
+  reason: "registry.npmjs.org (default list)",
+  status: 200,
+  bytesUp: 0,
+  bytesDown: 0,
+  ms: 0,
+  ...fields,
+});
+const end = (fields: Partial<EgressEnd> = {}): EgressEnd => ({
+  address: "192.0.2.1",
+  verdict: "allowed",
+  reason: "registry.npmjs.org (default list)",
+  status: 200,
+  bytesUp: 10,
+  bytesDown: 20,
+  ms: 5,
+  ...fields,
+});
+const flushed = () => Bun.sleep(150);
+
+/** A sandbox of a task, as the budget of uploaded bytes needs one. */
+function sandboxIn(store: Store): SandboxId {
+  const id: TaskId = newId("TaskId", ids);
+  const sandbox = newId("SandboxId", ids);
+  store.tasks.create({
+    id,
+    title: "t",
+    person: store.people.ensure("ada"),
+    environment: environmentSchema.parse({ name: "default" }),
+    agent: "claude",
+    model: "",
+    repositories: [],
+    prompt: { id: newId("PromptId", ids), text: "t" },
+  });
+  store.sandboxes.create(sandbox, id);
+  return sandbox;
+}
+
+/** The ledger alone, on a database that a test may break. */
+function ledgerOn(db: StoreContext["db"], keeping: Partial<EgressKeeping>) {
+  const logged: string[] = [];
+  const log = {
+    info() {},
+    warn: (text: string) => logged.push(text),
+    error: (text: string) => logged.push(text),
+  };
+  const context: StoreContext = { db, seal, ids, wakeAfterCommit() {} };
+  const ledger = createEgressStore(context, {
+    log,
+    keepDays: 30,
+    keepRows: 1e6,
+    maxQueue: 20_000,
+    ...keeping,
+  });
+  return { ...ledger, logged };
+}
+
+test("an entry is written soon after it began, and its end soon after that", async () => {
+  const { egress, wakes } = freshStore();
+  let woken = 0;
+  wakes.on("egress", () => woken++);
+  const close = egress.ledger.open(entry());
+  expect(egress.list({ limit: 10 })).toEqual([]);
+  await flushed();
+  expect(egress.list({ limit: 10 })).toMatchObject([
+    { id: 1, host: "registry.npmjs.org", open: true, bytesUp: 0 },
+  ]);
+  close(end({ verdict: "cut", reason: "upload-budget", bytesUp: 7 }));
+  close(end({ bytesUp: 999 }));
+  await flushed();
+  expect(egress.list({ limit: 10 })).toMatchObject([
+    { id: 1, open: false, verdict: "cut", reason: "upload-budget", bytesUp: 7 },
+  ]);
+  expect(woken).toBe(2);
+});
+
+test("what ends before it was written is there once, whole", async () => {
+  const { egress } = freshStore();
+  for (let i = 0; i < 1200; i++) egress.ledger.open(entry({ path: `/${i}` }))(end({ bytesDown: i }));
+  await flushed();
+  const rows = egress.after(0, { limit: 5000 });
+  expect(rows.map(({ id, path, bytesDown, open }) => [id, path, bytesDown, open])).toEqual(
+    Array.from({ length: 1200 }, (_, i) => [i + 1, `/${i}`, i, false]),
+  );
+});
+
+test("closing the store writes what waits", () => {
+  const path = join(freshFolder(), "db");
+  const first = openStore(path, seal, ids);
+  for (let i = 0; i < 1100; i++) first.egress.ledger.open(entry())(end());
+  first.close();
+  expect(freshStore(path).egress.lastId()).toBe(1100);
+});
+
+test("what was under way when the server was killed is marked so, and ids go on", async () => {
+  const folder = freshFolder();
+  const store = freshStore(join(folder, "db"));
+  store.egress.ledger.open(entry({ host: "open.example" }));
+  store.egress.ledger.open(entry({ host: "ended.example" }))(end());
+  await flushed();
+  for (const suffix of ["", "-wal"])
+    copyFileSync(join(folder, `db${suffix}`), join(folder, `after${suffix}`));
+  const { egress } = freshStore(join(folder, "after"));
+  egress.ledger.open(entry({ host: "next.example" }))(end());
+  await flushed();
+  expect(
+    egress
+      .list({ limit: 10 })
+      .map(({ id, host, verdict, reason, open }) => [id, host, verdict, reason, open]),
+  ).toEqual([
+    [3, "next.example", "allowed", "registry.npmjs.org (default list)", false],
+    [2, "ended.example", "allowed", "registry.npmjs.org (default list)", false],
+    [1, "open.example", "failed", "server-stopped", false],
+  ]);
+});
+
+test("uploaded bytes count at once, and a restart does not forget them", async () => {
+  const path = join(freshFolder(), "db");
+  const first = openStore(path, seal, ids);
+  const sandbox = sandboxIn(first);
+  first.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 100 }));
+  expect(first.egress.uploaded(sandbox)).toBe(100);
+  await flushed();
+  first.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 11 }));
+  expect(first.egress.uploaded(sandbox)).toBe(111);
+  first.close();
+  expect(freshStore(path).egress.uploaded(sandbox)).toBe(111);
+});
+
+test("a full queue loses entries, counts them, and neither throws nor forgets the uploaded bytes", async () => {
+  const store = freshStore(":memory:", { maxQueue: 10 });
+  const sandbox = sandboxIn(store);
+  for (let i = 0; i < 25; i++) store.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 1 }));
+  await flushed();
+  expect(store.egress.list({ limit: 100 })).toHaveLength(10);
+  expect(store.egress.stats({})).toMatchObject({ lost: 15, total: { requests: 10 } });
+  expect(store.egress.uploaded(sandbox)).toBe(25);
+});
+
+test("a ledger that cannot be written slows and stops nothing, and goes on when it can", async () => {
+  const { db, close } = openDatabase(":memory:");
+  closers.push(close);
+  const ledger = ledgerOn(db, { maxQueue: 5 });
+  closers.push(() => ledger.close());
+  db.run("ALTER TABLE egress_requests RENAME TO away");
+  const ends = Array.from({ length: 8 }, () => ledger.store.ledger.open(entry()));
+  await flushed();
+  for (const each of ends) each(end());
+  expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
+  db.run("ALTER TABLE away RENAME TO egress_requests");
+  await Bun.sleep(1100);
+  expect(ledger.store.stats({})).toMatchObject({ lost: 3, total: { requests: 5, bytesUp: 50 } });
+});
+
+test("entries go by age and by number, the oldest first, a batch at a time", async () => {
+  const { db, close } = openDatabase(":memory:");
+  closers.push(close);
+  const ledger = ledgerOn(db, { keepRows: 2500, keepDays: 1 });
+  closers.push(() => ledger.close());
+  const old = Date.now() - 25 * 3600 * 1000;
+  for (let i = 0; i < 4000; i++) ledger.store.ledger.open(entry({ at: i < 300 ? old : Date.now() }))(end());
+  await Bun.sleep(300);
+  expect([ledger.prune(), ledger.prune(), ledger.prune()]).toEqual([1000, 500, 0]);
+  expect(ledger.store.after(0, { limit: 1 })[0]?.id).toBe(1501);
+  const aged = ledgerOn(db, { keepDays: 1 });
+  closers.push(() => aged.close());
+  db.run(`UPDATE egress_requests SET at = ${old} WHERE id <= 1700`);
+  expect([aged.prune(), aged.prune()]).toEqual([200, 0]);
+});
+
+test("entries are found by task, host, verdict and time, with a cursor", async () => {
+  const { egress } = freshStore();
+  const other = newId("TaskId", ids);
+  const refused = { verdict: "refused", reason: "host-not-allowed", status: 403 } as const;
+  egress.ledger.open(entry({ at: 1000 }))(end());
+  egress.ledger.open(entry({ at: 2000, host: "evil.example", ...refused }))(end(refused));
+  egress.ledger.open(entry({ at: 3000, taskId: other }))(end());
+  egress.ledger.open(entry({ at: 4000, host: "evil.example", taskId: other, ...refused }))(end(refused));
+  await flushed();
+  const found = (filter: Parameters<typeof egress.list>[0]) => egress.list(filter).map(({ id }) => id);
+  expect(found({ limit: 2 })).toEqual([4, 3]);
+  expect(found({ limit: 2, before: 3 })).toEqual([2, 1]);
+  expect(found({ limit: 9, taskId })).toEqual([2, 1]);
+  expect(found({ limit: 9, verdict: "refused" })).toEqual([4, 2]);
+  expect(found({ limit: 9, host: "evil.example", taskId: other })).toEqual([4]);
+  expect(found({ limit: 9, since: 3000 })).toEqual([4, 3]);
+  expect(egress.after(2, { limit: 9, verdict: "allowed" }).map(({ id }) => id)).toEqual([3]);
+  expect(egress.stats({ taskId })).toEqual({
+    lost: 0,
+    total: { requests: 2, refused: 1, bytesUp: 20, bytesDown: 40 },
+    hosts: [
+      { host: "evil.example", requests: 1, refused: 1, bytesUp: 10, bytesDown: 20 },
+      { host: "registry.npmjs.org", requests: 1, refused: 0, bytesUp: 10, bytesDown: 20 },
+    ],
+  });
+});
+
+test("no field makes a row longer than it may be", async () => {
+  const { egress } = freshStore();
+  egress.ledger.open(entry({ path: `/${"x".repeat(100_000)}`, host: "h".repeat(5000) }))(end());
+  await flushed();
+  const [row] = egress.list({ limit: 1 });
+  expect([row?.path.length, row?.host.length]).toEqual([1000, 1000]);
+});
