@@ -5,7 +5,7 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 export const maxHeadBytes = 64 * 1024;
 const maxHeaders = 200;
 
-export type HeaderLines =
+type HeaderLines =
   | { ok: true; headers: Headers }
   | { ok: false; why: "malformed" | "too many"; text: string };
 
