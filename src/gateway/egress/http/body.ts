@@ -176,8 +176,9 @@ function createChunkReader(sentBy: "client" | "server"): BodyReader {
   };
 
   const afterTrailerLine = (line: string, bytes: number): ChunkState => {
-    if (bytes > maxTrailerBytes)
+    if (bytes > maxTrailerBytes) {
       return { kind: "failed", why: `The trailers have more than ${maxTrailerBytes} bytes.` };
+    }
     if (!line.endsWith("\n")) return { kind: "trailers", line, bytes };
     if (line === "\r\n") return { kind: "done" };
     const read = readHeaderLines(line);
