@@ -1,12 +1,5 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { javaTrustStore } from "./java-trust-store.ts";
 
@@ -47,52 +40,41 @@ const anchorFolders = [
 
 /**
  * Makes the whole sandbox believe the appliance's authorities, by writing files alone: it needs no tool of the image
- * and takes a few milliseconds. Done again, it changes nothing; and so a bundle that was made anew meanwhile, or a
- * full disk, is no matter.
+ * and takes a few milliseconds. Done again, it changes nothing, unless the bundle was made anew without them.
  */
 export function installTrust({ certificate, root, publicAuthorities }: TrustOptions): TrustFiles {
   const certificates = blocksOf(certificate);
-  installAnchors(root, certificates);
-
   const present = systemBundles.map((path) => join(root, path)).filter((path) => existsSync(path));
   const bundle = present[0] ?? join(root, "etc/ssl/certs/ca-certificates.crt");
-  if (present.length === 0)
-    writeIfOther(bundle, blocksOf(publicAuthorities().join("\n")).map(pemOf).join(""));
+  if (present.length === 0) writeIfOther(bundle, pemOf(blocksOf(publicAuthorities().join("\n"))));
   for (const path of new Set([bundle, ...present].map((each) => realpathSync(each)))) {
-    addToBundle(path, certificates);
+    const text = readFileSync(path, "latin1");
+    const known = new Set(blocksOf(text));
+    const missing = certificates.filter((each) => !known.has(each));
+    if (missing.length === 0) continue;
+    addAnchors(root, missing);
+    writeFileSync(path, `${text}${text === "" || text.endsWith("\n") ? "" : "\n"}${pemOf(missing)}`);
   }
 
   const folder = join(root, "var/lib/ccw/trust");
   const own = join(folder, "appliance.pem");
   const javaStore = join(folder, "java.jks");
-  writeIfOther(own, certificates.map(pemOf).join(""));
+  writeIfOther(own, pemOf(certificates));
   writeIfOther(javaStore, javaTrustStore(blocksOf(readFileSync(bundle, "latin1")).map(derOf)));
   return { bundle, own, javaStore };
 }
 
-/** One certificate a file, as update-ca-certificates(8) wants it. */
-function installAnchors(root: string, certificates: readonly string[]): void {
+/** One certificate a file, as update-ca-certificates(8) wants it, under a name that stays the same. */
+function addAnchors(root: string, certificates: readonly string[]): void {
   for (const each of anchorFolders) {
     const folder = join(root, each);
     // Debian's exists in no image without the package that reads it, which may be installed later.
     if (each !== debianAnchors && !existsSync(folder)) continue;
-    const files = certificates.map((text, index) => ({ name: `ccw-server-${index + 1}.crt`, text }));
-    for (const { name, text } of files) writeIfOther(join(folder, name), pemOf(text));
-    for (const name of readdirSync(folder)) {
-      if (/^ccw-server-\d+\.crt$/.test(name) && !files.some((file) => file.name === name)) {
-        rmSync(join(folder, name));
-      }
+    for (const certificate of certificates) {
+      const name = createHash("sha256").update(derOf(certificate)).digest("hex").slice(0, 16);
+      writeIfOther(join(folder, `ccw-server-${name}.crt`), pemOf([certificate]));
     }
   }
-}
-
-function addToBundle(path: string, certificates: readonly string[]): void {
-  const text = readFileSync(path, "latin1");
-  const present = new Set(blocksOf(text));
-  const missing = certificates.filter((each) => !present.has(each));
-  if (missing.length === 0) return;
-  const gap = text === "" || text.endsWith("\n") ? "" : "\n";
-  writeFileSync(path, text + gap + missing.map(pemOf).join(""));
 }
 
 /** The base64 of each certificate, whatever lines it was broken into. */
@@ -102,9 +84,13 @@ function blocksOf(pem: string): string[] {
   );
 }
 
-function pemOf(base64: string): string {
-  const lines = base64.match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
+function pemOf(certificates: readonly string[]): string {
+  const lines = certificates.flatMap((base64) => [
+    "-----BEGIN CERTIFICATE-----",
+    ...(base64.match(/.{1,64}/g) ?? []),
+    "-----END CERTIFICATE-----",
+  ]);
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 const derOf = (base64: string): Uint8Array => Buffer.from(base64, "base64");

@@ -73,7 +73,7 @@ export function responseFraming(
   return { ok: true, framing: { kind: "length", length: Number(length) } };
 }
 
-export type BodyRead =
+type BodyRead =
   /** `content`: views into the input, none of them empty. `consumed` is less than the input only where `done`. */
   { ok: true; content: Uint8Array[]; consumed: number; done: boolean } | { ok: false; why: string };
 
@@ -176,8 +176,9 @@ function createChunkReader(sentBy: "client" | "server"): BodyReader {
   };
 
   const afterTrailerLine = (line: string, bytes: number): ChunkState => {
-    if (bytes > maxTrailerBytes)
+    if (bytes > maxTrailerBytes) {
       return { kind: "failed", why: `The trailers have more than ${maxTrailerBytes} bytes.` };
+    }
     if (!line.endsWith("\n")) return { kind: "trailers", line, bytes };
     if (line === "\r\n") return { kind: "done" };
     const read = readHeaderLines(line);
@@ -199,7 +200,10 @@ function createChunkReader(sentBy: "client" | "server"): BodyReader {
           at = to;
           continue;
         }
-        const to = state.kind === "content-end" ? at + 1 : lineEnd(bytes, at);
+        const to: number =
+          state.kind === "content-end"
+            ? Math.min(bytes.length, at + crlf.length - state.line.length)
+            : lineEnd(bytes, at);
         const line: string = state.line + latin1(bytes, at, to);
         if (state.kind === "size") state = afterSizeLine(line);
         else if (state.kind === "content-end") state = afterContentEnd(line);

@@ -88,8 +88,9 @@ function endToEnd(headers: Headers, left: ReadonlySet<string>): string {
     const lower = name.toLowerCase();
     // Many a server behind CGI or WSGI takes `_` in a name for `-`: `Content_Length` is a framing header there.
     const plain = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
-    if (ofOneConnection.has(plain) || left.has(plain) || left.has(lower) || plain.startsWith("proxy-"))
+    if (ofOneConnection.has(plain) || left.has(plain) || left.has(lower) || plain.startsWith("proxy-")) {
       continue;
+    }
     text += `${name}: ${value}\r\n`;
   }
   return text;

@@ -5,7 +5,7 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 export const maxHeadBytes = 64 * 1024;
 const maxHeaders = 200;
 
-export type HeaderLines =
+type HeaderLines =
   | { ok: true; headers: Headers }
   | { ok: false; why: "malformed" | "too many"; text: string };
 
@@ -43,8 +43,9 @@ export function readHeaderLines(text: string): HeaderLines {
     const name = text.slice(at, colon);
     if (!tokenPattern.test(name)) return malformed(whyNoName(name));
     const value = trimmed(text, colon + 1, end);
-    if (notInValue.test(value))
+    if (notInValue.test(value)) {
       return malformed("A header's value holds a control character or a bare CR or LF.");
+    }
     if (headers.length === maxHeaders) {
       return { ok: false, why: "too many", text: `There are more than ${maxHeaders} headers.` };
     }

@@ -9,19 +9,13 @@ export function textOf(...pieces: readonly Uint8Array[]): string {
   return Buffer.concat(pieces).toString("latin1");
 }
 
-/** Where a message is cut, as fractions of its length. */
-export const cuts: fc.Arbitrary<number[]> = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), {
-  maxLength: 12,
-});
+/** Where a message is cut, to be taken modulo its length. */
+export const cuts: fc.Arbitrary<number[]> = fc.array(fc.nat({ max: 1 << 20 }), { maxLength: 12 });
 
 /** `bytes` in order, cut at the places that `cuts` names. */
 export function cutAt(bytes: Uint8Array, places: readonly number[]): Uint8Array[] {
-  const at = [
-    0,
-    ...places.map((place) => Math.floor(place * bytes.length)).sort((a, b) => a - b),
-    bytes.length,
-  ];
-  return at.slice(1).map((to, index) => bytes.subarray(at[index], to));
+  const inside = places.map((place) => place % (bytes.length + 1)).sort((a, b) => a - b);
+  return [...inside, bytes.length].map((to, index) => bytes.subarray(inside[index - 1] ?? 0, to));
 }
 
 /** What a parser says that is shown more and more of `bytes`, as a connection would: the first answer but `more`. */

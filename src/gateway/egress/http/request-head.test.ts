@@ -52,6 +52,7 @@ const cases: Record<string, [bytes: string, verdict: string][]> = {
     ["get", "400 bad-request"],
     ["GeT / HTTP/1.1", "400 bad-request"],
     ["A".repeat(33), "400 bad-request"],
+    [`${"A".repeat(33)} / HTTP/1.1\r\n${host}\r\n`, "400 bad-request"],
   ],
   "ATTACKS 24: other versions are refused": [
     [`GET / HTTP/2.0\r\n${host}\r\n`, "505 bad-request"],
@@ -151,6 +152,7 @@ test("a refusal says what is wrong", () => {
   expect(why("GET /\r\n\r\n")).toContain("version");
   expect(why(`GET / HTTP/1.1\r\n${host}X : a\r\n\r\n`)).toContain("colon");
   expect(why(`GET / HTTP/1.1\r\n${host}X: a\r\n b\r\n\r\n`)).toContain("folded");
+  expect(why(`GET / HTTP/1.1\r\nno colon\r\n${host}\r\n`)).toContain("no colon");
 });
 
 test("values are kept byte for byte, without the white space around them; names as sent", () => {
@@ -212,15 +214,15 @@ test("ATTACKS 29: a head split at any bytes is understood as if it came at once"
   );
 });
 
-test("a bad head split at any bytes is refused all the same", () => {
+test("a bad head split at any byte is refused all the same", () => {
   const bad = Object.values(cases).flatMap((rows) =>
     rows.filter(([, want]) => /^\d/.test(want)).map(([bytes]) => bytes),
   );
-  fc.assert(
-    fc.property(fc.constantFrom(...bad), cuts, (text, places) => {
-      expect(trickled(readRequestHead, bytesOf(text), places).kind).toBe("bad");
-    }),
-  );
+  for (const bytes of bad.filter((text) => text.length < 200).map(bytesOf)) {
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      expect([bytes, cut, trickled(readRequestHead, bytes, [cut]).kind]).toEqual([bytes, cut, "bad"]);
+    }
+  }
 });
 
 test("any bytes get an answer, and a head never holds what would end a line", () => {

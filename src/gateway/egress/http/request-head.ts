@@ -69,8 +69,9 @@ const linePattern = /^([A-Z][A-Z-]*) ([\x21\x22\x24-\x7e]+) HTTP\/1\.([01])$/;
 function readRequestLine(line: string): { kind: "line"; line: RequestLine } | { kind: "bad"; bad: Bad } {
   const [, method, target, minor] = linePattern.exec(line) ?? [];
   if (method === undefined || target === undefined) return bad(...whyNoRequestLine(line));
-  if (method.length > maxMethodBytes)
+  if (method.length > maxMethodBytes) {
     return bad(400, "bad-request", `The method has more than ${maxMethodBytes} bytes.`);
+  }
   if (target.length > maxTargetBytes) return tooLarge(`The target has more than ${maxTargetBytes} bytes.`);
   // RFC 9110 section 9.3.8: it would echo the headers, injected credentials with them.
   if (method === "TRACE") return bad(405, "method-not-supported", "TRACE is not passed on.");
@@ -79,12 +80,14 @@ function readRequestLine(line: string): { kind: "line"; line: RequestLine } | { 
 
 function whyNoRequestLine(line: string): [Bad["status"], DenyCode, string] {
   if (!methodStart.test(line)) return [400, "bad-request", whyNoMethod(line)];
-  if (line === "PRI * HTTP/2.0")
+  if (line === "PRI * HTTP/2.0") {
     return [400, "bad-request", "HTTP/2 in the clear is not spoken here; use HTTP/1.1."];
+  }
   const version = / (HTTP\/[0-9]\.[0-9])$/.exec(line)?.[1];
   if (version === undefined) return [400, "bad-request", "The request line does not end in an HTTP version."];
-  if (!/^HTTP\/1\.[01]$/.test(version))
+  if (!/^HTTP\/1\.[01]$/.test(version)) {
     return [505, "bad-request", `${version} is not spoken here; use HTTP/1.1.`];
+  }
   return [
     400,
     "bad-request",
@@ -96,8 +99,9 @@ const methodStart = /^[A-Z][A-Z-]{0,31}(?: |$)/;
 
 function whyNoMethod(text: string): string {
   const first = text.charCodeAt(0);
-  if (first === 0x16 || first >= 0x80)
+  if (first === 0x16 || first >= 0x80) {
     return "This looks like TLS; the proxy itself is spoken to in the clear.";
+  }
   if (first === 0x04 || first === 0x05) return "This looks like SOCKS; only HTTP is spoken here.";
   return "The request does not begin with a method.";
 }

@@ -95,15 +95,15 @@ test("a response split at any bytes is understood as if it came at once; several
   );
 });
 
-test("a bad response split at any bytes is refused all the same", () => {
+test("a bad response split at any byte is refused all the same", () => {
   const bad = Object.values(cases).flatMap((rows) =>
     rows.filter(([, want]) => want === "bad").map(([bytes]) => bytes),
   );
-  fc.assert(
-    fc.property(fc.constantFrom(...bad), cuts, (text, places) => {
-      expect(trickled(readResponseHead, bytesOf(text), places).kind).toBe("bad");
-    }),
-  );
+  for (const bytes of bad.filter((text) => text.length < 200).map(bytesOf)) {
+    for (let cut = 0; cut <= bytes.length; cut++) {
+      expect([bytes, cut, trickled(readResponseHead, bytes, [cut]).kind]).toEqual([bytes, cut, "bad"]);
+    }
+  }
 });
 
 test("any bytes get an answer", () => {
