@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import { type AddressRules, createAddressRules } from "./domain/ip-address.ts";
+import { type AddressRules, createAddressRules, parseRange, whyNotDialled } from "./domain/ip-address.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -19,18 +19,23 @@ export function vetAddresses(options: {
   ownPort(): number;
   now(): number;
 }): (address: string, port: number) => string | undefined {
-  const { allowedRanges, ownPort, now } = options;
+  const { ownPort, now } = options;
+  const ranges = options.allowedRanges.flatMap((text) => {
+    const range = parseRange(text);
+    return range.ok ? [range.value] : [];
+  });
   let rules: AddressRules | undefined;
   let own = new Set<string>();
   let until = 0;
   return (address, port) => {
     if (rules === undefined || now() >= until) {
-      own = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((each) => each.address)));
-      rules = createAddressRules({ allowedRanges, ownAddresses: [...own] });
+      const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+      own = new Set(interfaces.filter(({ internal }) => !internal).map((each) => each.address));
+      rules = createAddressRules(ranges, [...own]);
       until = now() + interfacesKeptMs;
     }
     const isOwn = own.has(address) || /^(127\.|::1$|0\.|::$)/.test(address);
-    return isOwn && port === ownPort() ? "the appliance's own" : rules.whyNot(address);
+    return isOwn && port === ownPort() ? "the appliance's own" : whyNotDialled(address, rules);
   };
 }
 

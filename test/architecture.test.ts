@@ -11,11 +11,12 @@ const allowed: Record<string, readonly string[]> = {
   forge: ["domain"],
   demo: ["domain"],
   guest: ["domain"],
-  gateway: ["domain"],
+  gateway: ["gateway/wire", "domain"],
   "gateway/control": ["domain"],
   "gateway/model": ["domain"],
   "gateway/git": ["domain"],
-  "gateway/egress": ["domain"],
+  "gateway/egress": ["gateway/wire", "domain"],
+  "gateway/wire": [],
   runs: ["domain"],
   http: ["domain", "runs"],
   client: ["domain"],
@@ -28,6 +29,7 @@ const allowed: Record<string, readonly string[]> = {
   "data-folder": ["config", "domain", "demo", "forge"],
   "engine-connection": ["config", "domain", "sandbox"],
   listen: ["config", "domain"],
+  network: ["domain", "gateway/egress"],
   main: ["*"],
 };
 const allowedTypes: Record<string, readonly string[]> = { client: ["http"] };

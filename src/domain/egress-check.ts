@@ -28,7 +28,7 @@ export function checkEgress(policy: EgressPolicy, url: string, method: string): 
   if (!connection.allowed) return { verdict: connection, steps: [...steps, refusal(connection)] };
   steps.push(`A connection is let through by: ${connection.rule}.`);
 
-  let verdict = connection;
+  let verdict: EgressDecision = connection;
   if (secure && connection.treatment !== "inspect") {
     steps.push(
       connection.treatment === "raw"

@@ -321,21 +321,3 @@ function unreadable(text: string, why: string): CcwError {
     "Correct it in the environment; until then nothing passes.",
   );
 }
-
-export interface EgressGrant {
-  host: string;
-  port: number;
-  once: boolean;
-}
-
-export function compileEgressPolicy({
-  access,
-}: {
-  access: AccessLevel;
-  allow: readonly string[];
-  deny: readonly string[];
-  groupsOff: readonly string[];
-  grants: readonly EgressGrant[];
-}): EgressPolicy {
-  return { access };
-}

@@ -19,7 +19,7 @@ export interface AddressRules {
 
 /**
  * `allowedRanges`: what the operator opens beside the public internet. `ownAddresses`: the machine's own, as the
- * system lists them; never reachable, whatever the ranges say. One that cannot be read is left out: nothing resolves
+ * system lists them. One that cannot be read is left out: nothing resolves
  * to it.
  */
 export function createAddressRules(
@@ -66,24 +66,25 @@ export function parseRange(text: string): Parsed<AddressRange> {
  * Undefined where the address may be dialled, else what it is: `loopback`, `private`, `link-local`, `metadata`, …
  * The sources are the IANA special-purpose address registries (RFC 6890) and the IPv6 address space registry.
  * An address that embeds an IPv4 address is refused whatever that one is: it reaches what a look at the outer form
- * does not show. The operator's range lifts all but the machine's own addresses, in the form that it lists: `10.0.0.0/8`
- * does not open `::ffff:10.0.0.1`. A metadata service, which gives out the machine's own credentials, must be listed
- * alone, not within a wider range.
+ * does not show. The operator's range lifts that, in the form that it lists: `10.0.0.0/8` does not open
+ * `::ffff:10.0.0.1`. The machine's own addresses and a metadata service, which gives out the machine's own credentials,
+ * must each be listed alone, not within a wider range.
  */
 export function whyNotDialled(address: string, rules: AddressRules): string | undefined {
   const parsed = parse(address);
   if (parsed === undefined) return "not an address";
-  if (rules.own.has(destination(parsed))) return "this machine itself";
-  const kind = kindOf(parsed);
+  const kind = rules.own.has(destination(parsed)) ? ownMachine : kindOf(parsed);
   if (kind === undefined) return undefined;
   const listed = rules.allowed.some(
     ({ first, bits }) =>
       first.kind() === parsed.kind() &&
-      (kind !== "metadata" || bits === (first.kind() === "ipv4" ? 32 : 128)) &&
+      ((kind !== "metadata" && kind !== ownMachine) || bits === (first.kind() === "ipv4" ? 32 : 128)) &&
       parsed.match(first, bits),
   );
   return listed ? undefined : kind;
 }
+
+const ownMachine = "this machine itself";
 
 /** Where cloud machines get their credentials: AWS, Google and Azure share the first; Azure's second is a public one. */
 const metadata = new Set([

@@ -144,8 +144,8 @@ function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOpt
     deny,
     groupsOff,
     grants: [
-      ...granted.map(({ host, port }) => ({ host, port, once: false })),
-      ...once.map(({ host, port }) => ({ host, port, once: true })),
+      ...granted.map(({ host, port }) => ({ host, port, scope: "task" as const })),
+      ...once.map(({ host, port }) => ({ host, port, scope: "once" as const })),
     ],
   });
   const model = endpoint();

@@ -214,7 +214,7 @@ function prepare({ db }: StoreContext) {
     update: db
       .update(egressRequests)
       .set({
-        address: sql`${end.address}`,
+        address: sql`${placeholder("address")}`,
         verdict: sql`${end.verdict}`,
         reason: sql`${end.reason}`,
         status: sql`${end.status}`,

@@ -1,5 +1,7 @@
 import { latin1 } from "./http/header-lines.ts";
 
+export const noServerName = "no server name";
+
 export type HelloRead =
   | { kind: "more" }
   /** `serverName` in lower case, else as sent: for the caller to compare. `alpn` in the client's order. */
@@ -55,7 +57,7 @@ function readHello(hello: Uint8Array): HelloRead {
   const compressions = fields.vector(1);
   if (fields.short() || version >> 8 !== 3 || session.length > 32) return bad(malformed);
   if (ciphers.length === 0 || ciphers.length % 2 !== 0 || compressions.length === 0) return bad(malformed);
-  if (fields.left() === 0) return bad("no server name");
+  if (fields.left() === 0) return bad(noServerName);
   const extensions = createCursor(fields.vector(2));
   if (fields.short() || fields.left() > 0) return bad(malformed);
 
@@ -72,7 +74,7 @@ function readHello(hello: Uint8Array): HelloRead {
 }
 
 function readNames(serverNames: Uint8Array | undefined, protocols: Uint8Array | undefined): HelloRead {
-  if (serverNames === undefined) return bad("no server name");
+  if (serverNames === undefined) return bad(noServerName);
   const name = readServerName(serverNames);
   if (!name.ok) return bad(name.why);
   const alpn = protocols === undefined ? [] : readProtocols(protocols);

@@ -22,7 +22,7 @@ test("plain HTTP goes to the vetted address, and the answer comes back; the ledg
   const connection = await client(door.socket, get(`http://ok.test:${origin.port}/a?b=c`));
   expect(await connection.until("hello")).toStartWith("HTTP/1.1 200 OK\r\n");
   connection.write(get(`http://ok.test:${origin.port}/second`));
-  await connection.until(/hello[^]*hello/);
+  await connection.until(/hello[\s\S]*hello/);
   expect(origin.received).toContain(`GET /a?b=c HTTP/1.1\r\nHost: ok.test:${origin.port}\r\n`);
   expect(origin.received).toContain("GET /second HTTP/1.1");
   expect(origin.connections).toBe(1);

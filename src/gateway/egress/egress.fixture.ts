@@ -13,7 +13,7 @@ import type {
   Secret,
 } from "../../domain/egress.ts";
 import { compileEgressPolicy } from "../../domain/egress-policy.ts";
-import { createAddressRules } from "../../domain/ip-address.ts";
+import { createAddressRules, parseRange, whyNotDialled } from "../../domain/ip-address.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { sandboxId, silent, taskId } from "../door.fixture.ts";
 import { createDoors } from "../door.ts";
@@ -82,17 +82,12 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0 } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
-      access: "custom",
-      allow: [],
-      deny: [],
-      groupsOff: [],
-      grants: [],
-      ...("access" in setting && { access: setting.access }),
-      ...("allow" in setting && { allow: setting.allow }),
-      ...("deny" in setting && { deny: setting.deny }),
-      ...("groupsOff" in setting && { groupsOff: setting.groupsOff }),
-      ...("grants" in setting && { grants: setting.grants }),
-    } as PolicyInput),
+      access: setting.access ?? "custom",
+      allow: setting.allow ?? [],
+      deny: setting.deny ?? [],
+      groupsOff: setting.groupsOff ?? [],
+      grants: setting.grants ?? [],
+    }),
     limits: { ...limits, ...setting.limits },
     secrets: setting.secrets ?? [],
     credentials: setting.credentials ?? [],
@@ -102,7 +97,8 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   const once = new Set(
     (options.grants ?? []).filter(({ scope }) => scope === "once").map((grant) => grant.host),
   );
-  const rules = createAddressRules({ allowedRanges, ownAddresses: [] });
+  const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
+  const rules = createAddressRules(ranges, []);
   const authority = openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {
     socket: "",
@@ -157,7 +153,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
       return addresses;
     },
-    whyNot: (address) => rules.whyNot(address),
+    whyNot: (address) => whyNotDialled(address, rules),
     proxy,
     trust: openUpstreamTrust({ caFile }),
     refused() {},

@@ -2,7 +2,7 @@ import type { DenyCode } from "../../domain/egress.ts";
 import type { Host } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
-import { readClientHello } from "./client-hello.ts";
+import { noServerName, readClientHello } from "./client-hello.ts";
 
 const helloMs = 10_000;
 
@@ -30,7 +30,9 @@ export function readHello(
     const look = () => {
       const read = readClientHello(bytes);
       if (read.kind === "more") return;
-      if (read.kind === "bad") return finish("not-tls");
+      // RFC 6066, section 3: an address is never sent as a server name.
+      const unnamed = host.kind === "address" && read.kind === "bad" && read.why === noServerName;
+      if (read.kind === "bad") return finish(unnamed ? undefined : "not-tls");
       finish(read.serverName.replace(/\.$/, "") === host.text ? undefined : "sni-mismatch");
     };
     deadline.set(helloMs);

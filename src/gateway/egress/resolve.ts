@@ -7,7 +7,10 @@ export type Lookup = (name: string) => Promise<string[]>;
 
 export interface Resolver {
   /** Addresses that may be dialled, in the order to try; a name is looked up once. */
-  resolve(host: Host, port: number): Promise<{ ok: true; addresses: string[] } | { ok: false; refusal: Refusal }>;
+  resolve(
+    host: Host,
+    port: number,
+  ): Promise<{ ok: true; addresses: string[] } | { ok: false; refusal: Refusal }>;
 }
 
 export interface ResolverOptions {

@@ -37,27 +37,16 @@ const alert = Uint8Array.of(0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x70);
 
 /** CONNECT: decided, looked up and judged, dialled, and only then granted. */
 export function openTunnel(options: TunnelOptions): void {
-  const { traffic, dialler, resolver, client, deadlines, head } = options;
-  let rest: Uint8Array = options.rest;
-  let gone = false;
-  client.listener = {
-    data(bytes) {
-      rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
-      client.pause();
-    },
-    drain() {},
-    end: () => client.destroy(),
-    close: () => (gone = true),
-  };
-  const fail = (refusal: Refusal, target: string) => {
+  const { traffic, client, deadlines, head } = options;
+  const fail = (refusal: Refusal, target: string): void => {
     client.write(refusalBytes(refusal, target, { close: true }));
     linger(client, deadlines);
   };
-
   const target = connectTarget(head);
   if (!target.ok) {
     traffic.refuse(undefined, target.refusal);
-    return fail(target.refusal, "");
+    fail(target.refusal, "");
+    return;
   }
   const { host, port } = target.value;
   const name = `${hostText(host)}:${port}`;
@@ -69,109 +58,123 @@ export function openTunnel(options: TunnelOptions): void {
   };
   const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "" };
   const admitted = traffic.admit(attempt, decide);
-  if (!admitted.ok) return fail(admitted.refusal, name);
+  if (!admitted.ok) {
+    fail(admitted.refusal, name);
+    return;
+  }
   const { passage, decision } = admitted;
-  let end = (refusal: Refusal) => {
+
+  let early: Uint8Array = options.rest;
+  client.listener = {
+    data(bytes) {
+      early = early.length === 0 ? bytes : Buffer.concat([early, bytes]);
+      client.pause();
+    },
+    drain() {},
+    end: () => client.destroy(),
+    close: () => passage.end("failed", "sandbox-closed", 0),
+  };
+  passage.onCut((refusal) => {
     passage.end("cut", refusal.code, refusal.status);
     fail(refusal, name);
-  };
-  passage.onCut((refusal) => end(refusal));
-
-  const go = async () => {
-    const plain = decision.treatment !== "raw" && port === 80;
-    if (decision.treatment === "inspect" || plain) {
-      // Each request inside is dialled for itself; a name that leads nowhere is told before the tunnel is granted.
-      const resolved = await resolver?.resolve(host, port);
-      if (gone) return passage.end("failed", "sandbox-closed", 0);
-      if (resolved?.ok === false) {
-        passage.end(
-          resolved.refusal.status === 403 ? "refused" : "failed",
-          resolved.refusal.code,
-          resolved.refusal.status,
-        );
-        return fail(resolved.refusal, name);
-      }
-      end = () => client.destroy();
-      client.write(established);
-      return plain
-        ? serveInside(options, passage, { scheme: "http", host, port }, client, rest)
-        : await inspect(options, passage, host, port, rest);
-    }
-    const dialled = await dialler.dial(host, port, passage.signal);
-    if (gone) {
-      if (dialled.ok) dialled.wire.destroy();
-      return passage.end("failed", "sandbox-closed", 0);
-    }
-    if (!dialled.ok) {
-      const { refusal } = dialled;
+  });
+  const tunnel: Tunnel = {
+    ...options,
+    passage,
+    host,
+    port,
+    early: () => early,
+    fail(refusal) {
       passage.end(refusal.status === 403 ? "refused" : "failed", refusal.code, refusal.status);
-      return fail(refusal, name);
-    }
-    const upstream = dialled.wire;
-    passage.reached(dialled.address);
-    client.write(established);
-    end = ({ code, status }) => {
-      passage.end("cut", code, status);
-      client.destroy();
-      upstream.destroy();
-    };
-    if (decision.treatment !== "raw") {
-      upstream.listener = { ...deaf, close: () => client.destroy() };
-      const hello = await readHello(client, deadlines, rest, host);
-      if (!hello.ok) {
-        passage.end("refused", hello.code, 200);
-        upstream.destroy();
-        return endWithAlert(client, deadlines);
-      }
-      rest = hello.bytes;
-    }
-    join({ client, upstream, passage, traffic, deadlines, fromClient: rest, fromUpstream: dialled.first });
+      fail(refusal, name);
+    },
   };
-  void go();
+  // HTTP in a tunnel is read like any other.
+  if (decision.treatment === "inspect" || (decision.treatment === "pass" && port === 80))
+    void readInside(tunnel);
+  else void passThrough(tunnel, decision.treatment === "pass");
 }
 
-/** Ends TLS as the host that was asked for, and reads the requests inside. */
-async function inspect(
-  options: TunnelOptions,
-  passage: Passage,
-  host: Host,
-  port: number,
-  rest: Uint8Array,
-): Promise<void> {
-  const { client, deadlines, authority } = options;
-  const hello = await readHello(client, deadlines, rest, host);
-  if (!hello.ok) {
-    passage.end("refused", hello.code, 200);
+interface Tunnel extends TunnelOptions {
+  passage: Passage;
+  host: Host;
+  port: number;
+  /** What the client has sent while it waited. */
+  early(): Uint8Array;
+  fail(refusal: Refusal): void;
+}
+
+/** Bytes that are not looked at; `checked`: but for the ClientHello, which must name the host. */
+async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
+  const { client, passage, traffic, deadlines, host, port } = tunnel;
+  const dialled = await tunnel.dialler.dial(host, port, passage.signal);
+  if (passage.signal.aborted) {
+    if (dialled.ok) dialled.wire.destroy();
+    return;
+  }
+  if (!dialled.ok) return tunnel.fail(dialled.refusal);
+  const upstream = dialled.wire;
+  passage.reached(dialled.address);
+  client.write(established);
+  let fromClient = tunnel.early();
+  if (checked) {
+    upstream.listener = { ...deaf, close: () => client.destroy() };
+    passage.onCut(({ code }) => {
+      passage.end("cut", code, 200);
+      client.destroy();
+    });
+    const hello = await readHello(client, deadlines, fromClient, host);
+    if (!hello.ok || passage.signal.aborted) {
+      if (!hello.ok) passage.end("refused", hello.code, 200);
+      upstream.destroy();
+      return endWithAlert(client, deadlines);
+    }
+    fromClient = hello.bytes;
+  }
+  join({ client, upstream, passage, traffic, deadlines, fromClient, fromUpstream: dialled.first });
+}
+
+/** Requests in the clear or inside TLS that ends here; each of them is decided and dialled for itself. */
+async function readInside(tunnel: Tunnel): Promise<void> {
+  const { client, passage, deadlines, authority, host, port } = tunnel;
+  // A name that leads nowhere is told before the tunnel is granted.
+  const resolved = await tunnel.resolver?.resolve(host, port);
+  if (passage.signal.aborted) return;
+  if (resolved?.ok === false) return tunnel.fail(resolved.refusal);
+  client.write(established);
+  passage.onCut(({ code }) => {
+    passage.end("cut", code, 200);
+    client.destroy();
+  });
+  if (port === 80) return serveInside(tunnel, "http", client, tunnel.early());
+  const hello = await readHello(client, deadlines, tunnel.early(), host);
+  if (!hello.ok || passage.signal.aborted) {
+    if (!hello.ok) passage.end("refused", hello.code, 200);
     return endWithAlert(client, deadlines);
   }
   try {
     const tls = await interceptTls({ stream: streamOf(client, hello.bytes), authority, host: host.text });
-    serveInside(options, passage, { scheme: "https", host, port }, wireOf(tls), new Uint8Array());
+    serveInside(tunnel, "https", wireOf(tls), new Uint8Array());
   } catch {
-    client.destroy();
+    // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);
+    client.destroy();
   }
 }
 
-/** Requests inside a tunnel that is read. Their bytes are counted with each of them. */
-function serveInside(
-  { traffic, upstreams, deadlines }: TunnelOptions,
-  passage: Passage,
-  origin: { scheme: "http" | "https"; host: Host; port: number },
-  wire: Wire,
-  first: Uint8Array,
-): void {
-  passage.onCut(() => wire.destroy());
+/** Their bytes are counted with each request. */
+function serveInside(tunnel: Tunnel, scheme: "http" | "https", wire: Wire, first: Uint8Array): void {
+  const { traffic, upstreams, deadlines, passage, host, port } = tunnel;
+  passage.onCut(({ code }) => {
+    passage.end("cut", code, 200);
+    wire.destroy();
+  });
   serveProxyConnection({
-    traffic,
-    upstreams,
-    deadlines,
-    wire,
-    first,
+    ...{ traffic, upstreams, deadlines, wire, first },
     serves: {
       kind: "origin",
-      origin,
-      rowKind: origin.scheme === "https" ? "inspected" : "http",
+      origin: { scheme, host, port },
+      rowKind: scheme === "https" ? "inspected" : "http",
       granted: passage.granted,
     },
     closed: () => passage.end("allowed", passage.rule, 200),
