@@ -14,6 +14,11 @@ import { handshake } from "./handshake.ts";
 /** Which authorities a server on the internet may be signed by: the runtime's list, the machine's, the operator's own. */
 export interface UpstreamTrust {
   /**
+   * PEM of those among them that are not on the runtime's list of public ones: the machine's and the operator's. For
+   * sandboxes to believe too, since what passes unread shows them certificates of these.
+   */
+  readonly localAuthorities: string;
+  /**
    * TLS towards a server, which has to prove that it is `host`; HTTP/1.1 inside, TLS 1.2 at least. Rejects with
    * `unavailable` in words for the ledger, or with the signal's reason; then nothing is left open, `over` neither.
    */
@@ -32,15 +37,19 @@ export interface UpstreamTrust {
  * of a company's private one. Throws `invalid` where it holds none.
  */
 export function openUpstreamTrust(options: { caFile: string | undefined }): UpstreamTrust {
-  const extra = options.caFile === undefined ? [] : readCertificates(options.caFile);
-  const trusted = new Set([
-    ...getCACertificates("bundled"),
+  const publicOnes = getCACertificates("bundled");
+  const local = [
     ...getCACertificates("system"),
     ...getCACertificates("extra"),
-    ...extra,
-  ]);
-  const secureContext = createSecureContext({ ca: [...trusted], minVersion: "TLSv1.2" });
+    ...(options.caFile === undefined ? [] : readCertificates(options.caFile)),
+  ];
+  const secureContext = createSecureContext({ ca: [...publicOnes, ...local], minVersion: "TLSv1.2" });
+  const known = new Set(publicOnes.map(bodyOf));
   return {
+    localAuthorities: [...new Map(local.map((pem) => [bodyOf(pem), pem]))]
+      .filter(([body]) => !known.has(body))
+      .map(([, pem]) => `${pem.trim()}\n`)
+      .join(""),
     connect({ over, host, signal, withinMs = 10_000 }) {
       const stream = over instanceof Duplex ? over : undefined;
       const target = over instanceof Duplex ? { socket: over } : { host: over.address, port: over.port };
@@ -88,6 +97,9 @@ function readCertificates(file: string): string[] {
     "Convert it: openssl x509 -inform der -in FILE -out FILE.pem",
   );
 }
+
+/** The same for one certificate, whatever lines it was broken into. */
+const bodyOf = (pem: string): string => pem.replace(/\s/g, "");
 
 /** What OpenSSL (verify(1)) and the runtime call a failed check, in words. */
 function describe(host: string, error: Error): CcwError {
