@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
@@ -102,15 +102,17 @@ const anchorFolders = [
 ];
 
 function anchorsOfMachine(): string[] {
-  return anchorFolders.flatMap((folder) => {
-    try {
-      return readdirSync(folder).flatMap((name) =>
-        certificatesIn(readFileSync(join(folder, name), "latin1")),
-      );
-    } catch {
-      return []; // not of this family, or not for this user to read: then it is trusted by the system's list alone
-    }
-  });
+  return anchorFolders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { withFileTypes: true, recursive: true }))
+    .filter((entry) => !entry.isDirectory())
+    .flatMap((entry) => {
+      try {
+        return certificatesIn(readFileSync(join(entry.parentPath, entry.name), "latin1"));
+      } catch {
+        return []; // not for this user to read
+      }
+    });
 }
 
 const certificatesIn = (text: string): string[] =>
