@@ -55,13 +55,13 @@ test("an authority that cannot be used is refused with its reason, and never rep
   const certificate = good.slice(0, good.indexOf("-----BEGIN PRIVATE"));
   const other = mkdtempSync(join(parent, "other-"));
   openAuthority({ folder: other, now: () => start });
-  const otherKey = readFileSync(join(other, "authority.pem"), "utf8").slice(certificate.length);
+  const otherText = readFileSync(join(other, "authority.pem"), "utf8");
   const cases: [string, RegExp][] = [
     ["", /does not hold a whole/],
     [good.slice(0, -40), /does not hold a whole/],
     [certificate, /does not hold a whole/],
-    [good.replace(/\n.{64}\n/, "\nAAAA\n"), /cannot be decoded/],
-    [certificate + otherKey.slice(otherKey.indexOf("-----BEGIN PRIVATE")), /do not match/],
+    [good.replace(/CATE-----\n.{64}\n/, "CATE-----\nAAAA\n"), /cannot be decoded/],
+    [certificate + otherText.slice(otherText.indexOf("-----BEGIN PRIVATE")), /do not match/],
   ];
   for (const [text, why] of cases) {
     writeFileSync(file, text);

@@ -4,7 +4,13 @@ import { type AddressInfo, createServer, connect as dial, type Server, type Sock
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
-import { type ConnectionOptions, connect, createServer as createTlsServer, type TlsOptions } from "node:tls";
+import {
+  type ConnectionOptions,
+  connect,
+  createServer as createTlsServer,
+  rootCertificates,
+  type TlsOptions,
+} from "node:tls";
 import { CcwError } from "../../domain/errors.ts";
 import { openAuthority } from "./authority.ts";
 import { interceptTls } from "./intercept.ts";
@@ -184,7 +190,11 @@ test.each([
   },
 );
 
-test("the runtime's own authorities stay trusted beside the operator's file, and a file without one is refused", () => {
+test("sandboxes are told of the operator's authorities, not of the public ones, and a file without any is refused", () => {
+  const { localAuthorities } = trust;
+  expect(localAuthorities).toContain(authority.certificatePem);
+  expect(localAuthorities.split(authority.certificatePem).length).toBe(2);
+  expect(localAuthorities).not.toContain(rootCertificates[0]?.trim() ?? "");
   const empty = join(folder, "empty.pem");
   writeFileSync(empty, "nothing");
   expect(() => openUpstreamTrust({ caFile: empty })).toThrow(/holds no certificate/);
