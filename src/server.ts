@@ -19,6 +19,7 @@ import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
 import type { Assets } from "./http/context.ts";
 import { listen, urlOf } from "./listen.ts";
+import { createEgressPort } from "./runs/egress.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
@@ -73,7 +74,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const lock = lockDataFolder(dataFolder);
     closers.push(() => lock.release());
     const key = loadSealKey(dataFolder);
-    const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids);
+    const { keepDays, keepRows } = config.egress;
+    const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids, {
+      log,
+      keepDays,
+      keepRows,
+    });
     closers.push(() => store.close());
 
     const demo = startDemoModel();
@@ -91,7 +97,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     let url = "";
     const tokens = createScopedTokens(key);
-    const session = { store, tokens, host, endpoint: model.current, publicUrl: () => url };
+    const egress = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
+    closers.push(() => egress.close());
+    const session = { store, tokens, host, endpoint: model.current, publicUrl: () => url, egress };
     const modelDoor = createModelDoor({
       port: createModelPort(session),
       tokens,

@@ -48,21 +48,3 @@ export interface EgressRequest {
 export function decideRequest(policy: EgressPolicy, { host, port }: EgressRequest): EgressDecision {
   return decideConnection(policy, host, port);
 }
-
-export interface EgressGrant {
-  host: string;
-  port: number;
-  once: boolean;
-}
-
-export function compileEgressPolicy({
-  access,
-}: {
-  access: AccessLevel;
-  allow: readonly string[];
-  deny: readonly string[];
-  groupsOff: readonly string[];
-  grants: readonly EgressGrant[];
-}): EgressPolicy {
-  return { access };
-}

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { bytesText } from "./amounts.ts";
-import { egressGroups, formatEgressRule, parseEgressRule, parseHostPattern } from "./egress-rule.ts";
+import { defaultGroups } from "./default-allowlist.ts";
+import { formatEgressRule, parseEgressRule } from "./egress-rule.ts";
 import { type Parsed, parseHost } from "./host.ts";
+import { formatHostPattern, parseHostPattern } from "./host-pattern.ts";
 import { minSecretLength } from "./secret-names.ts";
 
 /** What an environment says of egress, as it is kept: rules are canonical text, checked when they were saved. */
@@ -160,16 +162,16 @@ function canonicalRule(line: string): Parsed<string> {
 }
 
 function canonicalPattern(line: string): Parsed<string> {
-  const parsed = parseHostPattern(line);
-  return parsed.ok ? { ok: true, value: parsed.value } : parsed;
+  const parsed = parseHostPattern(line, "deny");
+  return parsed.ok ? { ok: true, value: formatHostPattern(parsed.value) } : parsed;
 }
 
 function knownGroup(line: string): Parsed<string> {
-  const known = egressGroups.find(({ name }) => name.toLowerCase() === line.toLowerCase());
+  const known = defaultGroups.find(({ name }) => name.toLowerCase() === line.toLowerCase());
   return known === undefined
     ? {
         ok: false,
-        why: `there is no such group. There are: ${egressGroups.map(({ name }) => name).join(", ")}`,
+        why: `there is no such group. There are: ${defaultGroups.map(({ name }) => name).join(", ")}`,
       }
     : { ok: true, value: known.name };
 }

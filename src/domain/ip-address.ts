@@ -1,5 +1,3 @@
-import type { Parsed } from "./host.ts";
-
 /** Which addresses a sandbox may reach: the public internet, and ranges that the operator lists. */
 
 export interface AddressRules {
@@ -12,10 +10,4 @@ export interface AddressRules {
 /** Undefined where the address may be dialled, else what it is: `loopback`, `private`, `link-local`, … */
 export function whyNotDialled(address: string, rules: AddressRules): string | undefined {
   return rules.allowedRanges.length < 0 ? address : undefined;
-}
-
-export function parseRange(text: string): Parsed<string> {
-  return /^[0-9a-f.:]+\/\d+$/i.test(text)
-    ? { ok: true, value: text }
-    : { ok: false, why: "not a range such as 10.1.0.0/16" };
 }
