@@ -1,10 +1,63 @@
+import { type DefaultGroup, defaultGroups } from "./default-allowlist.ts";
 import type { DenyCode } from "./egress.ts";
+import { type EgressRule, formatEgressRule, parseEgressRule, webPorts } from "./egress-rule.ts";
 import type { AccessLevel } from "./environment.ts";
-import type { Host } from "./host.ts";
+import { CcwError } from "./errors.ts";
+import { type Host, hostText, type Parsed } from "./host.ts";
+import {
+  crossesOwners,
+  formatHostPattern,
+  type HostPattern,
+  indexPatterns,
+  type PatternIndex,
+  parseHostPattern,
+} from "./host-pattern.ts";
+import { printable } from "./push-policy.ts";
+import {
+  credentialIn,
+  isPathBelow,
+  isReadingMethod,
+  methodOverride,
+  type RequestHead,
+  whyNotReading,
+} from "./request-reading.ts";
 
-/** Compiled from an environment and its task's grants by `compileEgressPolicy`; opaque to everyone but this file. */
+/** What an environment and its task's grants say of egress. */
+export interface EgressSource {
+  access: AccessLevel;
+  /** Rules, as `parseEgressRule` takes them. */
+  allow: readonly string[];
+  /** Host patterns that win over everything. */
+  deny: readonly string[];
+  /** Names of groups of the default list that are switched off. */
+  groupsOff: readonly string[];
+  /** Given by a person to this task. `once`: for one connection. */
+  grants: readonly EgressGrant[];
+}
+
+export interface EgressGrant {
+  /** `Host.text`. */
+  host: string;
+  port: number;
+  scope: "once" | "task";
+}
+
+/** Compiled by `compileEgressPolicy`; a decision takes about a microsecond. */
 export interface EgressPolicy {
   readonly access: AccessLevel;
+  readonly denied: PatternIndex<string>;
+  readonly permits: PatternIndex<Permit>;
+  /** What is in force, for `summarizeEgress`. */
+  readonly groups: readonly DefaultGroup[];
+  readonly allow: readonly EgressRule[];
+}
+
+/** A rule in force, with its source. */
+interface Permit {
+  rule: EgressRule;
+  /** In words a person can find again. */
+  label: string;
+  once: boolean;
 }
 
 export type EgressDecision =
@@ -17,34 +70,254 @@ export type EgressDecision =
        * `raw`: any protocol, unread.
        */
       treatment: "pass" | "inspect" | "raw";
-      /** The grant that let it is good for this one connection: take it. */
+      /** The grant that let it is good for this one connection: take it when the connection is made. */
       once: boolean;
     }
-  | {
-      allowed: false;
-      code: DenyCode;
-      /** A sentence without a full stop at the end: `evil.example is not on this environment's list`. */
-      text: string;
-      /** Whether a person may lift it for this host and port. */
-      grantable: boolean;
-    };
+  | EgressRefusal;
 
-/** May a connection to this host and port be made at all? Judged before any lookup. */
-export function decideConnection(_policy: EgressPolicy, host: Host, _port: number): EgressDecision {
-  return { allowed: false, code: "host-not-allowed", text: host.text, grantable: true };
+export interface EgressRefusal {
+  allowed: false;
+  code: DenyCode;
+  /** A sentence without a full stop at the end: `evil.example is not on this environment's list`. */
+  text: string;
+  /** Whether a person may lift it for this host and port. */
+  grantable: boolean;
 }
 
-export interface EgressRequest {
+export interface EgressRequest extends RequestHead {
   host: Host;
   port: number;
-  method: string;
-  /** Path and query as sent, beginning with `/`. */
-  target: string;
-  /** Lower-case name and value of each header. */
-  headers: readonly (readonly [string, string])[];
 }
 
-/** May this request, which the appliance can read, be sent? Includes what `decideConnection` says. */
-export function decideRequest(policy: EgressPolicy, { host, port }: EgressRequest): EgressDecision {
-  return decideConnection(policy, host, port);
+/**
+ * Throws CcwError `invalid` where a rule, pattern or group cannot be read, though it could when it was saved: with a
+ * part of a policy missing, nothing may pass.
+ */
+export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: EgressSource): EgressPolicy {
+  const unknown = groupsOff.find((name) => !defaultGroups.some((group) => group.name === name));
+  if (unknown !== undefined) throw unreadable(unknown, "the default list has no such group");
+  const groups = access === "limited" ? defaultGroups.filter(({ name }) => !groupsOff.includes(name)) : [];
+  const allowed = access === "none" ? [] : allow.map((text) => readable(text, parseEgressRule(text)));
+  const permits: Permit[] = [
+    ...allowed.map((rule) => ({ rule, label: `${formatEgressRule(rule)} (environment)`, once: false })),
+    ...groups
+      .flatMap(({ hosts }) => hosts)
+      .map(({ host }) => ({
+        rule: ruleFor(listPattern(host)),
+        label: `${host} (default list)`,
+        once: false,
+      })),
+    ...(access === "full"
+      ? [{ rule: ruleFor({ kind: "everything" }), label: "full access", once: false }]
+      : []),
+    ...grants.map(({ host, port, scope }) => {
+      const kind = /^[0-9.]+$|:/.test(host) ? "address" : "name";
+      const rule = { ...ruleFor({ kind: "exact", host: { kind, text: host } }), ports: [port] };
+      const label = `${formatEgressRule(rule)} (granted ${scope === "once" ? "once" : "for this task"})`;
+      return { rule, label, once: scope === "once" };
+    }),
+  ];
+  return {
+    access,
+    denied: indexPatterns(
+      deny.map((text) => {
+        const pattern = readable(text, parseHostPattern(text, "deny"));
+        return [pattern, formatHostPattern(pattern)] as const;
+      }),
+    ),
+    permits: indexPatterns(permits.map((permit) => [permit.rule.host, permit] as const)),
+    groups,
+    allow: allowed,
+  };
+}
+
+/**
+ * May a connection to this host and port be made at all? Judged before any lookup. What is denied stays so whatever
+ * else is said; then any rule that permits, permits. An address is reached by a rule that names it alone: `*` and
+ * Full access are about names.
+ */
+export function decideConnection(policy: EgressPolicy, host: Host, port: number): EgressDecision {
+  const found = permitsFor(policy, host, port);
+  if (!found.ok) return found.refusal;
+  const { permits } = found;
+  const raw = permits.find(({ rule }) => rule.tls === "raw");
+  if (raw !== undefined) return allowedBy(raw, "raw");
+  const exempt = permits.find(({ rule }) => rule.tls === "no-inspect");
+  if (exempt !== undefined) return allowedBy(exempt, "pass");
+  if (!isGuarded(host, permits)) {
+    const open = preferLasting(permits.filter((permit) => !isNarrow(permit, host)));
+    if (open !== undefined) return allowedBy(open, "pass");
+  }
+  return allowedBy(preferLasting(permits) ?? found.first, "inspect");
+}
+
+/**
+ * May this request, which the appliance can read, be sent? Includes what `decideConnection` says, and is the same
+ * for `http` and for TLS that is inspected. On inspected hosts only reading passes, unless a rule says `write` or
+ * names the method; and no credential but the appliance's own, unless a rule says `write` of a host that is not
+ * marked in the default list. (Where strangers publish, the sandbox's own token is as good as theirs: even a rule to
+ * write there takes injected credentials only. `no-inspect` is the way around.)
+ */
+export function decideRequest(policy: EgressPolicy, request: EgressRequest): EgressDecision {
+  const { host, port, method } = request;
+  if (!/^[A-Z][A-Z-]{0,31}$/.test(method) || /^(?:CONNECT|TRACE|TRACK)$/.test(method)) {
+    return refuse("method-not-supported", `the method ${printable(method).slice(0, 40)} never passes`);
+  }
+  const connection = decideConnection(policy, host, port);
+  if (!connection.allowed || connection.treatment !== "inspect") return connection;
+  const found = permitsFor(policy, host, port);
+  if (!found.ok) return found.refusal;
+  const guarded = isGuarded(host, found.permits);
+  const judged = found.permits.map((permit) => ({
+    permit,
+    fault: faultOf(permit, request, guarded),
+  }));
+  const permit = preferLasting(judged.filter(({ fault }) => fault === undefined).map((it) => it.permit));
+  if (permit !== undefined) return allowedBy(permit, "inspect");
+  // The rule that came closest says best what is wrong.
+  const faults = judged.map(({ fault }) => fault).filter((fault) => fault !== undefined);
+  const fault = faults.reduce((best, next) =>
+    stages.indexOf(next.code) > stages.indexOf(best.code) ? next : best,
+  );
+  return refuse(fault.code, fault.text);
+}
+
+/** In the order in which a rule looks at a request. */
+const stages: readonly DenyCode[] = [
+  "path-not-allowed",
+  "method-not-allowed",
+  "read-only",
+  "foreign-credential",
+];
+
+/** Marks hold whichever groups are on. */
+const listed = indexPatterns(
+  defaultGroups.flatMap(({ hosts }) => hosts).map((entry) => [listPattern(entry.host), entry] as const),
+);
+
+type Found = { ok: true; first: Permit; permits: readonly Permit[] } | { ok: false; refusal: EgressRefusal };
+
+function permitsFor(policy: EgressPolicy, host: Host, port: number): Found {
+  if (policy.access === "none") {
+    return no("no-egress", "this environment has no access to the internet", false);
+  }
+  const shown = hostText(host);
+  const denial = policy.denied.matches(host)[0] ?? policy.denied.everything[0];
+  if (denial !== undefined) {
+    return no("host-denied", `${shown} is forbidden in this environment (deny ${denial})`, false);
+  }
+  const named = policy.permits.matches(host);
+  const everything = host.kind === "address" ? [] : policy.permits.everything;
+  const all = everything.length === 0 ? named : named.length === 0 ? everything : [...named, ...everything];
+  if (all.length === 0) {
+    return host.kind === "address"
+      ? no("host-not-allowed", `the address ${shown} is not listed as such, and no name leads to it`, true)
+      : no("host-not-allowed", `${shown} is not on this environment's list`, true);
+  }
+  const permits = all.every(({ rule }) => rule.ports.includes(port))
+    ? all
+    : all.filter(({ rule }) => rule.ports.includes(port));
+  const first = permits[0];
+  if (first !== undefined) return { ok: true, first, permits };
+  const ports = [...new Set(all.flatMap(({ rule }) => rule.ports))].sort((a, b) => a - b);
+  return no("port-not-allowed", `${shown} may be reached on port ${ports.join(", ")}, not on ${port}`, true);
+}
+
+/** Whether the host is one where anybody may publish, or a rule says to look into it. */
+function isGuarded(host: Host, permits: readonly Permit[]): boolean {
+  return isMarked(host) || permits.some(({ rule }) => rule.tls === "inspect");
+}
+
+/** The most specific entry of the default list decides, in every access level. */
+function isMarked(host: Host): boolean {
+  return listed.matches(host)[0]?.inspect === true;
+}
+
+/** A rule that permits less than everything: its requests have to be read. */
+function isNarrow(permit: Permit, host: Host): boolean {
+  return permit.rule.methods !== undefined || permit.rule.path !== undefined || isShared(permit, host);
+}
+
+/** A wildcard that takes in names of strangers: looked into as if each were marked. */
+function isShared({ rule }: Permit, host: Host): boolean {
+  return rule.host.kind === "wildcard" && crossesOwners(rule.host.base, host.text);
+}
+
+function faultOf(
+  permit: Permit,
+  request: EgressRequest,
+  guarded: boolean,
+): { code: DenyCode; text: string } | undefined {
+  const { host, method, target } = request;
+  const { methods, path, write } = permit.rule;
+  const shown = hostText(host);
+  if (path !== undefined && !isPathBelow(path, target)) {
+    return {
+      code: "path-not-allowed",
+      text: `of ${shown} only ${path} and what lies below it may be reached`,
+    };
+  }
+  if (methods !== undefined) {
+    const other = methods.includes(method) ? methodOverride(request) : `${method} is not among them`;
+    if (other !== undefined) {
+      return {
+        code: "method-not-allowed",
+        text: `to ${shown} only ${methods.join(", ")} may be sent: ${other}`,
+      };
+    }
+  }
+  const careful = guarded || isNarrow(permit, host);
+  const namesWriting = methods !== undefined && !isReadingMethod(method);
+  if (careful && !write && !namesWriting) {
+    const why = whyNotReading(request);
+    if (why !== undefined) return { code: "read-only", text: `${shown} may only be read from, and ${why}` };
+  }
+  if (isMarked(host) || isShared(permit, host) || (careful && !write)) {
+    const where = credentialIn(request, listed.matches(host)[0]?.pullTokens === true);
+    if (where !== undefined) {
+      return {
+        code: "foreign-credential",
+        text: `${shown} takes no credential out of a sandbox, and ${where} holds one; the appliance adds those that the environment has`,
+      };
+    }
+  }
+  return undefined;
+}
+
+function preferLasting(permits: readonly Permit[]): Permit | undefined {
+  return permits.find(({ once }) => !once) ?? permits[0];
+}
+
+function allowedBy({ label, once }: Permit, treatment: "pass" | "inspect" | "raw"): EgressDecision {
+  return { allowed: true, rule: label, treatment, once };
+}
+
+function refuse(code: DenyCode, text: string): EgressRefusal {
+  return { allowed: false, code, text, grantable: false };
+}
+
+function no(code: DenyCode, text: string, grantable: boolean): Found {
+  return { ok: false, refusal: { allowed: false, code, text, grantable } };
+}
+
+function ruleFor(host: HostPattern): EgressRule {
+  return { host, ports: webPorts, methods: undefined, path: undefined, tls: "default", write: false };
+}
+
+/** The list is ours and its wildcards are meant, `*.googleapis.com` too. */
+function listPattern(text: string): HostPattern {
+  return readable(text, parseHostPattern(text, "deny"));
+}
+
+function readable<Value>(text: string, parsed: Parsed<Value>): Value {
+  if (!parsed.ok) throw unreadable(text, parsed.why);
+  return parsed.value;
+}
+
+function unreadable(text: string, why: string): CcwError {
+  return new CcwError(
+    "invalid",
+    `The environment's egress cannot be used: ${printable(text)}: ${why}.`,
+    "Correct it in the environment; until then nothing passes.",
+  );
 }
