@@ -1,8 +1,8 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { accessDecisions, accessStateKinds } from "../domain/access-request.ts";
 import { defaultGroups } from "../domain/default-allowlist.ts";
-import { egressVerdicts } from "../domain/egress.ts";
-import { checkEgress } from "../domain/egress-policy.ts";
+import { denyCodes, egressVerdicts } from "../domain/egress.ts";
+import { checkEgress } from "../domain/egress-check.ts";
 import { CcwError } from "../domain/errors.ts";
 import { decideAccess } from "../runs/access-requests.ts";
 import { policyOf } from "../runs/egress.ts";
@@ -106,7 +106,16 @@ export function egressRoutes({ store, ids }: HttpContext) {
       (c) => {
         const { url, method, environment } = c.req.valid("json");
         const policy = policyOf(foundEnvironment(store, environment), []);
-        return c.json(checkEgress(policy, url, method), 200);
+        const { verdict, steps } = checkEgress(policy, url, method);
+        const shown = verdict.allowed
+          ? { allowed: true as const, rule: verdict.rule, treatment: verdict.treatment }
+          : {
+              allowed: false as const,
+              code: verdict.code,
+              reason: verdict.text,
+              grantable: verdict.grantable,
+            };
+        return c.json({ ...shown, steps }, 200);
       },
     )
     .openapi(
@@ -165,8 +174,26 @@ const groupSchema = z
   })
   .openapi("EgressGroup");
 
+/** What would happen, in its order, as sentences. */
+const steps = z.array(z.string());
 const checkSchema = z
-  .object({ verdict: z.enum(["allowed", "refused"]), steps: z.array(z.string()) })
+  .discriminatedUnion("allowed", [
+    z.object({
+      allowed: z.literal(true),
+      /** The rule that lets it. */
+      rule: z.string(),
+      treatment: z.enum(["pass", "inspect", "raw"]),
+      steps,
+    }),
+    z.object({
+      allowed: z.literal(false),
+      code: z.enum(denyCodes),
+      reason: z.string(),
+      /** Whether a person may lift it. */
+      grantable: z.boolean(),
+      steps,
+    }),
+  ])
   .openapi("EgressCheck");
 
 interface Query {

@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { bytesText } from "../domain/amounts.ts";
 import type { EgressPort } from "../domain/egress.ts";
-import { summarizeEgress } from "../domain/egress-policy.ts";
+import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
