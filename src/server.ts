@@ -78,9 +78,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const lock = lockDataFolder(dataFolder);
     closers.push(() => lock.release());
     const key = loadSealKey(dataFolder);
-    const { egress } = config;
+    const { allowedRanges, caFile, keepDays, keepRows, upstreamProxy } = config.egress;
     const store = openStore(join(dataFolder, "ccw.sqlite"), createSeal(key), ids, {
-      ...{ log, keepDays: egress.keepDays, keepRows: egress.keepRows },
+      log,
+      keepDays,
+      keepRows,
     });
     closers.push(() => store.close());
 
@@ -99,9 +101,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     let url = "";
     const tokens = createScopedTokens(key);
+    const egress = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
+    closers.push(() => egress.close());
     const authority = openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const session = {
-      ...{ store, tokens, host, publicUrl: () => url },
+      ...{ store, tokens, host, egress, publicUrl: () => url },
       endpoint: model.current,
       certificate: authority.certificatePem,
     };
@@ -113,17 +117,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ca: readCa(config),
     });
     closers.push(() => modelDoor.close());
-    const egressPort = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
-    closers.push(() => egressPort.close());
     let ownPort = 0;
     const egressDoor = createEgressDoor({
-      port: egressPort,
+      port: egress,
       ledger: store.egress.ledger,
       authority,
       lookup: lookUp,
-      whyNot: vetAddresses({ allowedRanges: egress.allowedRanges, ownPort: () => ownPort, now: ids.now }),
-      proxy: upstreamProxyOf(egress.upstreamProxy),
-      trust: openUpstreamTrust({ caFile: egress.caFile }),
+      whyNot: vetAddresses({ allowedRanges, ownPort: () => ownPort, now: ids.now }),
+      proxy: upstreamProxyOf(upstreamProxy),
+      trust: openUpstreamTrust({ caFile }),
       refused: createRefusalRecord(store, log),
       decided: (fields) => log.every("egress", fields),
       now: ids.now,

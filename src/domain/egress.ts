@@ -50,7 +50,11 @@ export const denyCodes = [
 export type DenyCode = (typeof denyCodes)[number];
 
 /** How a connection or request went. `failed`: allowed, but the other side or the sandbox broke it off. */
-export type EgressVerdict = "allowed" | "refused" | "cut" | "failed";
+export const egressVerdicts = ["allowed", "refused", "cut", "failed"] as const;
+export type EgressVerdict = (typeof egressVerdicts)[number];
+
+/** `tunnel`: TLS passed through unread; `inspected`: TLS that the appliance ended; `http`: in the clear. */
+export const egressKinds = ["http", "tunnel", "inspected"] as const;
 
 /** One line of the ledger: a request, or a tunnel that could not be looked into. */
 export interface EgressEntry {
@@ -58,8 +62,7 @@ export interface EgressEntry {
   sandboxId: SandboxId;
   /** When it began, milliseconds since the epoch. */
   at: number;
-  /** `tunnel`: TLS passed through unread; `inspected`: TLS that the appliance ended; `http`: in the clear. */
-  kind: "http" | "tunnel" | "inspected";
+  kind: (typeof egressKinds)[number];
   /** Canonical, as matched and dialled; what cannot be a host is given escaped and cut. */
   host: string;
   port: number;

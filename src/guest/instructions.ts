@@ -1,7 +1,10 @@
 import type { Checkout } from "./workspace.ts";
 
-/** What the agent is told about where it works, appended to its own system prompt. */
-export function instructionsFor(checkouts: readonly Checkout[], workspace: string): string {
+/**
+ * What the agent is told about where it works, appended to its own system prompt. `network`: what the environment lets
+ * it reach, in the appliance's words.
+ */
+export function instructionsFor(checkouts: readonly Checkout[], workspace: string, network?: string): string {
   const where =
     checkouts.length === 0
       ? `There is no repository in this task; work in ${workspace}.`
@@ -16,6 +19,7 @@ export function instructionsFor(checkouts: readonly Checkout[], workspace: strin
   return [
     "You work in a sandbox: a container of your own, as root. Nobody sits at its terminal; the person reads your messages, and answers when you ask with AskUserQuestion.",
     where,
-    "The sandbox has no network. All that leaves it passes the proxy at $HTTP_PROXY, which lets through the model, git for the repositories above, and what the environment allows; anything else is refused with a reason. Do not try to get around a refusal: say what you would have needed.",
+    "The sandbox has no network of its own. All that leaves it passes the proxy at $HTTP_PROXY, which lets through the model, git for the repositories above, and what the environment allows; anything else is refused with a reason. Do not try to get around a refusal: say what you would have needed.",
+    ...(network === undefined ? [] : [network]),
   ].join("\n\n");
 }

@@ -107,7 +107,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Pro
         env: flow.variables.agent,
         model: start.agent.model,
         sessionId: start.agent.sessionId,
-        instructions: instructionsFor(checkouts, flow.workspace),
+        instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
         emit: flow.emit,
       },
     });

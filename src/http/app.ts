@@ -5,6 +5,7 @@ import { CcwError } from "../domain/errors.ts";
 import { maxPromptBytes } from "../domain/task.ts";
 import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { egressRoutes } from "./egress.ts";
 import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
 import { gitRoutes } from "./git.ts";
@@ -75,6 +76,7 @@ export function createApp(context: HttpContext) {
     .route("/", taskRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", environmentRoutes(context))
+    .route("/", egressRoutes(context))
     .route("/", settingRoutes(context))
     .route("/", liveRoutes(context));
   api.doc31("/openapi.json", {
@@ -115,5 +117,5 @@ export type App = ReturnType<typeof createApp>;
 
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
-  return path === "/" || /^\/(tasks|settings|environments|repositories)(\/|$)/.test(path);
+  return path === "/" || /^\/(tasks|settings|environments|repositories|egress)(\/|$)/.test(path);
 }

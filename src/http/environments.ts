@@ -1,41 +1,29 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { type Environment, environmentSchema, limitsSchema } from "../domain/environment.ts";
+import { type Environment, environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
+import type { Store } from "../domain/store.ts";
+import { hostOfModel } from "../runs/egress.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { edited, editSchema } from "./environment-edit.ts";
 import { body, environmentJsonSchema, failures, json } from "./schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 const params = z.object({ name: z.string() });
 
-/** What an edit may leave out stays as it is. A variable set to null is removed. */
-const editSchema = z.object({
-  image: environmentSchema.shape.image.unwrap().optional(),
-  access: environmentSchema.shape.access.unwrap().optional(),
-  setupScript: environmentSchema.shape.setupScript.unwrap().optional(),
-  // Without their defaults: what is left out of an edit is no wish for the default.
-  limits: z
-    .object({
-      memoryBytes: limitsSchema.shape.memoryBytes.unwrap().optional(),
-      cpus: limitsSchema.shape.cpus.unwrap().optional(),
-      pids: limitsSchema.shape.pids.unwrap().optional(),
-      minutes: limitsSchema.shape.minutes.unwrap().optional(),
-    })
-    .optional(),
-  variables: z.record(z.string(), z.string().nullable()).optional(),
-});
+export function environmentRoutes({ store, model }: HttpContext) {
+  const found = (name: string) => foundEnvironment(store, name);
 
-export function environmentRoutes({ store }: HttpContext) {
-  const found = (name: string): Environment => {
-    const environment = store.environments.get(name);
-    if (environment === undefined) {
-      const known = store.environments.list().map((row) => row.name);
+  /** Nothing is injected on the way to the model, whose key is the appliance's own business. */
+  const save = (environment: Environment) => {
+    const host = hostOfModel(model.current());
+    if (environment.egress.credentials.some((credential) => credential.host === host)) {
       throw new CcwError(
-        "not_found",
-        `There is no environment named ${JSON.stringify(name.slice(0, 80))}.`,
-        `There are: ${known.join(", ")}.`,
+        "invalid",
+        `A credential for ${host} is refused: that host serves the model, and the appliance itself speaks to it.`,
+        "Leave it out: the agent reaches the model without it.",
       );
     }
-    return environment;
+    store.environments.save(environment);
   };
 
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
@@ -75,7 +63,7 @@ export function environmentRoutes({ store }: HttpContext) {
             `\`ccw-server env edit ${environment.name}\` changes it.`,
           );
         }
-        store.environments.save(environment);
+        save(environment);
         return c.json(toJson(environment), 201);
       },
     )
@@ -83,29 +71,33 @@ export function environmentRoutes({ store }: HttpContext) {
       createRoute({
         method: "patch",
         path: "/environments/{name}",
-        summary: "Change an environment; tasks that were submitted keep what they had",
+        summary: "Change an environment; its egress at once, all else for tasks to come",
         request: { params, body: body(editSchema) },
         responses: { 200: json(environmentJsonSchema, "The environment"), ...failures },
       }),
       (c) => {
         const before = found(c.req.valid("param").name);
-        const { variables = {}, limits = {}, ...rest } = c.req.valid("json");
-        const merged = Object.entries({ ...before.variables, ...variables }).filter(
-          ([, value]) => value !== null,
-        );
-        const after = environmentSchema.safeParse({
-          ...before,
-          ...rest,
-          limits: { ...before.limits, ...limits },
-          variables: Object.fromEntries(merged),
-        });
-        rejectInvalid(after);
-        if (after.success) store.environments.save(after.data);
+        save(edited(before, c.req.valid("json")));
         return c.json(toJson(found(before.name)), 200);
       },
     );
 }
 
-function toJson({ variables, ...environment }: Environment) {
-  return { ...environment, variables: Object.keys(variables).sort() };
+export function foundEnvironment(store: Store, name: string): Environment {
+  const environment = store.environments.get(name);
+  if (environment !== undefined) return environment;
+  const known = store.environments.list().map((row) => row.name);
+  throw new CcwError(
+    "not_found",
+    `There is no environment named ${JSON.stringify(name.slice(0, 80))}.`,
+    `There are: ${known.join(", ")}.`,
+  );
+}
+
+function toJson({ variables, secrets, ...environment }: Environment) {
+  return {
+    ...environment,
+    variables: Object.keys(variables).sort(),
+    secrets: Object.keys(secrets).sort(),
+  };
 }

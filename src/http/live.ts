@@ -5,6 +5,7 @@ import type { Token } from "../domain/store.ts";
 import { follow, wakeUps } from "../runs/follow.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { accessRequestJson } from "./egress-schemas.ts";
 import { taskJson } from "./schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 
@@ -15,10 +16,10 @@ const listPauseMs = 200;
 const listLength = 100;
 
 /**
- * Live updates, one JSON text a frame: `{"events":[…]}` of a task above the cursor `after`, or `{"tasks":[…]}`, the
- * newest tasks, at every change. Both begin at once, and a client that was cut off begins again from its cursor.
+ * Live updates, one JSON text a frame: `{"events":[…]}` of a task above the cursor `after`, or
+ * `{"tasks":[…],"requests":[…]}`, the newest tasks and what is asked of a person, at every change. Both begin at once, and a client that was cut off begins again from its cursor.
  */
-export function liveRoutes({ store, log }: HttpContext) {
+export function liveRoutes({ store, ids, log }: HttpContext) {
   return new Hono<HttpEnv>()
     .get(
       "/tasks/:id/live",
@@ -35,7 +36,11 @@ export function liveRoutes({ store, log }: HttpContext) {
       upgradeWebSocket((c) =>
         pump(c.get("token"), async (socket, signal) => {
           for await (const _ of wakeUps(store, "tasks", signal)) {
-            await send(socket, { tasks: store.tasks.list({ limit: listLength }).map(taskJson) }, signal);
+            const tasks = store.tasks.list({ limit: listLength }).map(taskJson);
+            const requests = store.access
+              .list({ kinds: ["pending"], limit: listLength })
+              .flatMap((request) => accessRequestJson(store, request, ids.now()));
+            await send(socket, { tasks, requests }, signal);
             await Bun.sleep(listPauseMs);
           }
         }),

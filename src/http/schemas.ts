@@ -1,5 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { accessLevels, limitsSchema } from "../domain/environment.ts";
+import { egressSchema } from "../domain/environment-egress.ts";
 import { jsonSchema } from "../domain/json.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { taskStateKinds } from "../domain/task.ts";
@@ -104,6 +105,9 @@ export const environmentJsonSchema = z
     variables: z.array(z.string()),
     setupScript: z.string(),
     limits: limitsSchema,
+    egress: egressSchema,
+    /** Names alone, too. */
+    secrets: z.array(z.string()),
   })
   .openapi("Environment");
 

@@ -1,6 +1,7 @@
 import type { AccessDecision, AccessRequest, AccessState } from "../domain/access-request.ts";
 import type { AccessRequestState, DenyCode } from "../domain/egress.ts";
 import { formatEgressRule, parseEgressRule } from "../domain/egress-rule.ts";
+import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Person, Store } from "../domain/store.ts";
@@ -95,6 +96,7 @@ export function decideAccess(
         "Grant it for the environment, for the tasks to come.",
       );
     }
+    if (decision !== "deny") refuseWithoutEgress(store, task.environment);
     const by = { person: person.name, at: now() };
     switch (decision) {
       case "deny":
@@ -143,22 +145,28 @@ function ruleFor({ host, port }: AccessRequest): string {
   return formatEgressRule(parsed.value);
 }
 
-function allowInEnvironment(store: Store, name: string, rule: string): void {
+/** A rule or grant has an effect only where the environment has egress at all. */
+function refuseWithoutEgress(store: Store, name: string): Environment {
   const environment = store.environments.get(name);
   if (environment === undefined) {
     throw new CcwError(
       "conflict",
-      `The environment ${name} is gone, so nothing can be added to it.`,
-      "Grant it for the task.",
+      `The environment ${name} is gone, so its tasks reach nothing and a grant would have no effect.`,
+      "Submit the task again in another environment.",
     );
   }
   if (environment.access === "none") {
     throw new CcwError(
       "conflict",
-      `The environment ${name} allows no egress at all (access none), so a rule in it would have no effect.`,
-      `Give it another level first: ccw-server env edit ${name} --access limited. Or grant it for the task.`,
+      `The environment ${name} allows no egress at all (access none), so a grant would have no effect.`,
+      `Give it another level first: ccw-server env edit ${name} --access limited.`,
     );
   }
+  return environment;
+}
+
+function allowInEnvironment(store: Store, name: string, rule: string): void {
+  const environment = refuseWithoutEgress(store, name);
   const { egress } = environment;
   if (egress.allow.includes(rule)) return;
   store.environments.save({ ...environment, egress: { ...egress, allow: [...egress.allow, rule] } });

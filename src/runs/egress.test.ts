@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { decideConnection } from "../domain/egress-policy.ts";
 import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
@@ -21,6 +22,8 @@ const endpoint: ModelEndpoint = {
   credential: { header: "authorization", value: `Bearer ${modelKey}` },
 };
 
+const host = (text: string) => ({ kind: "name", text }) as const;
+
 /** A port over a real store, with a clock that a test moves. */
 function createPort(environment: Partial<EnvironmentInput> = {}) {
   let clock = Date.now();
@@ -42,6 +45,13 @@ function createPort(environment: Partial<EnvironmentInput> = {}) {
     port,
     logged,
     save,
+    /** Whether a connection would be let through, and how. */
+    verdict(sandboxId: SandboxId, name: string, number = 443): string {
+      const policy = port.egressOf(sandboxId)?.policy;
+      if (policy === undefined) return "no policy";
+      const decision = decideConnection(policy, host(name), number);
+      return decision.allowed ? `${decision.treatment}${decision.once ? " once" : ""}` : decision.code;
+    },
     pass: (ms: number) => {
       clock += ms;
     },
@@ -93,6 +103,69 @@ test("the environment's egress is read as it is now, not as it was submitted", (
   save({ access: "limited", egress: { limits: { connections: 7 } } });
   expect(seen).toEqual(["limited"]);
   expect(port.egressOf(sandboxId)?.limits).toEqual({ ...limits, connections: 7 });
+});
+
+test("a rule that is added or removed counts for the next connection of a running task", () => {
+  const { run, save, verdict } = createPort({ access: "limited" });
+  const { sandboxId } = run();
+  expect(verdict(sandboxId, "internal.example")).toBe("host-not-allowed");
+  save({ access: "limited", egress: { allow: ["internal.example"] } });
+  expect(verdict(sandboxId, "internal.example")).toBe("pass");
+  save({ access: "limited", egress: { allow: ["internal.example"], deny: ["*.example"] } });
+  expect(verdict(sandboxId, "internal.example")).toBe("host-denied");
+});
+
+test("a grant counts within the same tick, and whoever holds connections is told", () => {
+  const { port, run, decide, verdict } = createPort({ access: "limited" });
+  const { sandboxId } = run();
+  const other = run();
+  const ask = (name: string) => port.requestAccess(sandboxId, name, 443, "host-not-allowed");
+  for (const name of ["a.example", "b.example", "c.example"]) ask(name);
+  const seen: string[] = [];
+  port.onChange(() => seen.push(["a", "b", "c"].map((name) => verdict(sandboxId, `${name}.example`)).join()));
+  decide(1, "once");
+  decide(2, "task");
+  decide(3, "environment");
+  expect(seen).toEqual([
+    "pass once,host-not-allowed,host-not-allowed",
+    "pass once,pass,host-not-allowed",
+    "pass once,pass,pass",
+  ]);
+  expect(["a", "b", "c"].map((name) => verdict(other.sandboxId, `${name}.example`))).toEqual([
+    "host-not-allowed",
+    "host-not-allowed",
+    "pass",
+  ]);
+  decide(2, "deny");
+  expect(verdict(sandboxId, "b.example")).toBe("host-not-allowed");
+});
+
+test("a host that gets a credential is inspected, since nothing can be added to what is not read", () => {
+  const { run, verdict } = createPort({
+    access: "custom",
+    secrets: { KEY: "0123456789" },
+    egress: {
+      allow: ["api.example", "plain.example"],
+      credentials: [
+        { host: "api.example", header: "X-Key", template: `\${KEY}` },
+        { host: "off.example", header: "X-Key", template: `\${KEY}` },
+      ],
+    },
+  });
+  const { sandboxId } = run();
+  expect(verdict(sandboxId, "api.example")).toBe("inspect");
+  expect(verdict(sandboxId, "plain.example")).toBe("pass");
+  expect(verdict(sandboxId, "off.example")).toBe("host-not-allowed");
+});
+
+test("a rule that this version cannot read lets nothing through, and is logged once", () => {
+  const { port, store, run, logged } = createPort({ access: "full" });
+  const { sandboxId } = run();
+  const environment = store.environments.get("default");
+  if (environment === undefined) throw new Error("no environment");
+  store.environments.save({ ...environment, egress: { ...environment.egress, deny: ["https://x"] } });
+  for (let i = 0; i < 100; i++) expect(port.egressOf(sandboxId)).toBeUndefined();
+  expect(logged).toHaveLength(1);
 });
 
 test("where the environment is gone, nothing is allowed", () => {
@@ -184,19 +257,23 @@ test("a denied host is not asked about again in this task, at any port; another 
 });
 
 test("a grant for once is one connection within the hour; then it is asked about again", () => {
-  const { port, store, run, decide, pass, eventsOf } = createPort({ access: "limited" });
+  const { port, store, run, decide, pass, eventsOf, verdict } = createPort({ access: "limited" });
   const { taskId, sandboxId } = run();
   port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed");
   decide(1, "once");
+  expect(verdict(sandboxId, "a.example")).toBe("pass once");
   expect(port.takeOnce(sandboxId, "b.example", 443)).toBe(false);
   let told = 0;
   port.onChange(() => told++);
   expect(port.takeOnce(sandboxId, "a.example", 443)).toBe(true);
   expect(port.takeOnce(sandboxId, "a.example", 443)).toBe(false);
   expect(told).toBe(0);
+  expect(verdict(sandboxId, "a.example")).toBe("host-not-allowed");
   expect(port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed")).toBe("asked");
   decide(1, "once");
+  expect(verdict(sandboxId, "a.example")).toBe("pass once");
   pass(3600_000);
+  expect(verdict(sandboxId, "a.example")).toBe("host-not-allowed");
   expect(port.takeOnce(sandboxId, "a.example", 443)).toBe(false);
   expect(port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed")).toBe("asked");
   expect(store.access.get(1)?.state).toEqual({ kind: "pending" });
@@ -255,5 +332,5 @@ test("a database that fails lets nothing through and throws nothing into the tra
   expect(port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed")).toBe("not-asked");
   expect(port.takeOnce(sandboxId, "a.example", 443)).toBe(false);
   port.notice(sandboxId, "x");
-  expect(logged).toHaveLength(4);
+  expect(logged).toHaveLength(3);
 });

@@ -1,9 +1,15 @@
 import type { AccessRequest } from "../domain/access-request.ts";
 import type { EgressPort, InjectedCredential, SandboxEgress, Secret } from "../domain/egress.ts";
-import { compileEgressPolicy } from "../domain/egress-policy.ts";
+import {
+  compileEgressPolicy,
+  decideConnection,
+  type EgressGrant,
+  type EgressPolicy,
+} from "../domain/egress-policy.ts";
 import type { Environment } from "../domain/environment.ts";
 import { egressSchema, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
+import { parseHost } from "../domain/host.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log } from "../domain/ports.ts";
@@ -24,9 +30,12 @@ export interface EgressPortOptions {
 const maxNotices = 200;
 const maxNoticeText = 2000;
 
+/** An environment that cannot be read is not read again, and not logged again, for each request. */
+const retryMs = 5000;
+
 interface Known {
-  taskId: TaskId;
-  egress: SandboxEgress;
+  /** Undefined where it could not be made: nothing may pass. */
+  made: { taskId: TaskId; egress: SandboxEgress } | undefined;
   /** When a grant in it runs out, milliseconds since the epoch. */
   until: number;
 }
@@ -53,8 +62,8 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
     }),
     store.wakes.on("tasks", () => {
       let gone = false;
-      for (const [id, { taskId }] of known) {
-        const state = store.tasks.stateOf(taskId);
+      for (const [id, { made }] of known) {
+        const state = made && store.tasks.stateOf(made.taskId);
         if (state !== undefined && "sandboxId" in state && state.sandboxId === id) continue;
         known.delete(id);
         notices.delete(id);
@@ -83,19 +92,22 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
   return {
     egressOf(sandboxId) {
       const found = known.get(sandboxId);
-      if (found !== undefined && now() < found.until) return found.egress;
-      return guarded("a sandbox's egress policy cannot be made", sandboxId, undefined, () => {
-        const made = egressNow(sandboxId, options);
-        if (made !== undefined) known.set(sandboxId, made);
-        else known.delete(sandboxId);
-        return made?.egress;
-      });
+      if (found !== undefined && now() < found.until) return found.made?.egress;
+      const failed: Known = { made: undefined, until: now() + retryMs };
+      const next = guarded("a sandbox's egress policy cannot be made", sandboxId, failed, () =>
+        egressNow(sandboxId, options),
+      );
+      if (next === undefined) known.delete(sandboxId);
+      else known.set(sandboxId, next);
+      return next?.made?.egress;
     },
     uploaded: (sandboxId) => store.egress.uploaded(sandboxId),
     requestAccess: (sandboxId, host, port, reason) =>
       guarded("an access request cannot be written", sandboxId, "not-asked", () => {
-        const taskId = known.get(sandboxId)?.taskId ?? taskOf(store, sandboxId)?.id;
-        return taskId === undefined ? "not-asked" : desk.ask(taskId, host, port, reason);
+        const { made } = known.get(sandboxId) ?? egressNow(sandboxId, options) ?? {};
+        // Where there is no egress at all, no grant would have an effect.
+        if (made === undefined || made.egress.policy.access === "none") return "not-asked";
+        return desk.ask(made.taskId, host, port, reason);
       }),
     takeOnce: (sandboxId, host, port) =>
       guarded("a grant cannot be taken", sandboxId, false, () => {
@@ -129,39 +141,54 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
   };
 }
 
+/** Undefined for a sandbox without a task that is active. */
 function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOptions): Known | undefined {
   const task = taskOf(store, sandboxId);
   if (task === undefined) return undefined;
   const environment = store.environments.get(task.environment);
-  const { allow, deny, groupsOff, limits, credentials } = environment?.egress ?? egressSchema.parse({});
   const once = onceGrants(store, task.id, now());
   const granted = store.access
     .list({ taskId: task.id, kinds: ["granted"], limit: 1000 })
     .filter(({ state }) => state.kind === "granted" && state.scope === "task");
-  const policy = compileEgressPolicy({
-    access: environment?.access ?? "none",
-    allow,
-    deny,
-    groupsOff,
-    grants: [
-      ...granted.map(({ host, port }) => ({ host, port, scope: "task" as const })),
-      ...once.map(({ host, port }) => ({ host, port, scope: "once" as const })),
-    ],
-  });
+  const grants = [
+    ...granted.map(({ host, port }) => ({ host, port, scope: "task" as const })),
+    ...once.map(({ host, port }) => ({ host, port, scope: "once" as const })),
+  ];
+  const { credentials, limits } = environment?.egress ?? egressSchema.parse({});
   const model = endpoint();
+  const untils = once.map(({ state }) => (state.kind === "granted-once" ? state.until : 0));
   return {
-    taskId: task.id,
-    until: Math.min(
-      ...once.map(({ state }) => (state.kind === "granted-once" ? state.until : 0)),
-      Number.POSITIVE_INFINITY,
-    ),
-    egress: {
-      policy,
-      limits,
-      secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model),
-      credentials: credentials.flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
+    until: Math.min(...untils, Number.POSITIVE_INFINITY),
+    made: {
+      taskId: task.id,
+      egress: {
+        policy: policyOf(environment, grants),
+        limits,
+        secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model),
+        credentials: credentials.flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
+      },
     },
   };
+}
+
+/**
+ * Of an environment as it is now; where it is gone, nothing is allowed. A host that gets a credential is inspected: the
+ * appliance can add nothing to what it cannot read. Throws `invalid` where a stored rule cannot be read any more.
+ */
+export function policyOf(environment: Environment | undefined, grants: readonly EgressGrant[]): EgressPolicy {
+  if (environment === undefined)
+    return compileEgressPolicy({ access: "none", allow: [], deny: [], groupsOff: [], grants: [] });
+  const { access, egress } = environment;
+  const { allow, deny, groupsOff, credentials } = egress;
+  const policy = compileEgressPolicy({ access, allow, deny, groupsOff, grants });
+  const unread = credentials.flatMap(({ host }) => {
+    const parsed = parseHost(host);
+    const decision = parsed.ok ? decideConnection(policy, parsed.value, 443) : undefined;
+    return decision?.allowed === true && decision.treatment === "pass" ? [`${host} port=443 inspect`] : [];
+  });
+  return unread.length === 0
+    ? policy
+    : compileEgressPolicy({ access, allow: [...allow, ...unread], deny, groupsOff, grants });
 }
 
 function onceGrants(store: Store, taskId: TaskId, now: number): AccessRequest[] {

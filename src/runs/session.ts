@@ -1,5 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { bytesText } from "../domain/amounts.ts";
+import type { EgressPort } from "../domain/egress.ts";
+import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
@@ -19,6 +21,7 @@ export interface SessionOptions {
   endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
+  egress: Pick<EgressPort, "egressOf">;
 }
 
 export function createScopedTokens(key: Uint8Array): ScopedTokens {
@@ -36,7 +39,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl }: SessionOptions,
+  { store, tokens, publicUrl, egress }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   return {
@@ -44,6 +47,7 @@ export function createControlPort(
       const task = taskOf(store, sandboxId);
       if (task === undefined) return undefined;
       const environment = store.tasks.environmentOf(task.id);
+      const policy = egress.egressOf(sandboxId)?.policy;
       return {
         sandboxId,
         taskId: task.id,
@@ -59,6 +63,7 @@ export function createControlPort(
         variables: environment.variables,
         setupScript: environment.setupScript,
         agent: { kind: task.agent, model: task.model, sessionId: conversationOf(task.id) },
+        ...(policy !== undefined && { instructions: summarizeEgress(policy) }),
         tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },
       };
     },
