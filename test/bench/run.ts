@@ -2,25 +2,56 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { z } from "zod";
 import { prepareParts } from "../parts.ts";
+import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|c|d] [--json]`: measures what the product promises, on the built executable
- * (`bun run build` first). Prints tables and writes dist/bench.json; with --json that document goes to standard
- * output and the tables to standard error. Engines and agent CLI as the scenarios have them (test/parts.ts), or as
- * CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
+ * `bun run bench [--only a|b|c|d|e|f] [--json]`: measures what the product promises, on the built executable
+ * (`bun run build` first; e and f run the sources and need no engine). Prints tables and writes dist/bench.json; with
+ * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
+ * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
  */
 const root = join(import.meta.dir, "../..");
+
+const amount = z.coerce.number().positive();
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    json: { type: "boolean" },
+    /** Of e: what is compared (all), how often, and the length of each measurement. */
+    ways: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "2" },
+    /** Through each tunnel of e (1000), and as each slow body of f (2147.5, which is 2 GiB). */
+    megabytes: { type: "string" },
+    /** Of mixed load in f. */
+    minutes: { type: "string", default: "1" },
+  },
+});
 
 const benches: Record<string, () => Promise<Report>> = {
   a: async () => (await import("./submit.ts")).benchSubmit(),
   b: async () => (await import("./event-path.ts")).benchEventPath(),
   c: async () => (await import("./idle.ts")).benchIdle(),
   d: async () => (await import("./model-door.ts")).benchModelDoor(),
+  e: async () =>
+    (await import("./egress.ts")).benchEgress({
+      rounds: amount.parse(values.rounds),
+      ways: z.array(z.enum(wayNames)).parse(values.ways?.split(",") ?? wayNames),
+      seconds: amount.parse(values.seconds),
+      megabytes: amount.parse(values.megabytes ?? 1_000),
+    }),
+  f: async () =>
+    (await import("./egress-soak.ts")).benchEgressSoak({
+      minutes: amount.parse(values.minutes),
+      megabytes: amount.parse(values.megabytes ?? 2_147.5),
+    }),
 };
+/** What runs on the executable, in sandboxes. */
+const needParts = ["a", "b", "c", "d"];
 
-const { values } = parseArgs({ options: { only: { type: "string" }, json: { type: "boolean" } } });
 const chosen = values.only === undefined ? Object.keys(benches) : values.only.split(",");
 const unknown = chosen.find((key) => benches[key] === undefined);
 if (unknown !== undefined) {
@@ -30,7 +61,7 @@ if (unknown !== undefined) {
 const say = values.json === true ? console.error : console.log;
 
 const given = ["CCW_TEST_ENGINES", "CCW_TEST_CLAUDE"].every((name) => process.env[name]);
-const parts = given ? undefined : await prepareParts(root);
+const parts = given || !chosen.some((key) => needParts.includes(key)) ? undefined : await prepareParts(root);
 Object.assign(process.env, {
   CCW_TEST_EXECUTABLE: join(root, "dist/ccw-server"),
   ...parts?.environment,
