@@ -104,10 +104,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const egress = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
     closers.push(() => egress.close());
     const authority = openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
+    const trust = openUpstreamTrust({ caFile });
     const session = {
       ...{ store, tokens, host, egress, publicUrl: () => url },
       endpoint: model.current,
-      certificate: authority.certificatePem,
+      authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
     };
     const modelDoor = createModelDoor({
       port: createModelPort(session),
@@ -125,7 +126,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       lookup: lookUp,
       whyNot: vetAddresses({ allowedRanges, ownPort: () => ownPort, now: ids.now }),
       proxy: upstreamProxyOf(upstreamProxy),
-      trust: openUpstreamTrust({ caFile }),
+      trust,
       refused: createRefusalRecord(store, log),
       decided: (fields) => log.every("egress", fields),
       now: ids.now,

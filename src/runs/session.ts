@@ -22,6 +22,8 @@ export interface SessionOptions {
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   egress: Pick<EgressPort, "egressOf">;
+  /** PEM of the authorities that a sandbox has to trust: the appliance's own, and the operator's. */
+  authorities: string;
 }
 
 export function createScopedTokens(key: Uint8Array): ScopedTokens {
@@ -39,7 +41,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl, egress }: SessionOptions,
+  { store, tokens, publicUrl, egress, authorities }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   return {
@@ -62,6 +64,7 @@ export function createControlPort(
         },
         variables: environment.variables,
         setupScript: environment.setupScript,
+        trust: { certificate: authorities },
         agent: { kind: task.agent, model: task.model, sessionId: conversationOf(task.id) },
         ...(policy !== undefined && { instructions: summarizeEgress(policy) }),
         tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },

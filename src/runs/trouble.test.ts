@@ -192,6 +192,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       },
       endpoint: () => undefined,
       publicUrl: () => "",
+      authorities: "",
       egress: { egressOf: () => undefined },
     },
     10_000,
