@@ -21,6 +21,7 @@ import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
 import { openUpstreamTrust } from "./upstream-tls.ts";
+import type { Waits } from "./waits.ts";
 
 /**
  * The real door on a real socket, before recording parts: origins that keep every byte, a resolver that keeps every
@@ -43,6 +44,7 @@ export interface EgressFixtureOptions extends EgressSetting {
   /** The operator's file of authorities. */
   caFile?: string;
   uploaded?: number;
+  waits?: Partial<Waits>;
 }
 
 export interface EgressFixture {
@@ -79,7 +81,7 @@ export async function closeEgress(): Promise<void> {
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
   const base = mkdtempSync(join(tmpdir(), "ccw-egress-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0 } = options;
+  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0, waits = {} } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
       access: setting.access ?? "custom",
@@ -159,6 +161,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     refused() {},
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
+    waits,
   });
   const nothing = async () => {};
   const doors = createDoors({

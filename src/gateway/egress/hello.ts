@@ -4,8 +4,6 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
 import { noServerName, readClientHello } from "./client-hello.ts";
 
-const helloMs = 10_000;
-
 /**
  * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
  * clear. The wire is paused afterwards.
@@ -15,6 +13,7 @@ export function readHello(
   deadlines: Deadlines,
   first: Uint8Array,
   host: Host,
+  withinMs: number,
 ): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; code: DenyCode }> {
   return new Promise((resolve) => {
     let bytes = first;
@@ -35,7 +34,7 @@ export function readHello(
       if (read.kind === "bad") return finish(unnamed ? undefined : "not-tls");
       finish(read.serverName.replace(/\.$/, "") === host.text ? undefined : "sni-mismatch");
     };
-    deadline.set(helloMs);
+    deadline.set(withinMs);
     client.listener = {
       data(more) {
         bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);

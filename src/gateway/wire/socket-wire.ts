@@ -92,6 +92,9 @@ function socketWire(socket: Socket<WireData>): SocketWire {
     get closed() {
       return closed;
     },
+    get behind() {
+      return buffered > 0;
+    },
     get buffered() {
       return buffered;
     },
