@@ -44,6 +44,8 @@ export interface EgressFixtureOptions extends EgressSetting {
   /** The operator's file of authorities. */
   caFile?: string;
   uploaded?: number;
+  /** How long each look-up takes. */
+  lookupMs?: number;
   waits?: Partial<Waits>;
 }
 
@@ -81,7 +83,15 @@ export async function closeEgress(): Promise<void> {
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
   const base = mkdtempSync(join(tmpdir(), "ccw-egress-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0, waits = {} } = options;
+  const {
+    names = {},
+    allowedRanges = ["127.0.0.0/8"],
+    proxy,
+    caFile,
+    uploaded = 0,
+    lookupMs = 0,
+    waits = {},
+  } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
       access: setting.access ?? "custom",
@@ -151,6 +161,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     authority,
     async lookup(name) {
       fixture.lookups.push(name);
+      if (lookupMs > 0) await Bun.sleep(lookupMs);
       const addresses = names[name];
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
       return addresses;

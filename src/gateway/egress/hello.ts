@@ -4,6 +4,8 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
 import { noServerName, readClientHello } from "./client-hello.ts";
 
+type Hello = { ok: true; bytes: Uint8Array } | { ok: false; verdict: "refused" | "failed"; reason: string };
+
 /**
  * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
  * clear. The wire is paused afterwards.
@@ -14,16 +16,17 @@ export function readHello(
   first: Uint8Array,
   host: Host,
   withinMs: number,
-): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; code: DenyCode }> {
+): Promise<Hello> {
   return new Promise((resolve) => {
     let bytes = first;
     let done = false;
-    const finish = (code: DenyCode | undefined) => {
+    const finish = (code: DenyCode | "sandbox-closed" | undefined) => {
       if (done) return;
       done = true;
       deadline.clear();
       client.pause();
-      resolve(code === undefined ? { ok: true, bytes } : { ok: false, code });
+      if (code === undefined) resolve({ ok: true, bytes });
+      else resolve({ ok: false, verdict: code === "sandbox-closed" ? "failed" : "refused", reason: code });
     };
     const deadline = deadlines.add(() => finish("too-slow"));
     const look = () => {
@@ -41,8 +44,8 @@ export function readHello(
         if (!done) look();
       },
       drain() {},
-      end: () => finish("not-tls"),
-      close: () => finish("not-tls"),
+      end: () => finish(bytes.length === 0 ? "sandbox-closed" : "not-tls"),
+      close: () => finish("sandbox-closed"),
     };
     client.resume();
     if (bytes.length > 0) look();

@@ -121,14 +121,21 @@ async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
   if (checked) {
     // What it says before the client does stays with it until both are joined.
     upstream.pause();
-    upstream.listener = { ...deaf, close: () => client.destroy() };
+    upstream.listener = {
+      ...deaf,
+      close() {
+        passage.end("failed", "unreachable", 200);
+        client.destroy();
+      },
+    };
     passage.onCut(({ code }) => {
       passage.end("cut", code, 200);
       client.destroy();
     });
     const hello = await readHello(client, deadlines, fromClient, host, waits.hello);
     if (!hello.ok || passage.signal.aborted) {
-      if (!hello.ok) passage.end("refused", hello.code, 200);
+      if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
+      upstream.listener = deaf;
       upstream.destroy();
       return endWithAlert(client, deadlines, waits);
     }
@@ -152,7 +159,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
   if (port === 80) return serveInside(tunnel, "http", client, tunnel.early());
   const hello = await readHello(client, deadlines, tunnel.early(), host, waits.hello);
   if (!hello.ok || passage.signal.aborted) {
-    if (!hello.ok) passage.end("refused", hello.code, 200);
+    if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
     return endWithAlert(client, deadlines, waits);
   }
   try {
