@@ -78,7 +78,7 @@ export function createUpstreams(options: {
       try {
         const over = streamOf(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal });
-        return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
+        return { ok: true, upstream: { wire: wireOf(tls, over), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
         const text = messageOf(thrown).replace(/\.$/, "");

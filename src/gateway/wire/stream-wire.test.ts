@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Duplex } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
 import { streamOf, wireOf } from "./stream-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
@@ -110,7 +110,7 @@ function slowStream() {
 
 test("a wire over a stream says when it is behind, and when no more", async () => {
   const { stream, take } = slowStream();
-  const wire = wireOf(stream);
+  const wire = wireOf(stream, new PassThrough());
   let drains = 0;
   wire.listener = { ...deaf, drain: () => drains++ };
   expect(wire.write(Buffer.alloc(3))).toBe(true);
@@ -127,7 +127,7 @@ test("a wire over a stream says when it is behind, and when no more", async () =
 test("a wire over a stream closes once, whatever the stream's end was, and knows one that is over already", async () => {
   for (const end of [(s: Duplex) => s.destroy(), (s: Duplex) => s.destroy(new Error("broken"))]) {
     const { stream } = slowStream();
-    const wire = wireOf(stream);
+    const wire = wireOf(stream, new PassThrough());
     let closes = 0;
     wire.listener = { ...deaf, close: () => closes++ };
     end(stream);
@@ -136,6 +136,20 @@ test("a wire over a stream closes once, whatever the stream's end was, and knows
     wire.end();
     expect(wire.write(Buffer.alloc(1))).toBe(true);
     await turn();
-    expect([closes, wire.closed, wireOf(stream).closed]).toEqual([1, true, true]);
+    expect([closes, wire.closed, wireOf(stream, new PassThrough()).closed]).toEqual([1, true, true]);
   }
+});
+
+test("a wire over TLS is behind when what TLS is spoken over is, however much TLS takes", async () => {
+  const tls = new PassThrough({ highWaterMark: 1_000_000 }).resume();
+  const { stream: over, take } = slowStream();
+  const wire = wireOf(tls, over);
+  let drains = 0;
+  wire.listener = { ...deaf, drain: () => drains++ };
+  over.write(Buffer.alloc(100));
+  expect(wire.write(Buffer.alloc(3))).toBe(false);
+  expect([wire.behind, drains]).toEqual([true, 0]);
+  take();
+  await turn();
+  expect([wire.behind, drains]).toEqual([false, 1]);
 });

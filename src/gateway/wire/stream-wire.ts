@@ -47,9 +47,12 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
   return stream;
 }
 
-/** A stream (TLS, say) as a wire. */
-export function wireOf(stream: Duplex): Wire {
-  let closed = stream.destroyed;
+/**
+ * TLS as a wire. `over` is what it is spoken over: the runtime's TLS hands all it is given to that stream at once and
+ * never waits for it, so who is behind is seen there.
+ */
+export function wireOf(tls: Duplex, over: Duplex): Wire {
+  let closed = tls.destroyed;
   let ending = false;
   const wire: Wire = {
     listener: deaf,
@@ -57,31 +60,35 @@ export function wireOf(stream: Duplex): Wire {
       return closed;
     },
     get behind() {
-      return stream.writableNeedDrain;
+      return tls.writableNeedDrain || over.writableNeedDrain;
     },
     get buffered() {
-      return stream.writableLength;
+      return tls.writableLength + over.writableLength;
     },
     write(bytes) {
       if (closed || ending) return true;
-      return stream.write(bytes);
+      return tls.write(bytes) && !over.writableNeedDrain;
     },
     end() {
       if (closed || ending) return;
       ending = true;
-      stream.end();
+      tls.end();
     },
     destroy() {
-      stream.destroy();
+      tls.destroy();
     },
-    pause: () => void stream.pause(),
-    resume: () => void stream.resume(),
+    pause: () => void tls.pause(),
+    resume: () => void tls.resume(),
   };
-  stream.on("data", (bytes: Uint8Array) => wire.listener.data(bytes));
-  stream.on("drain", () => wire.listener.drain());
-  stream.on("end", () => wire.listener.end());
-  stream.on("error", () => stream.destroy());
-  stream.on("close", () => {
+  const drain = () => {
+    if (!wire.behind) wire.listener.drain();
+  };
+  tls.on("data", (bytes: Uint8Array) => wire.listener.data(bytes));
+  tls.on("drain", drain);
+  over.on("drain", drain);
+  tls.on("end", () => wire.listener.end());
+  tls.on("error", () => tls.destroy());
+  tls.on("close", () => {
     if (closed) return;
     closed = true;
     wire.listener.close();
