@@ -1,9 +1,10 @@
 import { connect, createServer, type Socket } from "node:net";
 import { connectTo, get, openEgress } from "./egress.fixture.ts";
+import { openInspected } from "./inspected.fixture.ts";
 
 /**
- * Run as a process of its own: 500 MB that nobody takes, in each direction, through a tunnel and a plain request.
- * Prints how much memory the process has grown by, and how much the sending side got rid of, both in MB.
+ * Run as a process of its own: 500 MB that nobody takes, in each direction, through a tunnel, a plain request and one inside
+ * TLS. Prints how much memory the process has grown by, and how much the sending side got rid of, both in MB.
  */
 const total = 500_000_000;
 const piece = Buffer.alloc(256 * 1024, "a");
@@ -43,28 +44,50 @@ const door = await openEgress({
 
 const results: { name: string; grown: number; sent: number }[] = [];
 
-/** What a client sends first, and whether it then sends without end; it reads nothing. */
-async function stall(name: string, first: string, pours: boolean): Promise<void> {
+/** What a client sends first, and whether it then sends without end; it reads nothing, or now and then. */
+async function stall(
+  name: string,
+  first: string,
+  does: "nothing" | "pour" | "read slowly",
+  socket: Socket = connect({ path: door.socket }),
+): Promise<void> {
   sent = 0;
+  let read = 0;
   Bun.gc(true);
   const before = process.memoryUsage.rss();
-  const socket = connect({ path: door.socket });
   socket.pause();
   socket.on("error", () => {});
   socket.write(first);
-  if (pours) pour(socket);
+  if (does === "pour") pour(socket);
+  if (does === "read slowly") {
+    socket.on("data", (bytes: Buffer) => {
+      read += bytes.length;
+      socket.pause();
+      setTimeout(() => socket.resume(), 1);
+    });
+    socket.resume();
+  }
   await Bun.sleep(600);
-  results.push({ name, grown: megabytes(process.memoryUsage.rss() - before), sent: megabytes(sent) });
+  results.push({ name, grown: megabytes(process.memoryUsage.rss() - before), sent: megabytes(sent - read) });
   socket.destroy();
   await Bun.sleep(20);
 }
 
 const post = `POST http://ok.test:${deafOne}/ HTTP/1.1\r\nHost: ok.test:${deafOne}\r\nContent-Length: ${total}\r\n\r\n`;
-await stall("tunnel down", `${connectTo(`raw.test:${speaks}`)}go`, false);
-await stall("tunnel up", connectTo(`raw.test:${deafOne}`), true);
-await stall("answer", get(`http://ok.test:${speaks}/`), false);
-await stall("body", post, true);
-await stall("refusals", get("http://no.test/").repeat(200_000), false);
+await stall("tunnel down", `${connectTo(`raw.test:${speaks}`)}go`, "nothing");
+await stall("tunnel up", connectTo(`raw.test:${deafOne}`), "pour");
+await stall("answer", get(`http://ok.test:${speaks}/`), "nothing");
+await stall("body", post, "pour");
+const inside = await openInspected({}, (socket, bytes) => {
+  if (!bytes.includes("GET")) return void socket.pause();
+  socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`);
+  pour(socket);
+});
+const head = `/ HTTP/1.1\r\nHost: ${inside.authority}\r\n`;
+await stall("inspected down", `GET ${head}\r\n`, "nothing", await inside.open());
+await stall("inspected slowly", `GET ${head}\r\n`, "read slowly", await inside.open());
+await stall("inspected up", `POST ${head}Content-Length: ${total}\r\n\r\n`, "pour", await inside.open());
+await stall("refusals", get("http://no.test/").repeat(200_000), "nothing");
 results.push({ name: "refusals written", grown: 0, sent: door.rows.length });
 console.log(JSON.stringify(results));
 process.exit(0);

@@ -49,11 +49,17 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
 
 /**
  * TLS as a wire. `over` is what it is spoken over: the runtime's TLS hands all it is given to that stream at once and
- * never waits for it, so who is behind is seen there.
+ * never waits for it, so who is behind is seen there; and what it has read it keeps without bound when it is paused
+ * and resumed in turns, so that stream is paused in its stead.
  */
 export function wireOf(tls: Duplex, over: Duplex): Wire {
   let closed = tls.destroyed;
   let ending = false;
+  let paused = false;
+  /** What came out of the last bytes that were read before the pause, and what happened then. */
+  let held: Uint8Array[] = [];
+  let ended = false;
+  let gone = false;
   const wire: Wire = {
     listener: deaf,
     get closed() {
@@ -66,7 +72,7 @@ export function wireOf(tls: Duplex, over: Duplex): Wire {
       return tls.writableLength + over.writableLength;
     },
     write(bytes) {
-      if (closed || ending) return true;
+      if (closed || ending || tls.destroyed) return true;
       return tls.write(bytes) && !over.writableNeedDrain;
     },
     end() {
@@ -75,24 +81,53 @@ export function wireOf(tls: Duplex, over: Duplex): Wire {
       tls.end();
     },
     destroy() {
+      held = [];
       tls.destroy();
     },
-    pause: () => void tls.pause(),
-    resume: () => void tls.resume(),
+    pause() {
+      paused = true;
+      over.pause();
+    },
+    resume() {
+      if (!paused) return;
+      paused = false;
+      queueMicrotask(deliver);
+    },
   };
-  const drain = () => {
-    if (!wire.behind) wire.listener.drain();
+  const deliver = () => {
+    while (!paused && held.length > 0) wire.listener.data(held.shift() as Uint8Array);
+    if (paused) return;
+    if (ended) tellEnd();
+    if (gone) tellClose();
+    else over.resume();
   };
-  tls.on("data", (bytes: Uint8Array) => wire.listener.data(bytes));
-  tls.on("drain", drain);
-  over.on("drain", drain);
-  tls.on("end", () => wire.listener.end());
-  tls.on("error", () => tls.destroy());
-  tls.on("close", () => {
+  const tellEnd = () => {
+    ended = false;
+    wire.listener.end();
+  };
+  const tellClose = () => {
     if (closed) return;
     closed = true;
     wire.listener.close();
     wire.listener = deaf;
+  };
+  const drain = () => {
+    if (!wire.behind) wire.listener.drain();
+  };
+  tls.on("data", (bytes: Uint8Array) => {
+    if (paused || held.length > 0) held.push(bytes);
+    else wire.listener.data(bytes);
+  });
+  tls.on("drain", drain);
+  over.on("drain", drain);
+  tls.on("end", () => {
+    ended = true;
+    if (held.length === 0) tellEnd();
+  });
+  tls.on("error", () => tls.destroy());
+  tls.on("close", () => {
+    gone = true;
+    if (held.length === 0) tellClose();
   });
   return wire;
 }
