@@ -1,14 +1,8 @@
 import type { Wire } from "../wire/wire.ts";
 import { writeAll } from "../wire/write-all.ts";
 import type { createRedaction } from "./filter/redaction.ts";
-import {
-  type BodyFraming,
-  type BodyReader,
-  chunkOf,
-  createBodyReader,
-  lastChunk,
-  responseFraming,
-} from "./http/body.ts";
+import { type BodyFraming, chunkOf, createBodyReader, lastChunk, responseFraming } from "./http/body.ts";
+import type { BodyReader } from "./http/chunk-reader.ts";
 import { responseBytes } from "./http/forward-headers.ts";
 import { headersOf } from "./http/header-lines.ts";
 import { headerOf } from "./http/request-head.ts";

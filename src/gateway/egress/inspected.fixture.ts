@@ -13,7 +13,7 @@ import {
   tlsThrough,
 } from "./egress.fixture.ts";
 
-export interface Inspected {
+interface Inspected {
   door: EgressFixture;
   origin: Origin;
   /** `ok.test:PORT`, which is inspected. */

@@ -153,3 +153,31 @@ test("a wire over TLS is behind when what TLS is spoken over is, however much TL
   await turn();
   expect([wire.behind, drains]).toEqual([false, 1]);
 });
+
+test("a paused wire over TLS keeps what was read already, and its end, until it is resumed", async () => {
+  const tls = new PassThrough();
+  const over = new PassThrough();
+  const wire = wireOf(tls, over);
+  const told: string[] = [];
+  wire.listener = {
+    data(bytes) {
+      told.push(Buffer.from(bytes).toString());
+      if (told.length === 2) wire.pause();
+    },
+    drain() {},
+    end: () => told.push("end"),
+    close: () => told.push("close"),
+  };
+  wire.pause();
+  for (const text of ["one", "two", "three"]) tls.write(text);
+  tls.end();
+  await turn();
+  expect([told, over.isPaused(), wire.closed]).toEqual([[], true, false]);
+  wire.resume();
+  await turn();
+  expect(told).toEqual(["one", "two"]);
+  wire.resume();
+  await turn();
+  expect(told).toEqual(["one", "two", "three", "end", "close"]);
+  expect([over.isPaused(), wire.closed]).toEqual([true, true]);
+});

@@ -135,12 +135,12 @@ test("after a refusal nothing more is read", () => {
   expect(reader.end()).toBe(false);
 });
 
-test("content is a view into the input", () => {
-  const input = bytesOf("3\r\nabc\r\n0\r\n\r\n");
+test("content is a view into the input, where it is not very small", () => {
+  const input = bytesOf(`50\r\n${"abcde".repeat(16)}\r\n0\r\n\r\n`);
   const read = createBodyReader(chunked).read(input);
   if (!read.ok) throw new Error(read.why);
   input.fill(0x7a);
-  expect(textOf(...read.content)).toBe("zzz");
+  expect(textOf(...read.content)).toBe("z".repeat(80));
 });
 
 test("any content, chunked and cut in any way, comes out as it went in", () => {

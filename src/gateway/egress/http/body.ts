@@ -1,4 +1,5 @@
-import { headersOf, latin1, readHeaderLines, viewOf } from "./header-lines.ts";
+import { type BodyReader, createChunkReader } from "./chunk-reader.ts";
+import { headersOf } from "./header-lines.ts";
 import type { Bad, RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -73,18 +74,6 @@ export function responseFraming(
   return { ok: true, framing: { kind: "length", length: Number(length) } };
 }
 
-type BodyRead =
-  /** `content`: views into the input, none of them empty. `consumed` is less than the input only where `done`. */
-  { ok: true; content: Uint8Array[]; consumed: number; done: boolean } | { ok: false; why: string };
-
-/** Takes a body out of its framing as the bytes come in. */
-export interface BodyReader {
-  /** Never throws. After a failure every further read fails too. */
-  read(bytes: Uint8Array): BodyRead;
-  /** The sender ended its side: true where the body may end here. */
-  end(): boolean;
-}
-
 /**
  * `sentBy`: chunk extensions are refused in requests, where they have been used for smuggling, and dropped in
  * responses. Trailers are checked like headers, and dropped.
@@ -132,98 +121,6 @@ function createLengthReader(length: number): BodyReader {
     },
     end: () => left === 0,
   };
-}
-
-/** What the next byte of a chunked body is; `line` holds the beginning of a line that is not complete yet. */
-type ChunkState =
-  | { kind: "size"; line: string }
-  | { kind: "content"; left: number }
-  | { kind: "content-end"; line: string }
-  | { kind: "trailers"; line: string; bytes: number }
-  | { kind: "done" }
-  | { kind: "failed"; why: string };
-
-const maxSizeLineBytes = 1024;
-const maxTrailerBytes = 8 * 1024;
-
-/** Up to 8 digits: every content is below 4 GiB, far from where numbers lose precision. */
-const sizeLines = {
-  client: { whole: /^([0-9A-Fa-f]{1,8})\r\n$/, start: /^[0-9A-Fa-f]{0,8}\r?$/ },
-  server: {
-    whole: /^([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n$/,
-    start: /^(?:[0-9A-Fa-f]{0,8}|[0-9A-Fa-f]{1,8}[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?)\r?$/,
-  },
-};
-
-/** RFC 9112 section 7.1. */
-function createChunkReader(sentBy: "client" | "server"): BodyReader {
-  const { whole, start } = sizeLines[sentBy];
-  let state: ChunkState = { kind: "size", line: "" };
-
-  const afterSizeLine = (line: string): ChunkState => {
-    if (!line.endsWith("\n")) {
-      return start.test(line) && line.length <= maxSizeLineBytes ? { kind: "size", line } : badSize;
-    }
-    const size = line.length <= maxSizeLineBytes ? whole.exec(line)?.[1] : undefined;
-    if (size === undefined) return badSize;
-    const left = Number.parseInt(size, 16);
-    return left === 0 ? { kind: "trailers", line: "", bytes: 0 } : { kind: "content", left };
-  };
-
-  const afterContentEnd = (line: string): ChunkState => {
-    if (line === "\r\n") return { kind: "size", line: "" };
-    if (line === "\r") return { kind: "content-end", line };
-    return { kind: "failed", why: "A chunk is longer than its size says." };
-  };
-
-  const afterTrailerLine = (line: string, bytes: number): ChunkState => {
-    if (bytes > maxTrailerBytes) {
-      return { kind: "failed", why: `The trailers have more than ${maxTrailerBytes} bytes.` };
-    }
-    if (!line.endsWith("\n")) return { kind: "trailers", line, bytes };
-    if (line === "\r\n") return { kind: "done" };
-    const read = readHeaderLines(line);
-    return read.ok
-      ? { kind: "trailers", line: "", bytes }
-      : { kind: "failed", why: `In the trailers: ${read.text}` };
-  };
-
-  return {
-    read(bytes) {
-      const content: Uint8Array[] = [];
-      let at = 0;
-      while (at < bytes.length && state.kind !== "done" && state.kind !== "failed") {
-        if (state.kind === "content") {
-          const to = Math.min(bytes.length, at + state.left);
-          content.push(bytes.subarray(at, to));
-          const left: number = state.left - (to - at);
-          state = left === 0 ? { kind: "content-end", line: "" } : { kind: "content", left };
-          at = to;
-          continue;
-        }
-        const to: number =
-          state.kind === "content-end"
-            ? Math.min(bytes.length, at + crlf.length - state.line.length)
-            : lineEnd(bytes, at);
-        const line: string = state.line + latin1(bytes, at, to);
-        if (state.kind === "size") state = afterSizeLine(line);
-        else if (state.kind === "content-end") state = afterContentEnd(line);
-        else state = afterTrailerLine(line, state.bytes + (to - at));
-        at = to;
-      }
-      if (state.kind === "failed") return { ok: false, why: state.why };
-      return { ok: true, content, consumed: at, done: state.kind === "done" };
-    },
-    end: () => state.kind === "done",
-  };
-}
-
-const badSize: ChunkState = { kind: "failed", why: "A chunk's size is not one." };
-
-/** Behind the next LF, or where the bytes end. */
-function lineEnd(bytes: Uint8Array, from: number): number {
-  const lineFeed = viewOf(bytes).indexOf(0x0a, from);
-  return lineFeed === -1 ? bytes.length : lineFeed + 1;
 }
 
 function badFraming(text: string): { ok: false; bad: Bad } {
