@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { hello as clientHello, serverNames } from "./client-hello.fixture.ts";
 import {
@@ -46,7 +46,7 @@ test("ATTACKS 36: a flood of tunnels → 429; what is open goes on, and other sa
 });
 
 test("ATTACKS 35: 500 MB that nobody takes, either way, stay with whoever sends them", async () => {
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, "stalled.fixture.ts")], {
+  const child = Bun.spawn([process.execPath, fileURLToPath(import.meta.resolve("./stalled.fixture.ts"))], {
     stdout: "pipe",
   });
   const results = z
