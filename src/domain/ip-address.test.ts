@@ -56,7 +56,7 @@ const refused: readonly (readonly [address: string, kind: string])[] = [
   ["2002:7f00:1::", "a 6to4 address"],
   ["2001:0:4136:e378:8000:63bf:3fff:fdd2", "a Teredo address"],
   ["2606:4700::5efe:10.0.0.1", "an ISATAP address"],
-  ["2606:4700::200:5efe:8.8.8.8", "an ISATAP address"],
+  ["2606:4700::200:5efe:808:808", "an ISATAP address"],
   ["fe80::1", "link-local"],
   ["fec0::1", "site-local"],
   ["fc00::1", "private"],
