@@ -19,7 +19,7 @@ export function piecesOf(value: string): string[] {
 export function encodedForms(piece: string): EncodedForms {
   const bytes = Buffer.from(piece);
   const exact = [bytes, ...base64Cores(bytes)];
-  for (const reading of [unescaped(piece, /%([0-9a-f]{2})/gi), unescaped(piece, /\\u00([0-7][0-9a-f])/gi)]) {
+  for (const reading of [percentUndone(piece), backslashUndone(piece)]) {
     if (reading !== piece && reading.length >= shortestSecret) exact.push(Buffer.from(reading));
   }
   const halves = surrogateHalves(piece);
@@ -34,11 +34,11 @@ const shortestLine = 20;
 
 /**
  * A key in armour (RFC 7468) may leave in part, or with its lines joined in another way, so each line of it is looked
- * for. Lines of other texts are not: those of a JSON key file, say, are mostly the same for everyone. Neither is the
+ * for, also where the value has it in one line with `\n` in between. Lines of other texts are not: those of a JSON key file, say, are mostly the same for everyone. Neither is the
  * first line of an OpenSSH key, which is the same in all keys of a kind.
  */
 function keyLines(value: string): string[] {
-  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const lines = value.split(/\r?\n|\\n/).map((line) => line.trim());
   if (lines.length < 2) return [];
   return lines
     .filter((line) => line.length >= shortestLine && /^[A-Za-z0-9+/=]+$/.test(line))
@@ -65,9 +65,20 @@ function base64Cores(bytes: Buffer): Buffer[] {
   return [...cores].map((core) => Buffer.from(core));
 }
 
-/** A value that holds something like an escape itself is read as another one where only the rest of it was encoded. */
-function unescaped(piece: string, form: RegExp): string {
-  return piece.replace(form, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+/*
+ * A value that holds what looks like an escape is read as another one where only the rest of it was encoded: `%41` by
+ * a writer of JSON, `\n` by one that percent-encodes some characters alone. That reading is looked for too, if it is
+ * long enough.
+ */
+
+function percentUndone(piece: string): string {
+  return piece.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
+}
+
+function backslashUndone(piece: string): string {
+  return piece.replace(/\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/g, (escaped) => String(JSON.parse(`"${escaped}"`)));
 }
 
 /** With each half of a surrogate pair as three bytes, which is what `\ud83d\ude00` is read as. */

@@ -93,7 +93,9 @@ function startScan(
     seen += bytes.length;
     let below: { view: View; before: readonly number[] } | undefined;
     let reading = readings[0] as Reading;
-    fill(reading, bytes);
+    // A copy, since what the next reading left over has to stand in front of it.
+    reading.bytes.set(bytes, headroom);
+    reading.end = headroom + bytes.length;
 
     for (const [level, view] of views.entries()) {
       let same = false;
@@ -175,16 +177,6 @@ function startScan(
   };
 }
 
-/** A copy, since what the next reading left over has to stand in front of it. */
-function fill(reading: Reading, bytes: Uint8Array): void {
-  reading.bytes.set(bytes, headroom);
-  reading.end = headroom + bytes.length;
-  // The first reading's origins are the same for each piece.
-  if (reading.origins[headroom + 1] !== 1) {
-    for (let index = 0; index <= pieceSize; index++) reading.origins[headroom + index] = index;
-  }
-}
-
 function hasEscapes({ bytes, end }: Reading): boolean {
   const piece = bytes.subarray(headroom, end);
   return piece.includes(37) || piece.includes(92);
@@ -197,6 +189,6 @@ function lastOffsets(view: View, reading: Reading, base: number, before: number,
     if (!ignored(reading.bytes[at] ?? 0)) offsets.push(base + (reading.origins[at] ?? 0));
   }
   const missing = count - offsets.length;
-  const earlier = missing === 0 ? [] : view.partial.slice(-missing);
-  return [...earlier, ...offsets.reverse()];
+  offsets.reverse();
+  return missing === 0 ? offsets : view.partial.slice(-missing).concat(offsets);
 }

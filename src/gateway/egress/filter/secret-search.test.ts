@@ -172,6 +172,23 @@ test("a key is found whole, in any armour of line breaks, and by each of its lin
   expect(send(keySearch, "-----BEGIN PRIVATE KEY-----\n", 9).found).toBeUndefined();
 });
 
+test("a key in one line with escaped line breaks, as in a JSON key file, is found by its lines", () => {
+  const line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj";
+  const file = `{"type":"account","private_key":"-----BEGIN PRIVATE KEY-----\\n${line}\\nsecond/line/of/the/key/in/it\\n"}`;
+  const keySearch = createSecretSearch([{ name: "FILE", value: file }]);
+  expect(send(keySearch, `-----BEGIN PRIVATE KEY-----\n${line}\n`, 10).found).toBe("FILE");
+  expect(send(keySearch, '{"type":"account","private_key":"-----BEGIN', 10).found).toBeUndefined();
+});
+
+test("an escape cut by the border of a large piece neither hides what follows nor is lost", () => {
+  const encoded = `%68${value.slice(1)}`;
+  for (let shift = 0; shift < 40; shift++) {
+    const text = `${"a".repeat(16 * 1024 - 5)}\\u004z${"b".repeat(16 * 1024 - Buffer.byteLength(encoded) - 20 + shift)}`;
+    expect(send(search, text + encoded, 1 << 20).found).toBe("DATABASE");
+    expect(send(search, text, 1 << 20).passed.toString()).toBe(text);
+  }
+});
+
 test("the line that all OpenSSH keys share raises no alarm", () => {
   const head = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
   const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${head}\nQyNTUxOQAAACBsecretsecretsecret\n-----END`;
@@ -204,7 +221,9 @@ const anySecret = fc
       unit: fc.constantFrom("%", "\\", "4", "1", "u", "0", "n", '"', "a"),
     }),
   )
-  .filter((text) => text.trim().length >= 8 && text.isWellFormed());
+  .filter((text) => text.trim().length >= 8 && text.isWellFormed())
+  // Made of escapes, it may read as something too short to be searched for.
+  .filter((text) => text.trim().replace(/%..|\\u....|\\./g, "x").length >= 8);
 
 const anyEncoding: fc.Arbitrary<(text: string) => string> = fc.oneof(
   fc.constantFrom(
