@@ -1,5 +1,5 @@
 /** The forms in which a value is looked for, besides those that reading the stream undoes (`scanner.ts`). */
-export interface EncodedForms {
+interface EncodedForms {
   /** As such and in base64; letters count as they are. */
   exact: Uint8Array[];
   /** Hexadecimal digits, in lower case. */
@@ -7,7 +7,7 @@ export interface EncodedForms {
 }
 
 /** Shorter ones would be found in innocent text. */
-export const shortestSecret = 8;
+const shortestSecret = 8;
 
 /** What is looked for of one value: itself without the white space around it, and the lines of a key. */
 export function piecesOf(value: string): string[] {
