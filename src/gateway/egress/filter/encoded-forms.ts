@@ -6,25 +6,30 @@ interface EncodedForms {
   hex: Uint8Array[];
 }
 
-/** Shorter ones would be found in innocent text. */
-const shortestSecret = 8;
-
 /** What is looked for of one value: itself without the white space around it, and the lines of a key. */
 export function piecesOf(value: string): string[] {
   const whole = value.trim();
-  if (whole.replace(/[\r\n]/g, "").length < shortestSecret) return [];
+  if (!longEnough(whole)) return [];
   return [whole.slice(0, longestPiece), ...keyLines(whole)];
 }
 
 export function encodedForms(piece: string): EncodedForms {
   const bytes = Buffer.from(piece);
   const exact = [bytes, ...base64Cores(bytes)];
-  for (const reading of [percentUndone(piece), backslashUndone(piece)]) {
-    if (reading !== piece && reading.length >= shortestSecret) exact.push(Buffer.from(reading));
+  for (const undone of [percentUndone, backslashUndone]) {
+    const once = undone(bytes);
+    for (const reading of [once, undone(once)]) {
+      if (!reading.equals(bytes) && longEnough(reading.toString("latin1"))) exact.push(reading);
+    }
   }
   const halves = surrogateHalves(piece);
   if (halves !== undefined) exact.push(halves);
   return { exact, hex: [Buffer.from(bytes.toString("hex"))] };
+}
+
+/** Shorter ones would be found in innocent text. Line breaks do not count. */
+function longEnough(text: string): boolean {
+  return text.replace(/[\r\n]/g, "").length >= 8;
 }
 
 /** In characters. Of a longer value the beginning is looked for: that bounds what is held back, and the tables. */
@@ -34,8 +39,9 @@ const shortestLine = 20;
 
 /**
  * A key in armour (RFC 7468) may leave in part, or with its lines joined in another way, so each line of it is looked
- * for, also where the value has it in one line with `\n` in between. Lines of other texts are not: those of a JSON key file, say, are mostly the same for everyone. Neither is the
- * first line of an OpenSSH key, which is the same in all keys of a kind.
+ * for, also where the value has it in one line with `\n` in between. Lines of other texts are not: those of a JSON key
+ * file, say, are mostly the same for everyone. Neither is the first line of an OpenSSH key, which is the same in all
+ * keys of a kind.
  */
 function keyLines(value: string): string[] {
   const lines = value.split(/\r?\n|\\n/).map((line) => line.trim());
@@ -71,14 +77,14 @@ function base64Cores(bytes: Buffer): Buffer[] {
  * long enough.
  */
 
-function percentUndone(piece: string): string {
-  return piece.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 16)),
-  );
+function percentUndone(bytes: Buffer): Buffer {
+  const byteOf = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 16));
+  return Buffer.from(bytes.toString("latin1").replace(/%([0-9a-f]{2})/gi, byteOf), "latin1");
 }
 
-function backslashUndone(piece: string): string {
-  return piece.replace(/\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/g, (escaped) => String(JSON.parse(`"${escaped}"`)));
+function backslashUndone(bytes: Buffer): Buffer {
+  const meaning = (escaped: string) => String(JSON.parse(`"${escaped}"`));
+  return Buffer.from(bytes.toString().replace(/\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/g, meaning));
 }
 
 /** With each half of a surrogate pair as three bytes, which is what `\ud83d\ude00` is read as. */
