@@ -33,6 +33,7 @@ const percentAll = (text: string) =>
 const forms: Record<string, (value: string) => string> = {
   "as such": (value) => value,
   "with line breaks put in": (value) => wrapped(value, 5, "\r\n"),
+  "with a line break after each character": (value) => wrapped(value, 1, "\n"),
   "base64, first place": base64,
   "base64, second place": (value) => base64(`u${value}v`),
   "base64, third place": (value) => base64(`u:${value}vw`),
@@ -115,6 +116,20 @@ test("an innocent stream is not held back beyond its last few bytes", () => {
   expect("pass" in result && Buffer.concat(result.pass).toString()).toBe("an innocent line; and then ");
   const after = stream.push(Buffer.from("ing"));
   expect("pass" in after && Buffer.concat(after.pass).toString()).toBe("hunting");
+});
+
+test("what may be the encoded beginning of a secret is held back whole", () => {
+  for (const [text, clear] of [
+    ["x%6", "x"],
+    ["x%25", "x"],
+    ["x\\u00", "x"],
+    ["x%5", "x"],
+    ["x%6g", "x%6g"],
+    ["x\\q", "x\\q"],
+  ] as const) {
+    const result = search.start().push(Buffer.from(text));
+    expect("pass" in result && Buffer.concat(result.pass).toString()).toBe(clear);
+  }
 });
 
 test("once a secret was found, nothing more is passed on", () => {
