@@ -210,7 +210,7 @@ function createTrie(patterns: readonly Pattern[], classes: Uint8Array) {
       }
       node = child;
     }
-    trie.owner[node] = owner;
+    if (trie.length[node] === 0) trie.owner[node] = owner;
     trie.length[node] = at(trie.depth, node);
     trie.patternLengths.push(at(trie.depth, node));
   }
