@@ -1,8 +1,10 @@
 import list from "./default-allowlist.json";
+import { type HostPattern, parseHostPattern } from "./host-pattern.ts";
 
 export interface DefaultHost {
   /** A host pattern: a name or `*.name`. */
   host: string;
+  pattern: HostPattern;
   inspect: boolean;
   /** Pulling from it anonymously takes a bearer token that it hands to anybody (OCI distribution, token authentication). */
   pullTokens: boolean;
@@ -37,7 +39,15 @@ export const defaultGroups: readonly DefaultGroup[] = list.map(({ name, hosts })
   name,
   hosts: hosts.map((entry) => ({
     host: entry.host,
+    pattern: patternOf(entry.host),
     inspect: "inspect" in entry && entry.inspect === true,
     pullTokens: "pullTokens" in entry && entry.pullTokens === true,
   })),
 }));
+
+/** As loose as what is denied: the list's wildcards are meant, `*.googleapis.com` too. */
+function patternOf(text: string): HostPattern {
+  const parsed = parseHostPattern(text, "deny");
+  if (!parsed.ok) throw new Error(`The default list holds ${text}: ${parsed.why}`);
+  return parsed.value;
+}

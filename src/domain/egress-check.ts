@@ -1,5 +1,11 @@
-import { decideConnection, decideRequest, type EgressDecision, type EgressPolicy } from "./egress-policy.ts";
-import { hostText, type Parsed, parseAuthority } from "./host.ts";
+import {
+  decideConnection,
+  decideRequest,
+  type EgressDecision,
+  type EgressPolicy,
+  type EgressRefusal,
+} from "./egress-policy.ts";
+import { type Host, hostText, type Parsed, parseAuthority } from "./host.ts";
 import { printable } from "./push-policy.ts";
 
 export interface EgressCheck {
@@ -16,7 +22,7 @@ export function checkEgress(policy: EgressPolicy, url: string, method: string): 
   const read = parseUrl(url);
   if (!read.ok) {
     const text = `${printable(url)} cannot be requested: ${read.why}`;
-    const verdict: EgressDecision = { allowed: false, code: "bad-request", text, grantable: false };
+    const verdict: EgressRefusal = { allowed: false, code: "bad-request", text, grantable: false };
     return { verdict, steps: [refusal(verdict)] };
   }
   const { secure, authority, target } = read.value;
@@ -28,7 +34,7 @@ export function checkEgress(policy: EgressPolicy, url: string, method: string): 
   if (!connection.allowed) return { verdict: connection, steps: [...steps, refusal(connection)] };
   steps.push(`A connection is let through by: ${connection.rule}.`);
 
-  let verdict = connection;
+  let verdict: EgressDecision = connection;
   if (secure && connection.treatment !== "inspect") {
     steps.push(
       connection.treatment === "raw"
@@ -51,13 +57,13 @@ export function checkEgress(policy: EgressPolicy, url: string, method: string): 
   return { verdict, steps };
 }
 
-function refusal(verdict: EgressDecision & { allowed: false }): string {
+function refusal(verdict: EgressRefusal): string {
   return `It is refused (${verdict.code}): ${verdict.text}.${verdict.grantable ? " A person can grant it." : ""}`;
 }
 
 type CheckedUrl = {
   secure: boolean;
-  authority: { host: Parameters<typeof hostText>[0]; port: number };
+  authority: { host: Host; port: number };
   target: string;
 };
 

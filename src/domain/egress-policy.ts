@@ -5,22 +5,15 @@ import type { AccessLevel } from "./environment.ts";
 import { CcwError } from "./errors.ts";
 import { type Host, hostText, type Parsed } from "./host.ts";
 import {
-  crossesOwners,
   formatHostPattern,
   type HostPattern,
   indexPatterns,
   type PatternIndex,
   parseHostPattern,
 } from "./host-pattern.ts";
+import { faultCodes, faultOf, isGuarded, isNarrow, type Permit } from "./permit.ts";
 import { printable } from "./push-policy.ts";
-import {
-  credentialIn,
-  isPathBelow,
-  isReadingMethod,
-  methodOverride,
-  type RequestHead,
-  whyNotReading,
-} from "./request-reading.ts";
+import type { RequestHead } from "./request-reading.ts";
 
 /** What an environment and its task's grants say of egress. */
 export interface EgressSource {
@@ -50,14 +43,6 @@ export interface EgressPolicy {
   /** What is in force, for `summarizeEgress`. */
   readonly groups: readonly DefaultGroup[];
   readonly allow: readonly EgressRule[];
-}
-
-/** A rule in force, with its source. */
-interface Permit {
-  rule: EgressRule;
-  /** In words a person can find again. */
-  label: string;
-  once: boolean;
 }
 
 export type EgressDecision =
@@ -102,8 +87,8 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
     ...allowed.map((rule) => ({ rule, label: `${formatEgressRule(rule)} (environment)`, once: false })),
     ...groups
       .flatMap(({ hosts }) => hosts)
-      .map(({ host }) => ({
-        rule: ruleFor(listPattern(host)),
+      .map(({ host, pattern }) => ({
+        rule: ruleFor(pattern),
         label: `${host} (default list)`,
         once: false,
       })),
@@ -170,30 +155,17 @@ export function decideRequest(policy: EgressPolicy, request: EgressRequest): Egr
   const guarded = isGuarded(host, found.permits);
   const judged = found.permits.map((permit) => ({
     permit,
-    fault: faultOf(permit, request, guarded),
+    fault: faultOf(permit, host, request, guarded),
   }));
   const permit = preferLasting(judged.filter(({ fault }) => fault === undefined).map((it) => it.permit));
   if (permit !== undefined) return allowedBy(permit, "inspect");
   // The rule that came closest says best what is wrong.
   const faults = judged.map(({ fault }) => fault).filter((fault) => fault !== undefined);
   const fault = faults.reduce((best, next) =>
-    stages.indexOf(next.code) > stages.indexOf(best.code) ? next : best,
+    faultCodes.indexOf(next.code) > faultCodes.indexOf(best.code) ? next : best,
   );
   return refuse(fault.code, fault.text);
 }
-
-/** In the order in which a rule looks at a request. */
-const stages: readonly DenyCode[] = [
-  "path-not-allowed",
-  "method-not-allowed",
-  "read-only",
-  "foreign-credential",
-];
-
-/** Marks hold whichever groups are on. */
-const listed = indexPatterns(
-  defaultGroups.flatMap(({ hosts }) => hosts).map((entry) => [listPattern(entry.host), entry] as const),
-);
 
 type Found = { ok: true; first: Permit; permits: readonly Permit[] } | { ok: false; refusal: EgressRefusal };
 
@@ -223,67 +195,6 @@ function permitsFor(policy: EgressPolicy, host: Host, port: number): Found {
   return no("port-not-allowed", `${shown} may be reached on port ${ports.join(", ")}, not on ${port}`, true);
 }
 
-/** Whether the host is one where anybody may publish, or a rule says to look into it. */
-function isGuarded(host: Host, permits: readonly Permit[]): boolean {
-  return isMarked(host) || permits.some(({ rule }) => rule.tls === "inspect");
-}
-
-/** The most specific entry of the default list decides, in every access level. */
-function isMarked(host: Host): boolean {
-  return listed.matches(host)[0]?.inspect === true;
-}
-
-/** A rule that permits less than everything: its requests have to be read. */
-function isNarrow(permit: Permit, host: Host): boolean {
-  return permit.rule.methods !== undefined || permit.rule.path !== undefined || isShared(permit, host);
-}
-
-/** A wildcard that takes in names of strangers: looked into as if each were marked. */
-function isShared({ rule }: Permit, host: Host): boolean {
-  return rule.host.kind === "wildcard" && crossesOwners(rule.host.base, host.text);
-}
-
-function faultOf(
-  permit: Permit,
-  request: EgressRequest,
-  guarded: boolean,
-): { code: DenyCode; text: string } | undefined {
-  const { host, method, target } = request;
-  const { methods, path, write } = permit.rule;
-  const shown = hostText(host);
-  if (path !== undefined && !isPathBelow(path, target)) {
-    return {
-      code: "path-not-allowed",
-      text: `of ${shown} only ${path} and what lies below it may be reached`,
-    };
-  }
-  if (methods !== undefined) {
-    const other = methods.includes(method) ? methodOverride(request) : `${method} is not among them`;
-    if (other !== undefined) {
-      return {
-        code: "method-not-allowed",
-        text: `to ${shown} only ${methods.join(", ")} may be sent: ${other}`,
-      };
-    }
-  }
-  const careful = guarded || isNarrow(permit, host);
-  const namesWriting = methods !== undefined && !isReadingMethod(method);
-  if (careful && !write && !namesWriting) {
-    const why = whyNotReading(request);
-    if (why !== undefined) return { code: "read-only", text: `${shown} may only be read from, and ${why}` };
-  }
-  if (isMarked(host) || isShared(permit, host) || (careful && !write)) {
-    const where = credentialIn(request, listed.matches(host)[0]?.pullTokens === true);
-    if (where !== undefined) {
-      return {
-        code: "foreign-credential",
-        text: `${shown} takes no credential out of a sandbox, and ${where} holds one; the appliance adds those that the environment has`,
-      };
-    }
-  }
-  return undefined;
-}
-
 function preferLasting(permits: readonly Permit[]): Permit | undefined {
   return permits.find(({ once }) => !once) ?? permits[0];
 }
@@ -302,11 +213,6 @@ function no(code: DenyCode, text: string, grantable: boolean): Found {
 
 function ruleFor(host: HostPattern): EgressRule {
   return { host, ports: webPorts, methods: undefined, path: undefined, tls: "default", write: false };
-}
-
-/** The list is ours and its wildcards are meant, `*.googleapis.com` too. */
-function listPattern(text: string): HostPattern {
-  return readable(text, parseHostPattern(text, "deny"));
 }
 
 function readable<Value>(text: string, parsed: Parsed<Value>): Value {

@@ -37,7 +37,7 @@ export function parseHost(text: string): Parsed<Host> {
   const ascii = toAscii(text);
   if (ascii === undefined) {
     return refuse(
-      /[0-9a-fx]\.?$/i.test(text) && /^[\x20-\x7e]*$/.test(text)
+      /^(?!.*xn--)[\x20-\x7e]*$/i.test(text)
         ? "it is neither a valid name nor an IPv4 address"
         : "it is no valid internationalised name (IDNA)",
     );

@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import type { Parsed } from "./host.ts";
+import { type Parsed, parseHost } from "./host.ts";
 
 /** Which addresses a sandbox may reach: the public internet, and ranges that the operator lists. */
 
@@ -142,5 +142,7 @@ function destination(address: ipaddr.IPv4 | ipaddr.IPv6): string {
 /** Four decimal parts or IPv6 without a zone: what a resolver answers. Other spellings were settled in `parseHost`. */
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
-  return text.includes("%") || !ipaddr.IPv6.isValid(text) ? undefined : ipaddr.IPv6.parse(text);
+  // ipaddr.js takes `::1.2.3.4` for `::ffff:1.2.3.4`; in hexadecimal there is nothing to mistake.
+  const host = parseHost(`[${text}]`);
+  return host.ok ? ipaddr.IPv6.parse(host.value.text) : undefined;
 }
