@@ -48,7 +48,7 @@ async function openDoor(files: DoorFiles): Promise<number> {
   const store = openStore(databasePath, createSeal(ids.randomBytes(32)), ids, { log });
   const sandbox = { id: newId("SandboxId", ids), taskId: newId("TaskId", ids) };
   const caFile = `${databasePath}.ca.pem`;
-  writeFileSync(caFile, testCertificate.cert);
+  writeFileSync(caFile, testCertificate);
   const policy = compileEgressPolicy({ access: "custom", allow: rules, deny: [], groupsOff: [], grants: [] });
   const egress = { policy, limits, secrets, credentials: [] };
   const door = createEgressDoor({
