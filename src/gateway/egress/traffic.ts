@@ -11,6 +11,7 @@ import type { EgressDecision, EgressPolicy } from "../../domain/egress-policy.ts
 import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
+import type { Asker } from "../wire/socket-wire.ts";
 import { redactTarget } from "./filter/query-redaction.ts";
 import { createRedaction } from "./filter/redaction.ts";
 import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
@@ -30,11 +31,10 @@ export interface Attempt {
 }
 
 /** One admitted request or tunnel, from its decision to its end: ledger, limits and cutting in one hand. */
-export interface Passage {
+export interface Passage extends Asker {
   readonly rule: string;
   /** The policy that let it, where its grant was good for this one connection. */
   readonly granted: EgressPolicy | undefined;
-  readonly signal: AbortSignal;
   /** Bytes about to leave the sandbox; false where its budget does not have them: then the passage must end. */
   up(bytes: number): boolean;
   down(bytes: number): void;
@@ -193,7 +193,7 @@ export function createTraffic(
       tell(row);
       const close = ledger.open(row);
       const budget = limits;
-      const controller = new AbortController();
+      let gone: () => void = () => {};
       let bytesUp = 0;
       let bytesDown = 0;
       let address = "";
@@ -214,7 +214,12 @@ export function createTraffic(
         passage: {
           rule: decision.rule,
           granted: decision.once ? policy : undefined,
-          signal: controller.signal,
+          get gone() {
+            return over;
+          },
+          onGone(then) {
+            gone = then;
+          },
           up(bytes) {
             if (!budget.upload(bytes)) return false;
             bytesUp += bytes;
@@ -234,7 +239,7 @@ export function createTraffic(
             over = true;
             live.delete(review);
             begun.release();
-            controller.abort();
+            gone();
             close({ address, verdict, reason, status, bytesUp, bytesDown, ms: now() - row.at });
           },
         },
