@@ -291,6 +291,16 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["GET https://c.example/up", "method-not-allowed"],
     ],
   },
+  "methods= narrows: it opens no host where anybody can publish": {
+    policy: { access: "custom", allow: ["* methods=GET,POST", "*.github.io methods=POST"] },
+    cases: [
+      ["POST https://a.example/", "inspect"],
+      ["PUT https://a.example/", "method-not-allowed"],
+      ["GET https://github.com/", "inspect"],
+      ["POST https://api.github.com/gists", "read-only"],
+      ["POST https://api.github.com/gists", "read-only", token],
+    ],
+  },
   "Among the rules that match, any that permits, permits": {
     policy: {
       access: "custom",

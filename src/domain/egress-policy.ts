@@ -138,10 +138,12 @@ export function decideConnection(policy: EgressPolicy, host: Host, port: number)
 
 /**
  * May this request, which the appliance can read, be sent? Includes what `decideConnection` says, and is the same
- * for `http` and for TLS that is inspected. On inspected hosts only reading passes, unless a rule says `write` or
- * names the method; and no credential but the appliance's own, unless a rule says `write` of a host that is not
- * marked in the default list. (Where strangers publish, the sandbox's own token is as good as theirs: even a rule to
- * write there takes injected credentials only. `no-inspect` is the way around.)
+ * for `http` and for TLS that is inspected. On inspected hosts only reading passes, unless a rule says `write`, or
+ * names the method of a host where not just anybody publishes; and no credential but the appliance's own, unless a
+ * rule says `write` of such a host. (Where strangers publish, the sandbox's own token is as good as theirs: even a
+ * rule to write there takes injected credentials only. `no-inspect` is the way around.) Headers that the appliance
+ * replaces by its own are to be left out of the request. `once` is that of the connection: a request on a connection
+ * that was made takes no further grant.
  */
 export function decideRequest(policy: EgressPolicy, request: EgressRequest): EgressDecision {
   const { host, port, method } = request;
