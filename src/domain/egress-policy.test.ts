@@ -8,6 +8,7 @@ import {
   type EgressPolicy,
   type EgressRequest,
   type EgressSource,
+  withTakenGrant,
 } from "./egress-policy.ts";
 import { parseAuthority } from "./host.ts";
 
@@ -105,6 +106,29 @@ describe("a decision", () => {
     const also = policyOf({ grants, allow: ["*.example"] });
     expect(decideConnection(also, host, port)).toMatchObject({ allowed: true, once: false });
   });
+});
+
+test("a taken grant holds for its connection, under what is denied since", () => {
+  const asked = requestOf("GET https://a.example/");
+  const { host, port } = asked;
+  const now = policyOf({ access: "limited" });
+  const taken = withTakenGrant(now, host, port);
+  expect(decideRequest(now, asked).allowed).toBe(false);
+  expect(decideRequest(taken, asked)).toMatchObject({ allowed: true, once: false });
+  expect(decideRequest(taken, requestOf("GET https://b.a.example/")).allowed).toBe(false);
+  expect(decideRequest(taken, requestOf("GET https://a.example:8443/")).allowed).toBe(false);
+  for (const source of [{ access: "none" }, { deny: ["*.example"] }] as const) {
+    expect(decideRequest(withTakenGrant(policyOf(source), host, port), asked).allowed).toBe(false);
+  }
+});
+
+test("a grant for once is asked for where the lasting rules do not reach", () => {
+  const policy = policyOf({
+    allow: ["github.com path=/a"],
+    grants: [{ host: "github.com", port: 443, scope: "once" }],
+  });
+  expect(decideRequest(policy, requestOf("GET https://github.com/a"))).toMatchObject({ once: false });
+  expect(decideRequest(policy, requestOf("GET https://github.com/b"))).toMatchObject({ once: true });
 });
 
 test("a policy that cannot be read whole is none", () => {
