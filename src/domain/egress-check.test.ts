@@ -22,7 +22,7 @@ test("a check says what would happen, step by step", () => {
     "The name is github.com, the port 443; the environment's access is limited.",
     "A connection is let through by: github.com (default list).",
     "The appliance ends TLS with its own certificate authority and reads each request.",
-    "It is refused (read-only): github.com may only be read from, and POST writes.",
+    "It is refused (read-only): github.com may only be read from unless a rule of the environment says write, and POST writes.",
   ]);
   expect(checkEgress(policy, "https://unknown.example", "GET").steps.at(-1)).toBe(
     "It is refused (host-not-allowed): unknown.example is not on this environment's list. A person can grant it.",
