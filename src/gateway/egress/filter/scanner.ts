@@ -1,5 +1,6 @@
-import { type Automaton, type Cursor, createAutomaton, ignored, type Pattern } from "./automaton.ts";
+import { type Automaton, type Cursor, createAutomaton } from "./automaton.ts";
 import { encodedForms, piecesOf } from "./encoded-forms.ts";
+import { ignored, type Pattern } from "./trie.ts";
 import { createReading, headroom, type Reading, undoEscapes } from "./undo-escapes.ts";
 
 /** Where a value stands in a stream: offsets in bytes from the stream's beginning, `end` is after it. */
