@@ -56,7 +56,7 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "" };
+  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "", granted: false };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
