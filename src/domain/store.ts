@@ -217,7 +217,8 @@ export interface EgressStore {
   after(id: number, filter: EgressFilter & { limit: number }): EgressRow[];
   /** The id of the newest entry; 0 where there is none. */
   lastId(): number;
-  stats(filter: Pick<EgressFilter, "taskId" | "since">): EgressStats;
+  /** Goes through all entries that match, in portions, so that nothing waits for it. */
+  stats(filter: Pick<EgressFilter, "taskId" | "since">): Promise<EgressStats>;
   /** Bytes that the sandbox has uploaded in entries that have ended, of earlier server processes too. */
   uploaded(sandboxId: SandboxId): number;
 }

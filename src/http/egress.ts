@@ -65,7 +65,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
         request: { query: z.object({ task: z.string().optional(), since: time.optional() }) },
         responses: { 200: json(egressStatsSchema, "Statistics"), ...failures },
       }),
-      (c) => c.json(store.egress.stats(filterOf(c.req.valid("query"))), 200),
+      async (c) => c.json(await store.egress.stats(filterOf(c.req.valid("query"))), 200),
     )
     .openapi(
       createRoute({

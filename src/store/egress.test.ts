@@ -178,7 +178,7 @@ test("a full queue loses entries, counts them, and neither throws nor forgets th
   for (let i = 0; i < 25; i++) store.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 1 }));
   await flushed();
   expect(store.egress.list({ limit: 100 })).toHaveLength(10);
-  expect(store.egress.stats({})).toMatchObject({ lost: 15, total: { requests: 10 } });
+  expect(await store.egress.stats({})).toMatchObject({ lost: 15, total: { requests: 10 } });
   expect(store.egress.uploaded(sandbox)).toBe(25);
 });
 
@@ -194,7 +194,7 @@ test("a ledger that cannot be written slows and stops nothing, and goes on when 
   expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
   db.run("ALTER TABLE away RENAME TO egress_requests");
   await Bun.sleep(1100);
-  expect(ledger.store.stats({})).toMatchObject({ lost: 3, total: { requests: 5, bytesUp: 50 } });
+  expect(await ledger.store.stats({})).toMatchObject({ lost: 3, total: { requests: 5, bytesUp: 50 } });
 });
 
 test("entries go by age and by number, the oldest first, a batch at a time", async () => {
@@ -230,7 +230,7 @@ test("entries are found by task, host, verdict and time, with a cursor", async (
   expect(found({ limit: 9, host: "evil.example", taskId: other })).toEqual([4]);
   expect(found({ limit: 9, since: 3000 })).toEqual([4, 3]);
   expect(egress.after(2, { limit: 9, verdict: "allowed" }).map(({ id }) => id)).toEqual([3]);
-  expect(egress.stats({ taskId })).toEqual({
+  expect(await egress.stats({ taskId })).toEqual({
     lost: 0,
     total: { requests: 2, refused: 1, bytesUp: 20, bytesDown: 40 },
     hosts: [
@@ -238,6 +238,21 @@ test("entries are found by task, host, verdict and time, with a cursor", async (
       { host: "registry.npmjs.org", requests: 1, refused: 0, bytesUp: 10, bytesDown: 20 },
     ],
   });
+});
+
+test("statistics over more than one portion miss nothing and count nothing twice", async () => {
+  const { egress } = freshStore();
+  for (let i = 0; i < 9001; i++) egress.ledger.open(entry({ at: i, host: `h${i % 3}.example` }))(end());
+  for (let i = 0; i < 50 && egress.lastId() < 9001; i++) await Bun.sleep(20);
+  const { total, hosts } = await egress.stats({});
+  expect(total).toEqual({ requests: 9001, refused: 0, bytesUp: 90_010, bytesDown: 180_020 });
+  expect(hosts.map(({ host, requests }) => [host, requests])).toEqual([
+    ["h0.example", 3001],
+    ["h1.example", 3000],
+    ["h2.example", 3000],
+  ]);
+  expect((await egress.stats({ since: 9000 })).total.requests).toBe(1);
+  expect((await egress.stats({ since: 9001 })).total.requests).toBe(0);
 });
 
 test("no field makes a row longer than it may be", async () => {
