@@ -55,7 +55,6 @@ export const egressSchema = z.object({
   credentials: z.array(credentialSchema).max(100).default([]),
   limits: egressLimitsSchema.default(egressLimitsSchema.parse({})),
 });
-export type EnvironmentEgress = z.infer<typeof egressSchema>;
 
 /** The same, as a person types it: each line is checked, and becomes its canonical text. */
 export const egressInputSchema = egressSchema.extend({

@@ -15,6 +15,7 @@ import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log } from "../domain/ports.ts";
 import { isSecretVariable, minSecretLength } from "../domain/secret-names.ts";
 import type { Store } from "../domain/store.ts";
+import { isActive } from "../domain/task.ts";
 import { type AccessDesk, createAccessDesk } from "./access-requests.ts";
 import { taskOf } from "./session.ts";
 
@@ -47,12 +48,17 @@ interface Known {
 export function createEgressPort(options: EgressPortOptions): EgressPort & { close(): void } {
   const { store, log, now } = options;
   const known = new Map<SandboxId, Known>();
-  const notices = new Map<SandboxId, Set<string>>();
+  const notices = new Map<SandboxId, { taskId: TaskId; said: Set<string> }>();
   const listeners = new Set<() => void>();
   const desk: AccessDesk = createAccessDesk(options);
 
   const tell = () => {
     for (const listener of listeners) listener();
+  };
+  /** Costs far less than the whole task, and is asked at every change of any. */
+  const worksFor = (sandboxId: SandboxId, taskId: TaskId) => {
+    const state = store.tasks.stateOf(taskId);
+    return state !== undefined && isActive(state) && state.sandboxId === sandboxId;
   };
   const offs = [
     store.wakes.on("policy", () => {
@@ -61,16 +67,12 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
       tell();
     }),
     store.wakes.on("tasks", () => {
-      let gone = false;
-      for (const [id, { made }] of known) {
-        const state = made && store.tasks.stateOf(made.taskId);
-        if (state !== undefined && "sandboxId" in state && state.sandboxId === id) continue;
-        known.delete(id);
-        notices.delete(id);
-        desk.forget();
-        gone = true;
-      }
-      if (gone) tell();
+      for (const [id, { taskId }] of notices) if (!worksFor(id, taskId)) notices.delete(id);
+      const ended = [...known].filter(([id, { made }]) => made === undefined || !worksFor(id, made.taskId));
+      if (ended.length === 0) return;
+      for (const [id] of ended) known.delete(id);
+      desk.forget();
+      tell();
     }),
   ];
 
@@ -124,12 +126,12 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
     notice: (sandboxId, text) =>
       guarded("a notice cannot be written", sandboxId, undefined, () => {
         const cut = text.slice(0, maxNoticeText);
-        const said = notices.get(sandboxId) ?? new Set<string>();
+        const taskId = notices.get(sandboxId)?.taskId ?? taskOf(store, sandboxId)?.id;
+        if (taskId === undefined) return;
+        const { said } = notices.get(sandboxId) ?? { said: new Set<string>() };
         if (said.has(cut) || said.size >= maxNotices) return;
-        const task = taskOf(store, sandboxId);
-        if (task === undefined) return;
-        notices.set(sandboxId, said.add(cut));
-        store.events.append(task.id, { kind: "appliance_notice", level: "warning", text: cut });
+        notices.set(sandboxId, { taskId, said: said.add(cut) });
+        store.events.append(taskId, { kind: "appliance_notice", level: "warning", text: cut });
       }),
     onChange(listener) {
       listeners.add(listener);

@@ -53,9 +53,11 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   let lostUntold = 0;
   let timer: Timer | undefined;
   let dueAtOnce = false;
+  let closed = false;
   const { insert, update } = prepare(context);
 
   const arm = (ms: number) => {
+    if (closed) return;
     if (timer !== undefined && !(ms === 0 && !dueAtOnce)) return;
     clearTimeout(timer);
     dueAtOnce = ms === 0;
@@ -127,7 +129,7 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   return {
     open(entry) {
       const line: Line = { id: 0, entry, end: undefined, kept: false, queued: false };
-      const room = queue.length < maxQueue;
+      const room = queue.length < maxQueue && !closed;
       if (room) {
         line.id = nextId++;
         push(line);
@@ -158,6 +160,7 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
         before = queue.length;
         flush();
       } while (queue.length > 0 && queue.length < before);
+      closed = true;
       clearTimeout(timer);
     },
   };

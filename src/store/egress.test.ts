@@ -10,6 +10,7 @@ import type { Store } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { openDatabase } from "./database.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
+import { environments } from "./schema.ts";
 import { createSeal } from "./seal.ts";
 import { openStore } from "./store.ts";
 
@@ -238,6 +239,54 @@ test("entries are found by task, host, verdict and time, with a cursor", async (
       { host: "registry.npmjs.org", requests: 1, refused: 0, bytesUp: 10, bytesDown: 20 },
     ],
   });
+});
+
+test("an environment of before there was egress loads with nothing allowed and the usual limits", () => {
+  const {
+    egress: _,
+    secrets: __,
+    ...before
+  } = environmentSchema.parse({ name: "old", variables: { A: "1" } });
+  const folder = freshFolder();
+  const { db, close } = openDatabase(join(folder, "db"));
+  const sealed = seal.seal(JSON.stringify(before));
+  db.insert(environments).values({ name: "old", sealed, createdAt: 0, updatedAt: 0 }).run();
+  close();
+  const loaded = freshStore(join(folder, "db")).environments.get("old");
+  expect(loaded).toEqual({ ...before, secrets: {}, egress: environmentSchema.parse({ name: "x" }).egress });
+  expect(loaded?.egress.limits.uploadBytes).toBe(1024 ** 3);
+});
+
+test("a task's copy of its environment holds no secrets", () => {
+  const store = freshStore();
+  const id = newId("TaskId", ids);
+  store.tasks.create({
+    id,
+    title: "t",
+    person: store.people.ensure("ada"),
+    environment: environmentSchema.parse({ name: "default", secrets: { KEY: "0123456789" } }),
+    agent: "claude",
+    model: "",
+    repositories: [],
+    prompt: { id: newId("PromptId", ids), text: "t" },
+  });
+  expect(store.tasks.environmentOf(id).secrets).toEqual({});
+});
+
+test("after the store was closed, the ledger takes what still comes without a word", async () => {
+  const logged: string[] = [];
+  const log = {
+    info() {},
+    warn: (text: string) => logged.push(text),
+    error: (text: string) => logged.push(text),
+  };
+  const store = openStore(":memory:", seal, ids, { log });
+  const close = store.egress.ledger.open(entry());
+  store.close();
+  close(end());
+  store.egress.ledger.open(entry())(end());
+  await flushed();
+  expect(logged).toEqual([]);
 });
 
 test("statistics over more than one portion miss nothing and count nothing twice", async () => {
