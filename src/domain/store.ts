@@ -37,9 +37,9 @@ export interface Wakes {
 }
 /**
  * One task's events, one sandbox's commands, the list of tasks (with what is asked of a person), which tokens are in
- * force, the ledger, or what egress policies are made of.
+ * force, or what egress policies are made of.
  */
-export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "egress" | "policy";
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy";
 
 export interface Person {
   id: PersonId;

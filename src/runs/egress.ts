@@ -7,9 +7,9 @@ import {
   type EgressPolicy,
 } from "../domain/egress-policy.ts";
 import type { Environment } from "../domain/environment.ts";
-import { egressSchema, secretOf } from "../domain/environment-egress.ts";
+import { egressSchema, parseCredentialHost, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
-import { parseHost } from "../domain/host.ts";
+import { hostText } from "../domain/host.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log } from "../domain/ports.ts";
@@ -53,7 +53,14 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
   const desk: AccessDesk = createAccessDesk(options);
 
   const tell = () => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      // Called behind a commit: what fails in a listener must not look as if the change had failed.
+      try {
+        listener();
+      } catch (thrown) {
+        log.error("a change of egress could not be told", { reason: messageOf(thrown) });
+      }
+    }
   };
   /** Costs far less than the whole task, and is asked at every change of any. */
   const worksFor = (sandboxId: SandboxId, taskId: TaskId) => {
@@ -68,7 +75,8 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
     }),
     store.wakes.on("tasks", () => {
       for (const [id, { taskId }] of notices) if (!worksFor(id, taskId)) notices.delete(id);
-      const ended = [...known].filter(([id, { made }]) => made === undefined || !worksFor(id, made.taskId));
+      const ended = [...known].filter(([id, { made }]) => made !== undefined && !worksFor(id, made.taskId));
+      for (const [id, { until }] of known) if (now() >= until) known.delete(id);
       if (ended.length === 0) return;
       for (const [id] of ended) known.delete(id);
       desk.forget();
@@ -103,7 +111,11 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
       else known.set(sandboxId, next);
       return next?.made?.egress;
     },
-    uploaded: (sandboxId) => store.egress.uploaded(sandboxId),
+    // What cannot be read is taken for spent.
+    uploaded: (sandboxId) =>
+      guarded("uploaded bytes cannot be read", sandboxId, Number.POSITIVE_INFINITY, () =>
+        store.egress.uploaded(sandboxId),
+      ),
     requestAccess: (sandboxId, host, port, reason) =>
       guarded("an access request cannot be written", sandboxId, "not-asked", () => {
         const { made } = known.get(sandboxId) ?? egressNow(sandboxId, options) ?? {};
@@ -184,9 +196,12 @@ export function policyOf(environment: Environment | undefined, grants: readonly 
   const { allow, deny, groupsOff, credentials } = egress;
   const policy = compileEgressPolicy({ access, allow, deny, groupsOff, grants });
   const unread = credentials.flatMap(({ host }) => {
-    const parsed = parseHost(host);
-    const decision = parsed.ok ? decideConnection(policy, parsed.value, 443) : undefined;
-    return decision?.allowed === true && decision.treatment === "pass" ? [`${host} port=443 inspect`] : [];
+    const parsed = parseCredentialHost(host);
+    if (!parsed.ok) return [];
+    const decision = decideConnection(policy, parsed.value, 443);
+    return decision.allowed && decision.treatment === "pass"
+      ? [`${hostText(parsed.value)} port=443 inspect`]
+      : [];
   });
   return unread.length === 0
     ? policy

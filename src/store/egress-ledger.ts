@@ -44,7 +44,7 @@ export interface LedgerWriter extends EgressLedger {
  * An entry that ends before it was written is one insert.
  */
 export function createLedgerWriter(context: StoreContext, { log, maxQueue }: LedgerOptions): LedgerWriter {
-  const { db, ids, wakeAfterCommit } = context;
+  const { db, ids } = context;
   let nextId = lastIdEver(context) + 1;
   let queue: Line[] = [];
   const uploads = new Map<SandboxId, number>();
@@ -53,12 +53,14 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   let lostUntold = 0;
   let timer: Timer | undefined;
   let dueAtOnce = false;
+  /** The last write failed: nothing but time hastens the next one. */
+  let failing = false;
   let closed = false;
   const { insert, update } = prepare(context);
 
   const arm = (ms: number) => {
     if (closed) return;
-    if (timer !== undefined && !(ms === 0 && !dueAtOnce)) return;
+    if (timer !== undefined && (failing || ms > 0 || dueAtOnce)) return;
     clearTimeout(timer);
     dueAtOnce = ms === 0;
     timer = setTimeout(() => {
@@ -98,7 +100,9 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
     const batch = queue.slice(0, batchRows);
     try {
       withoutSync(context, () => db.transaction(() => write(batch)));
+      failing = false;
     } catch (thrown) {
+      failing = true;
       log.error("the egress ledger cannot be written; trying again", { reason: messageOf(thrown) });
       return arm(retryMs);
     }
@@ -109,7 +113,6 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
     }
     uploads.clear();
     repeats.clear();
-    wakeAfterCommit("egress");
     if (queue.length > 0) arm(queue.length >= batchRows ? 0 : flushMs);
   };
 

@@ -102,9 +102,7 @@ function ledgerOn(db: StoreContext["db"], keeping: Partial<EgressKeeping>) {
 }
 
 test("an entry is written soon after it began, and its end soon after that", async () => {
-  const { egress, wakes } = freshStore();
-  let woken = 0;
-  wakes.on("egress", () => woken++);
+  const { egress } = freshStore();
   const close = egress.ledger.open(entry());
   expect(egress.list({ limit: 10 })).toEqual([]);
   await flushed();
@@ -117,7 +115,6 @@ test("an entry is written soon after it began, and its end soon after that", asy
   expect(egress.list({ limit: 10 })).toMatchObject([
     { id: 1, open: false, verdict: "cut", reason: "upload-budget", bytesUp: 7 },
   ]);
-  expect(woken).toBe(2);
 });
 
 test("what ends before it was written is there once, whole", async () => {
@@ -186,16 +183,18 @@ test("a full queue loses entries, counts them, and neither throws nor forgets th
 test("a ledger that cannot be written slows and stops nothing, and goes on when it can", async () => {
   const { db, close } = openDatabase(":memory:");
   closers.push(close);
-  const ledger = ledgerOn(db, { maxQueue: 5 });
+  const ledger = ledgerOn(db, { maxQueue: 600 });
   closers.push(() => ledger.close());
   db.run("ALTER TABLE egress_requests RENAME TO away");
-  const ends = Array.from({ length: 8 }, () => ledger.store.ledger.open(entry()));
+  const ends = Array.from({ length: 605 }, () => ledger.store.ledger.open(entry()));
   await flushed();
   for (const each of ends) each(end());
+  ledger.store.ledger.open(entry());
+  await flushed();
   expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
   db.run("ALTER TABLE away RENAME TO egress_requests");
   await Bun.sleep(1100);
-  expect(await ledger.store.stats({})).toMatchObject({ lost: 3, total: { requests: 5, bytesUp: 50 } });
+  expect(await ledger.store.stats({})).toMatchObject({ lost: 6, total: { requests: 600, bytesUp: 6000 } });
 });
 
 test("entries go by age and by number, the oldest first, a batch at a time", async () => {
