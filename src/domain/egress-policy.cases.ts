@@ -183,6 +183,7 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["POST https://dev.azure.com/o/my%20project/_git/r/git-upload-pack", "inspect", gitFetch],
       ["POST https://github.com/a/b.git/git-upload-pack", "read-only"],
       ["POST https://github.com/a/b.git/git-upload-pack", "read-only", { "content-type": "text/plain" }],
+      ["POST https://github.com/a/b.git/git-upload-pack", "read-only", { ...gitFetch, upgrade: "websocket" }],
       ["POST https://github.com/a/b.git/git-upload-pack?x", "read-only", gitFetch],
       ["POST https://github.com/gists%23/git-upload-pack", "read-only", gitFetch],
       ["POST https://github.com/a/../git-upload-pack", "read-only", gitFetch],
@@ -272,6 +273,7 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["GET https://a.example/api/%2e%2e/x", "path-not-allowed"],
       ["GET https://a.example/api/..%2fx", "path-not-allowed"],
       ["GET https://a.example/api/%252e%252e%252fx", "path-not-allowed"],
+      ["GET https://a.example/api/%2525252e%2525252e/x", "path-not-allowed"],
       ["GET https://a.example/api/..;x/y", "path-not-allowed"],
       ["GET https://a.example/api/\\..\\x", "path-not-allowed"],
       ["GET https://a.example/api%2fx", "path-not-allowed"],
@@ -292,7 +294,7 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
     ],
   },
   "methods= narrows: it opens no host where anybody can publish": {
-    policy: { access: "custom", allow: ["* methods=GET,POST", "*.github.io methods=POST"] },
+    policy: { access: "custom", allow: ["* methods=GET,POST"] },
     cases: [
       ["POST https://a.example/", "inspect"],
       ["PUT https://a.example/", "method-not-allowed"],
@@ -331,6 +333,14 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["PUT https://bucket.s3.amazonaws.com/x", "read-only"],
       ["POST https://sts.amazonaws.com/", "pass"],
       ["PUT https://ours.s3.amazonaws.com/x", "pass"],
+    ],
+  },
+  "Across names of strangers, writing takes the word, and foreign credentials stay out": {
+    policy: { access: "custom", allow: ["*.github.io write", "*.vercel.app methods=GET,POST"] },
+    cases: [
+      ["POST https://anybody.vercel.app/", "read-only"],
+      ["POST https://anybody.github.io/", "inspect"],
+      ["POST https://anybody.github.io/", "foreign-credential", token],
     ],
   },
   "The most specific entry of the default list says whether a host is marked": {

@@ -45,6 +45,15 @@ test("what counts as below a path is below it however a server reads it", () => 
   expect(below).toBeGreaterThan(500);
 });
 
+test("a git fetch with two content types is none", () => {
+  const type = ["content-type", "application/x-git-upload-pack-request"] as const;
+  const fetch = { method: "POST", target: "/a.git/git-upload-pack" };
+  expect(whyNotReading({ ...fetch, headers: [type] })).toBeUndefined();
+  expect(whyNotReading({ ...fetch, headers: [type, ["content-type", "application/json"]] })).toBe(
+    "POST writes",
+  );
+});
+
 test("any head is judged without an error", () => {
   const names = fc.constantFrom("cookie", "authorization", "upgrade", "content-length", "content-type", "x");
   const head = fc.record({
