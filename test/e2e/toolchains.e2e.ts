@@ -218,8 +218,6 @@ beforeAll(async () => {
         name: "toolchains",
         access: "limited",
         setupScript,
-        // Not on the default list.
-        egress: { allow: [...debian, "index.crates.io", "repo.maven.apache.org"] },
       },
     }),
   );
