@@ -11,6 +11,7 @@ import { createTraffic, type Traffic } from "./traffic.ts";
 import { openTunnel } from "./tunnel.ts";
 import type { UpstreamTrust } from "./upstream-tls.ts";
 import { createUpstreams, type Upstreams } from "./upstreams.ts";
+import { usualWaits, type Waits } from "./waits.ts";
 
 export interface EgressDoorOptions {
   port: EgressPort;
@@ -28,6 +29,8 @@ export interface EgressDoorOptions {
   decided(fields: LogFields): void;
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Where they differ from the usual ones. */
+  waits?: Partial<Waits>;
 }
 
 export interface EgressDoor {
@@ -42,6 +45,7 @@ export interface EgressDoor {
 export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
   const { port, authority, now } = options;
   const deadlines = createDeadlines();
+  const waits: Waits = { ...usualWaits, ...options.waits };
   const resolver = createResolver({ lookup: options.lookup, whyNot: options.whyNot, now });
   const dialler = createDialler({ resolver, proxy: options.proxy });
   const known = new Map<SandboxId, { traffic: Traffic; upstreams: Upstreams }>();
@@ -54,7 +58,7 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
     if (found !== undefined) return found;
     const made = {
       traffic: createTraffic(sandbox, options),
-      upstreams: createUpstreams({ dialler, deadlines, trust: options.trust }),
+      upstreams: createUpstreams({ dialler, deadlines, waits, trust: options.trust }),
     };
     known.set(sandbox.id, made);
     return made;
@@ -67,13 +71,14 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
         traffic,
         upstreams,
         deadlines,
+        waits,
         wire,
         first,
         serves: {
           kind: "proxy",
           connect: (head, rest) =>
             openTunnel({
-              ...{ traffic, dialler, upstreams, authority, deadlines, client: wire, head, rest },
+              ...{ traffic, dialler, upstreams, authority, deadlines, waits, client: wire, head, rest },
               resolver: options.proxy?.resolves === true ? undefined : resolver,
             }),
         },

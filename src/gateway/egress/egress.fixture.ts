@@ -21,6 +21,7 @@ import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
 import { openUpstreamTrust } from "./upstream-tls.ts";
+import type { Waits } from "./waits.ts";
 
 /**
  * The real door on a real socket, before recording parts: origins that keep every byte, a resolver that keeps every
@@ -43,6 +44,9 @@ export interface EgressFixtureOptions extends EgressSetting {
   /** The operator's file of authorities. */
   caFile?: string;
   uploaded?: number;
+  /** How long each look-up takes. */
+  lookupMs?: number;
+  waits?: Partial<Waits>;
 }
 
 export interface EgressFixture {
@@ -79,7 +83,15 @@ export async function closeEgress(): Promise<void> {
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
   const base = mkdtempSync(join(tmpdir(), "ccw-egress-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0 } = options;
+  const {
+    names = {},
+    allowedRanges = ["127.0.0.0/8"],
+    proxy,
+    caFile,
+    uploaded = 0,
+    lookupMs = 0,
+    waits = {},
+  } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
       access: setting.access ?? "custom",
@@ -149,6 +161,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     authority,
     async lookup(name) {
       fixture.lookups.push(name);
+      if (lookupMs > 0) await Bun.sleep(lookupMs);
       const addresses = names[name];
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
       return addresses;
@@ -159,6 +172,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     refused() {},
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
+    waits,
   });
   const nothing = async () => {};
   const doors = createDoors({

@@ -98,6 +98,9 @@ function socketWire(socket: Socket<WireData>): SocketWire {
     get closed() {
       return closed;
     },
+    get behind() {
+      return buffered > 0;
+    },
     get buffered() {
       return buffered;
     },

@@ -49,12 +49,15 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
 
 /** A stream (TLS, say) as a wire. */
 export function wireOf(stream: Duplex): Wire {
-  let closed = false;
+  let closed = stream.destroyed;
   let ending = false;
   const wire: Wire = {
     listener: deaf,
     get closed() {
       return closed;
+    },
+    get behind() {
+      return stream.writableNeedDrain;
     },
     get buffered() {
       return stream.writableLength;
