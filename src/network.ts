@@ -1,6 +1,12 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import { type AddressRules, createAddressRules, parseRange, whyNotDialled } from "./domain/ip-address.ts";
+import {
+  type AddressRules,
+  createAddressRules,
+  dialledAddress,
+  parseRange,
+  whyNotDialled,
+} from "./domain/ip-address.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -34,7 +40,8 @@ export function vetAddresses(options: {
       rules = createAddressRules(ranges, [...own]);
       until = now() + interfacesKeptMs;
     }
-    const isOwn = own.has(address) || /^(127\.|::1$|0\.|::$)/.test(address);
+    const dialled = dialledAddress(address);
+    const isOwn = own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled);
     return isOwn && port === ownPort() ? "the appliance's own" : whyNotDialled(address, rules);
   };
 }
