@@ -141,7 +141,7 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
     data(bytes) {
       first = first.length === 0 ? bytes : Buffer.concat([first, bytes]);
       const space = first.indexOf(0x20);
-      const known = space >= 0 ? first.length > space + 1 : first.length > 32 || first.includes(0x0a);
+      const known = space >= 0 ? first.length > space + 1 : first.length > 32 || !beginsMethod(first);
       if (!known) return;
       deadline.clear();
       then(first);
@@ -150,6 +150,11 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
     end: () => wire.destroy(),
     close: () => deadline.clear(),
   };
+}
+
+/** What begins otherwise is another protocol (SOCKS, TLS), whose client waits for an answer to its first few bytes. */
+function beginsMethod(first: Uint8Array): boolean {
+  return first.every((byte) => (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d);
 }
 
 /** Origin-form (RFC 9112, 3.2.1): the target is a path. All else asks for another host, or is no HTTP. */
