@@ -77,6 +77,7 @@ async function through(
   signal: AbortSignal,
 ): Promise<Dialled> {
   const authority = `${target}:${port}`;
+  const name = `the upstream proxy ${proxy.hostname}:${proxy.port}`;
   let wire: Wire;
   try {
     wire = await connectSocket(
@@ -84,13 +85,13 @@ async function through(
       { signal, timeoutMs: connectMs },
     );
   } catch (thrown) {
-    const text = `the upstream proxy ${proxy.hostname}:${proxy.port} cannot be reached (${messageOf(thrown)})`;
+    const text = `${name} cannot be reached (${messageOf(thrown)})`;
     return { ok: false, refusal: refusalOf("unreachable", text) };
   }
   const answer = await answerTo(wire, connectRequest(authority, proxy.authorization), signal);
   if (answer.ok) return { ok: true, wire, address: target.replace(/^\[|\]$/g, ""), first: answer.rest };
   wire.destroy();
-  return { ok: false, refusal: refusalOf("unreachable", `the upstream proxy ${answer.why}`) };
+  return { ok: false, refusal: refusalOf("unreachable", `${name} ${answer.why}`) };
 }
 
 function connectRequest(authority: string, authorization: string | undefined): Uint8Array {
