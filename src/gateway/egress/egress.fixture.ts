@@ -99,7 +99,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   );
   const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
   const rules = createAddressRules(ranges, []);
-  const authority = openAuthority({ folder: join(base, "authority"), now: Date.now });
+  const authority = await openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {
     socket: "",
     rows: [],
