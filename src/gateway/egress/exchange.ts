@@ -203,6 +203,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
       ...(credentials.length > 0 && { omit: ["accept-encoding"] }),
     });
     if (!passage.up(out.length)) return stop(budgetSpent(traffic), "refused");
+    // A connection through an upstream proxy was paused when it was granted.
+    chosen.wire.resume();
     chosen.wire.write(out);
     if (!bodyDone && headerOf(head, "expect")?.toLowerCase() === "100-continue" && buffer.bytes.length === 0)
       client.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
