@@ -58,7 +58,10 @@ function modelEndpoint(key: string): { env: Record<string, string>; asked: strin
       });
     },
   });
-  closers.push(() => demo.close(), () => server.stop(true));
+  closers.push(
+    () => demo.close(),
+    () => server.stop(true),
+  );
   return {
     asked,
     env: { CCW_MODEL_BASE_URL: `http://127.0.0.1:${server.port}`, CCW_MODEL_API_KEY: key },
@@ -166,7 +169,10 @@ test("what an open tunnel has uploaded stays spent when the server was killed", 
   const box = await world.sandbox({ access: "custom", egress: { allow: ["open.test"], limits } });
   // 900 kB, and then nothing more: the tunnel stays open.
   await box.start("(head -c 900000 /dev/urandom; sleep 100) | curl -sS -T - https://open.test/held");
-  await until("it is with the origin", () => (world.seen.find(({ path }) => path === "/held")?.body.length ?? 0) > 60_000);
+  await until(
+    "it is with the origin",
+    () => (world.seen.find(({ path }) => path === "/held")?.body.length ?? 0) > 60_000,
+  );
   await Bun.sleep(3000);
   await world.killAndRestart();
   const { out } = await until("the new server answers", async () => {
@@ -183,7 +189,17 @@ describe("the ledger", () => {
     const world = await opened();
     const box = await world.sandbox({ access: "custom", egress: { allow: ["open.test"] } });
     const follower = Bun.spawn(
-      [executable, "egress", "tail", "-f", "--json", "--task", box.taskId, "--data", join(world.folder, "data")],
+      [
+        executable,
+        "egress",
+        "tail",
+        "-f",
+        "--json",
+        "--task",
+        box.taskId,
+        "--data",
+        join(world.folder, "data"),
+      ],
       { stdout: "pipe", stderr: "ignore" },
     );
     closers.push(() => follower.kill());
@@ -206,7 +222,10 @@ describe("the ledger", () => {
     expect(rows.at(-1)?.address).toBe(originAddress);
     await until("the follower has it", () => followed.split("\n").filter(Boolean).length >= 3);
     for (const line of followed.trim().split("\n")) expect(JSON.parse(line)).toHaveProperty("verdict");
-    const stats = await world.json<{ total: { requests: number; refused: number }; lost: number }>("egress", "stats");
+    const stats = await world.json<{ total: { requests: number; refused: number }; lost: number }>(
+      "egress",
+      "stats",
+    );
     expect(stats).toMatchObject({ total: { requests: 3, refused: 1 }, lost: 0 });
     expect((await world.ccw("egress", "stats")).out).toMatch(/all hosts +3 +1 /);
     expect((await world.ccw("egress", "list", "--verdict", "refused")).out).toContain("http://other.test/");
@@ -234,7 +253,10 @@ describe("the ledger", () => {
     const disk = freshFolder();
     const { code, err } = await run(["mount", "-t", "tmpfs", "-o", "size=32m", "none", disk]);
     if (code !== 0) throw new Error(err);
-    closers.push(() => rmSync(disk, { recursive: true, force: true }), () => run(["umount", "-l", disk]));
+    closers.push(
+      () => rmSync(disk, { recursive: true, force: true }),
+      () => run(["umount", "-l", disk]),
+    );
     const world = await opened({ dataFolder: disk });
     const box = await world.sandbox({ access: "custom", egress: { allow: ["open.test"] } });
     await run(["sh", "-c", `cat /dev/zero > ${disk}/filler`]);
@@ -296,7 +318,10 @@ describe("a corporate proxy", () => {
 test("the agent is told what it may reach, in its instructions", async () => {
   const { env, asked } = modelEndpoint("sk-m0del-Xq82kfTzLw19");
   const world = await opened({ env });
-  await world.sandbox({ access: "custom", egress: { allow: ["open.test", "api.test inspect"], deny: ["evil.test"] } });
+  await world.sandbox({
+    access: "custom",
+    egress: { allow: ["open.test", "api.test inspect"], deny: ["evil.test"] },
+  });
   const first = asked.find((body) => body.includes("demo: ask")) ?? "";
   expect(first).toContain("everything goes through a proxy that is already set up");
   expect(first).toContain("- open.test");
@@ -413,7 +438,8 @@ async function startSquid(): Promise<{ address: string; port: number; log: strin
     rmSync(folder, { recursive: true, force: true });
   });
   await until("squid listens", async () => {
-    if (child.exitCode !== null) throw new Error(`squid ended: ${readFileSync(join(folder, "cache.log"), "utf8")}`);
+    if (child.exitCode !== null)
+      throw new Error(`squid ended: ${readFileSync(join(folder, "cache.log"), "utf8")}`);
     return fetch(`http://${address}:${port}/`).then(
       () => true,
       () => false,

@@ -92,9 +92,9 @@ export async function openWorld(options: {
   const { engine, toml = "", env = {} } = options;
   const folder = freshFolder();
   const dataFolder = options.dataFolder ?? join(folder, "data");
-  const authority = openAuthority({ folder: join(folder, "authority"), now: Date.now });
+  const authority = await openAuthority({ folder: join(folder, "authority"), now: Date.now });
   const seen: Seen[] = [];
-  const origins = openOrigins(authority, seen);
+  const origins = await openOrigins(authority, seen);
   writeFileSync(join(folder, "ca.pem"), authority.certificatePem);
   const hosts = Object.entries(names).map(([name, address]) => `${address} ${name}\n`);
   writeFileSync(join(folder, "hosts"), `127.0.0.1 localhost\n${hosts.join("")}`);
@@ -153,7 +153,7 @@ export async function openWorld(options: {
 /** A task in an environment that is there already. */
 export async function sandboxOf(world: World, environment: string): Promise<Sandbox> {
   // It asks a question and waits for the answer, for as long as it takes.
-  const { id } = await submit(world.appliance, { prompt: "demo: ask", environment });
+  const { id } = await submit(world.appliance, { prompt: "demo: ask", environment, repositories: [] });
   await reaches(world.appliance, id, "waiting");
   const [container] = await containersOf(world.engine, id);
   const exec = async (command: string) =>
@@ -195,7 +195,7 @@ export async function sandboxOf(world: World, environment: string): Promise<Sand
 /** curl's arguments that print status and headers of interest, for a request that may be refused. */
 export const curl = "curl -sS -m 20";
 
-function openOrigins(authority: Authority, seen: Seen[]) {
+async function openOrigins(authority: Authority, seen: Seen[]) {
   const answer = async (request: Request): Promise<Response> => {
     const url = new URL(request.url);
     const entry: Seen = {
@@ -214,7 +214,9 @@ function openOrigins(authority: Authority, seen: Seen[]) {
   };
   const base = { hostname: originAddress, fetch: answer, idleTimeout: 0, maxRequestBodySize: 2 ** 40 };
   const hosts = Object.keys(names).filter((name) => names[name] === originAddress);
-  const tls = hosts.map((serverName) => ({ ...authority.leafFor(serverName), serverName }));
+  const tls = await Promise.all(
+    hosts.map(async (serverName) => ({ ...(await authority.leafFor(serverName)), serverName })),
+  );
   return [Bun.serve({ ...base, port: 80 }), Bun.serve({ ...base, port: 443, tls })];
 }
 
