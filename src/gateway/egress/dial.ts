@@ -67,6 +67,7 @@ async function directly(address: string, port: number, asker: Asker, timeoutMs: 
 /** The proxy is asked for a tunnel (RFC 9110, 9.3.6), for plain HTTP too: it then has nothing to rewrite. */
 async function through(proxy: UpstreamProxy, target: string, port: number, asker: Asker): Promise<Dialled> {
   const authority = `${target}:${port}`;
+  const name = `the upstream proxy ${proxy.hostname}:${proxy.port}`;
   let wire: Wire;
   try {
     wire = await connectSocket(
@@ -74,13 +75,13 @@ async function through(proxy: UpstreamProxy, target: string, port: number, asker
       { asker, timeoutMs: connectMs },
     );
   } catch (thrown) {
-    const text = `the upstream proxy ${proxy.hostname}:${proxy.port} cannot be reached (${messageOf(thrown)})`;
+    const text = `${name} cannot be reached (${messageOf(thrown)})`;
     return { ok: false, refusal: refusalOf("unreachable", text) };
   }
   const answer = await answerTo(wire, connectRequest(authority, proxy.authorization), asker);
   if (answer.ok) return { ok: true, wire, address: target.replace(/^\[|\]$/g, ""), first: answer.rest };
   wire.destroy();
-  return { ok: false, refusal: refusalOf("unreachable", `the upstream proxy ${answer.why}`) };
+  return { ok: false, refusal: refusalOf("unreachable", `${name} ${answer.why}`) };
 }
 
 function connectRequest(authority: string, authorization: string | undefined): Uint8Array {

@@ -171,6 +171,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
         fixture.rows.push(row);
         return (end) => void Object.assign(row, end);
       },
+      sent() {},
     },
     authority,
     async lookup(name) {

@@ -207,6 +207,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
       ...(credentials.length > 0 && { omit: ["accept-encoding"] }),
     });
     if (!passage.up(out.length)) return stop(budgetSpent(traffic), "refused");
+    // A connection through an upstream proxy was paused when it was granted.
+    chosen.wire.resume();
     chosen.wire.write(out);
     const expects = head.minor === 1 && headerOf(head, "expect")?.toLowerCase() === "100-continue";
     if (!bodyDone && expects && buffer.bytes.length === 0)

@@ -223,6 +223,7 @@ export function createTraffic(
           },
           up(bytes) {
             if (!budget.upload(bytes)) return false;
+            ledger.sent(sandbox.id, bytes);
             bytesUp += bytes;
             return true;
           },
