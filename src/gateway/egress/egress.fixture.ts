@@ -82,10 +82,14 @@ const limits: EgressLimits = {
 };
 
 const closers: (() => unknown)[] = [];
+/** Defects of the engine: none may come up in any test. */
+const failures: unknown[] = [];
 
 /** For `afterEach`. */
 export async function closeEgress(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
+  const [failure] = failures.splice(0);
+  if (failure !== undefined) throw failure;
 }
 
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
@@ -185,6 +189,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     proxy,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => void failures.push(thrown),
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
     waits,

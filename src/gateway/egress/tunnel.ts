@@ -1,6 +1,7 @@
 import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import type { Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Authority } from "./authority.ts";
@@ -25,6 +26,7 @@ export interface TunnelOptions {
   upstreams: Upstreams;
   authority: Authority;
   deadlines: Deadlines;
+  failed: Failed;
   waits: Waits;
   client: Wire;
   head: RequestHead;
@@ -90,10 +92,15 @@ export function openTunnel(options: TunnelOptions): void {
       fail(refusal, name);
     },
   };
+  const broken = (thrown: unknown) => {
+    options.failed(thrown);
+    passage.end("failed", "internal", 0);
+    client.destroy();
+  };
   // HTTP in a tunnel is read like any other.
   if (decision.treatment === "inspect" || (decision.treatment === "pass" && port === 80))
-    void readInside(tunnel);
-  else void passThrough(tunnel, decision.treatment === "pass");
+    void readInside(tunnel).catch(broken);
+  else void passThrough(tunnel, decision.treatment === "pass").catch(broken);
 }
 
 interface Tunnel extends TunnelOptions {
@@ -167,7 +174,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
       ...{ authority, host: host.text, withinMs: waits.hello },
       stream: streamOf(client, hello.bytes),
     });
-    serveInside(tunnel, "https", wireOf(tls), new Uint8Array());
+    serveInside(tunnel, "https", wireOf(tls, tunnel.failed), new Uint8Array());
   } catch {
     // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);

@@ -1,7 +1,7 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadline, Deadlines } from "../wire/deadlines.ts";
-import type { Asker } from "../wire/socket-wire.ts";
+import type { Asker, Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
@@ -45,8 +45,9 @@ export function createUpstreams(options: {
   deadlines: Deadlines;
   waits: Waits;
   trust: UpstreamTrust;
+  failed: Failed;
 }): Upstreams {
-  const { dialler, deadlines, waits, trust } = options;
+  const { dialler, deadlines, failed, waits, trust } = options;
   const idle = new Map<string, Idle[]>();
   let count = 0;
   const keyOf = ({ scheme, host, port }: Origin) => `${scheme}://${hostText(host)}:${port}`;
@@ -81,7 +82,7 @@ export function createUpstreams(options: {
         asker.onGone(() => giveUp.abort());
         const over = streamOf(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
-        return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
+        return { ok: true, upstream: { wire: wireOf(tls, failed), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
         const text = messageOf(thrown).replace(/\.$/, "");
