@@ -3,6 +3,7 @@ import { hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
 import { createAnswer } from "./answer.ts";
+import { echoesOf } from "./filter/echoes.ts";
 import { createRedaction } from "./filter/redaction.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
@@ -67,7 +68,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
     else stop(refusalOf("timeout", "nothing moved for 5 minutes"), "failed");
   });
 
-  const redaction = createRedaction(credentials.map(({ value }) => value));
+  const secrets = credentials.length === 0 ? [] : (traffic.egress()?.secrets ?? []);
+  const redaction = createRedaction(credentials.flatMap((each) => echoesOf(each, secrets)));
   const answer = createAnswer({
     client,
     method: head.method,
