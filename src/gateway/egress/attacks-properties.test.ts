@@ -120,7 +120,7 @@ test("ATTACKS 1-14: whatever stands for a host in CONNECT, one canonical host is
   expect(origin.received).toBe("");
 }, 30_000);
 
-test("any bytes at all are answered or closed, and the door goes on", async () => {
+test("ATTACKS 24: any bytes at all are answered or closed, and the door goes on", async () => {
   const { door, port, origin } = await open();
   const piece = fc.oneof(
     fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes).toString("latin1")),
