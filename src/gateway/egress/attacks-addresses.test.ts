@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
+import { parseRange } from "../../domain/ip-address.ts";
 import { vetAddresses } from "../../network.ts";
 import { answerTo, expectPassage, expectRefusal, forms, open, utf8 } from "./attacks.fixture.ts";
 import { closeEgress, connectTo } from "./egress.fixture.ts";
@@ -142,7 +143,9 @@ describe.each(forms)("%s", (form, request) => {
     const everything = ["0.0.0.0", ...own.map((address) => address.replace(/%.*$/, ""))];
     const allowedRanges = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", ...everything];
     const whyNot = vetAddresses({
-      allowedRanges: [...allowedRanges, "::ffff:0:0/96"],
+      allowedRanges: [...allowedRanges, "::ffff:0:0/96"]
+        .map(parseRange)
+        .flatMap((it) => (it.ok ? [it.value] : [])),
       ownPort: () => ownPort,
       now: Date.now,
     });
