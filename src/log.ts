@@ -16,15 +16,15 @@ export function createLog(write: (line: string) => void, now: () => number): App
   let minute = now();
 
   const put = (level: string, message: string, fields: LogFields) => {
-    const cut = Object.fromEntries(
-      Object.entries(fields).map(([key, value]) => [
-        key,
+    const line: LogFields = { at: new Date(now()).toISOString(), level, message };
+    for (const key in fields) {
+      const value = fields[key];
+      line[key] =
         typeof value === "string" && value.length > maxFieldLength
           ? `${value.slice(0, maxFieldLength)}…`
-          : value,
-      ]),
-    );
-    write(`${JSON.stringify({ at: new Date(now()).toISOString(), level, message, ...cut })}\n`);
+          : value;
+    }
+    write(`${JSON.stringify(line)}\n`);
   };
 
   /** Says how much was left out in the minute that is over, and begins a new one. */

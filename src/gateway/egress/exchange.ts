@@ -156,7 +156,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
   const failed = (text: string) => stop(refusalOf("bad-answer", text), "failed");
 
   const begin = async (fresh: boolean) => {
-    const got = await upstreams.get(origin, { fresh, signal: passage.signal });
+    const got = await upstreams.get(origin, { fresh, asker: passage });
     if (over) return void (got.ok && got.upstream.wire.destroy());
     if (!got.ok) return stop(got.refusal, got.refusal.code === "address-not-allowed" ? "refused" : "failed");
     const chosen = got.upstream;

@@ -8,7 +8,7 @@ const helloMs = 10_000;
 
 /**
  * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
- * clear. The wire is paused afterwards.
+ * clear. Whoever waits for it sets the wire's listener in the same turn.
  */
 export function readHello(
   client: Wire,
@@ -23,7 +23,6 @@ export function readHello(
       if (done) return;
       done = true;
       deadline.clear();
-      client.pause();
       resolve(code === undefined ? { ok: true, bytes } : { ok: false, code });
     };
     const deadline = deadlines.add(() => finish("too-slow"));

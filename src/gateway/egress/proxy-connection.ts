@@ -23,8 +23,8 @@ export interface ProxyConnectionOptions {
         kind: "origin";
         origin: Origin;
         rowKind: Attempt["kind"];
-        /** The policy of the moment when this connection was granted, where the grant was good for it alone. */
-        granted: EgressPolicy | undefined;
+        /** The connection has taken a grant for one connection. */
+        granted: boolean;
       };
   /** The connection is over. */
   closed?(): void;
@@ -107,7 +107,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       port: origin.port,
       method: head.method,
       path,
-      ...(serves.kind === "origin" && serves.granted !== undefined && { granted: serves.granted }),
+      granted: serves.kind === "origin" && serves.granted,
     };
     const isHead = head.method === "HEAD";
     const refuse = (refusal: Refusal) => {

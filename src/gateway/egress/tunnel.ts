@@ -56,7 +56,7 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "" };
+  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "", granted: false };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
@@ -107,8 +107,8 @@ interface Tunnel extends TunnelOptions {
 /** Bytes that are not looked at; `checked`: but for the ClientHello, which must name the host. */
 async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
   const { client, passage, traffic, deadlines, host, port } = tunnel;
-  const dialled = await tunnel.dialler.dial(host, port, passage.signal);
-  if (passage.signal.aborted) {
+  const dialled = await tunnel.dialler.dial(host, port, passage);
+  if (passage.gone) {
     if (dialled.ok) dialled.wire.destroy();
     return;
   }
@@ -124,7 +124,7 @@ async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
       client.destroy();
     });
     const hello = await readHello(client, deadlines, fromClient, host);
-    if (!hello.ok || passage.signal.aborted) {
+    if (!hello.ok || passage.gone) {
       if (!hello.ok) passage.end("refused", hello.code, 200);
       upstream.destroy();
       return endWithAlert(client, deadlines);
@@ -139,7 +139,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
   const { client, passage, deadlines, authority, host, port } = tunnel;
   // A name that leads nowhere is told before the tunnel is granted.
   const resolved = await tunnel.resolver?.resolve(host, port);
-  if (passage.signal.aborted) return;
+  if (passage.gone) return;
   if (resolved?.ok === false) return tunnel.fail(resolved.refusal);
   client.write(established);
   passage.onCut(({ code }) => {
@@ -148,7 +148,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
   });
   if (port === 80) return serveInside(tunnel, "http", client, tunnel.early());
   const hello = await readHello(client, deadlines, tunnel.early(), host);
-  if (!hello.ok || passage.signal.aborted) {
+  if (!hello.ok || passage.gone) {
     if (!hello.ok) passage.end("refused", hello.code, 200);
     return endWithAlert(client, deadlines);
   }

@@ -1,6 +1,7 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import type { Asker } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
@@ -25,7 +26,7 @@ export interface Upstream {
 export interface Upstreams {
   get(
     origin: Origin,
-    options: { fresh: boolean; signal: AbortSignal },
+    options: { fresh: boolean; asker: Asker },
   ): Promise<{ ok: true; upstream: Upstream } | { ok: false; refusal: Refusal }>;
   /** It has answered in full and can take another request. */
   keep(origin: Origin, upstream: Upstream): void;
@@ -55,7 +56,7 @@ export function createUpstreams(options: {
   };
 
   return {
-    async get(origin, { fresh, signal }) {
+    async get(origin, { fresh, asker }) {
       const key = keyOf(origin);
       const kept = fresh ? undefined : idle.get(key)?.at(-1);
       if (kept !== undefined) {
@@ -63,14 +64,16 @@ export function createUpstreams(options: {
         kept.wire.listener = deaf;
         return { ok: true, upstream: kept };
       }
-      const dialled = await dialler.dial(origin.host, origin.port, signal);
+      const dialled = await dialler.dial(origin.host, origin.port, asker);
       if (!dialled.ok) return dialled;
       const { address, first } = dialled;
       if (origin.scheme === "http")
         return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
       try {
+        const giveUp = new AbortController();
+        asker.onGone(() => giveUp.abort());
         const over = streamOf(dialled.wire, first);
-        const tls = await trust.connect({ over, host: origin.host.text, signal });
+        const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
         return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();

@@ -39,32 +39,37 @@ export function wireHandlers(opened: (wire: Wire) => void) {
   };
 }
 
+/** For whom something is done that takes time. An AbortSignal says the same, at many times the cost. */
+export interface Asker {
+  /** Nobody waits for it any more. */
+  readonly gone: boolean;
+  /** Calls back when that happens; replaces what was set before. */
+  onGone(then: () => void): void;
+}
+
 /**
- * Connects. Rejects when nobody listens, when the signal aborts and after `timeoutMs`. Whoever waits for it sets the
+ * Connects. Rejects when nobody listens, when the asker is gone and after `timeoutMs`. Whoever waits for it sets the
  * wire's listener in the same turn: nothing is kept for a listener that comes later.
  */
 export async function connectSocket(
   to: { hostname: string; port: number },
-  options: { signal: AbortSignal; timeoutMs: number },
+  options: { asker: Asker; timeoutMs: number },
 ): Promise<Wire> {
-  const { signal, timeoutMs } = options;
+  const { asker, timeoutMs } = options;
   return await new Promise<Wire>((resolve, reject) => {
     let over = false;
     const fail = (reason: Error) => {
       over = true;
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
       reject(reason);
     };
-    const abort = () => fail(new Error("given up"));
     const timer = setTimeout(() => fail(new Error("no answer in time")), timeoutMs);
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort);
+    if (asker.gone) return fail(new Error("given up"));
+    asker.onGone(() => over || fail(new Error("given up")));
     const handlers = wireHandlers((wire) => {
       if (over) return wire.destroy();
       over = true;
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
       resolve(wire);
     });
     Bun.connect<WireData>({
@@ -81,6 +86,7 @@ function socketWire(socket: Socket<WireData>): SocketWire {
   let pending: Uint8Array[] = [];
   let buffered = 0;
   let ending = false;
+  let paused = false;
   let readOver = false;
   let closed = false;
 
@@ -121,10 +127,14 @@ function socketWire(socket: Socket<WireData>): SocketWire {
       else socket.end();
     },
     pause() {
-      if (!closed) socket.pause();
+      if (closed || paused) return;
+      paused = true;
+      socket.pause();
     },
     resume() {
-      if (!closed) socket.resume();
+      if (closed || !paused) return;
+      paused = false;
+      socket.resume();
     },
     drained() {
       while (pending.length > 0) {
