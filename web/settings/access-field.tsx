@@ -23,7 +23,7 @@ const levels: { level: AccessLevel; word: string; meaning: string }[] = [
 /** How far sandboxes may reach, each level with what it means. */
 export function AccessField(props: { level: AccessLevel; onChoose: (level: AccessLevel) => void }) {
   return (
-    <fieldset>
+    <fieldset class="network">
       <legend class="field-label">Network access</legend>
       {levels.map(({ level, word, meaning }) => (
         <label key={level} class="option">

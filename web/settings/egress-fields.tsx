@@ -64,7 +64,7 @@ export function EgressFields(props: {
           />
           <fieldset>
             <legend class="field-label">Limits of one sandbox's traffic</legend>
-            <div class="choices">
+            <div class="choices limits">
               {limits.map(({ limit, label, mode }) => (
                 <Field key={limit} label={label}>
                   <input

@@ -177,7 +177,7 @@ export function EnvironmentForm(props: {
         ))}
       </div>
       <EgressFields access={access} draft={egress} secrets={present?.secrets ?? []} problem={problem} />
-      {problem === undefined ? (
+      {problem === undefined || access.value === "none" ? (
         <FailureNote failure={save.failure.value} />
       ) : (
         <p class="note bad" role="alert">

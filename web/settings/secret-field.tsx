@@ -86,7 +86,7 @@ function SecretRow(props: {
             type="password"
             required
             minLength={8}
-            autocomplete="new-password"
+            autocomplete="off"
             aria-label={`Value of ${shown}`}
             placeholder="value, at least 8 characters"
             value={edit}

@@ -1,7 +1,8 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { AccessRequestJson, Client } from "../../src/client.ts";
+import { keptInPlace } from "../../src/domain/access-order.ts";
 
-/** A task's requests for access: those that wait for a person first, then by when they were refused last. */
+/** A task's requests for access, each in its place for as long as the page is open. */
 export interface AccessRequests {
   all: ReadonlySignal<AccessRequestJson[]>;
   /** Reads them anew. */
@@ -20,7 +21,7 @@ export function followAccess(client: Client, id: string, ended: AbortSignal): Ac
     const mine = ++round;
     const rows = await client.read(client.api["access-requests"].$get({ query: { task: id, limit } }));
     // An answer that was overtaken says what was.
-    if (mine === round && !ended.aborted) all.value = rows.sort(byUrgency);
+    if (mine === round && !ended.aborted) all.value = keptInPlace(all.peek(), rows);
   };
   // What is shown stays; the header says when the appliance is away.
   const refresh = () => void read().catch(() => {});
@@ -33,8 +34,4 @@ export function followAccess(client: Client, id: string, ended: AbortSignal): Ac
 
 export function isPending({ state }: AccessRequestJson): boolean {
   return state === "pending";
-}
-
-function byUrgency(one: AccessRequestJson, other: AccessRequestJson): number {
-  return Number(isPending(other)) - Number(isPending(one)) || other.lastAt - one.lastAt || other.id - one.id;
 }

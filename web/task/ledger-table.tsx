@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { authorityText, reasonInWords } from "../../src/domain/access-words.ts";
 import { bytesText } from "../../src/domain/amounts.ts";
 import { denyCodes } from "../../src/domain/egress.ts";
@@ -56,8 +57,7 @@ function Row({ row }: { row: LedgerRow }) {
         <span class="method">{plainLine(method)}</span>{" "}
         <span class="host">{plainLine(authorityText(row))}</span>
         <wbr />
-        <span class="path">{plainLine(path.slice(0, maxPath))}</span>
-        {path.length > maxPath && <span class="dim">…</span>}
+        <Path path={path} />
         {kind !== "tunnel" && row.status !== 0 && (
           <span class="dim" title="Status that the sandbox saw">
             {" "}
@@ -79,7 +79,27 @@ function Row({ row }: { row: LedgerRow }) {
   );
 }
 
-const maxPath = 300;
+function Path({ path }: { path: string }) {
+  const whole = useSignal(false);
+  const shown = whole.value ? path : path.slice(0, maxPath);
+  return (
+    <span class="path">
+      {plainLine(shown)}
+      {shown.length < path.length && (
+        <button
+          type="button"
+          class="link"
+          aria-label="Show the whole path"
+          onClick={() => (whole.value = true)}
+        >
+          …
+        </button>
+      )}
+    </span>
+  );
+}
+
+const maxPath = 120;
 const icons = { allowed: "check", refused: "cross", cut: "cross", failed: "warning" } as const;
 
 /** The rule that let it is the operator's own text; a reason is a code. */

@@ -8,9 +8,9 @@ import { Icon, StateIcon } from "../parts/icon.tsx";
 import { Link } from "../router.tsx";
 import { states } from "../states.ts";
 import { plainLine } from "../text/plain.ts";
-import { amount, counted, timeAgo } from "../words.ts";
-import { AccessRow } from "./access-card.tsx";
+import { amount, timeAgo } from "../words.ts";
 import { followAccess, isPending } from "./access-requests.ts";
+import { AccessStrip } from "./access-strip.tsx";
 import { DiffTab } from "./diff-tab.tsx";
 import { EgressTab } from "./egress-tab.tsx";
 import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
@@ -49,8 +49,7 @@ export function TaskPage({ id }: { id: string }) {
     document.getElementById(`tab-${tab.value}`)?.focus();
   };
 
-  const waiting = requests.all.value.filter(isPending);
-  const first = waiting[0];
+  const waiting = requests.all.value.filter(isPending).length;
   if (detail === undefined) {
     return (
       <div class="page">
@@ -83,24 +82,17 @@ export function TaskPage({ id }: { id: string }) {
               onKeyDown={moveTab}
             >
               {tabWords[name]}
-              {name === "egress" && waiting.length > 0 && (
+              {name === "egress" && waiting > 0 && (
                 <span class="count" title="Hosts to decide on">
-                  {waiting.length}
+                  {waiting}
                 </span>
               )}
             </button>
           ))}
         </div>
         <TaskActions feed={feed} detail={detail} />
-        {tab.value !== "egress" && first !== undefined && !states[detail.task.state].ended && (
-          <section class="access access-strip" aria-label="Request for access" aria-live="polite">
-            <AccessRow key={first.id} request={first} onDecided={requests.refresh} />
-            {waiting.length > 1 && (
-              <button type="button" class="link" onClick={() => (tab.value = "egress")}>
-                and {counted(waiting.length - 1, "more host")}
-              </button>
-            )}
-          </section>
+        {tab.value !== "egress" && !states[detail.task.state].ended && (
+          <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
         )}
       </div>
       <FailureNote failure={feed.failure.value} />
