@@ -69,5 +69,8 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
   expect(() => load("[egress]\nupstream_proxy = 'socks5://u:s3cret@x:1'\n")).toThrow(
     /^(?!.*s3cret).*must be the http address of a proxy/,
   );
+  expect(() => load("[egress]\nupstream_proxy = 'http://u:s3cret%@x:1'\n")).toThrow(
+    /^(?!.*s3cret).*a % in a password is written %25/,
+  );
   expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
 });

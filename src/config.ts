@@ -81,11 +81,12 @@ const proxyUrl = z.string().refine(
       url.pathname === "/" &&
       url.search === "" &&
       url.hash === "" &&
-      !/\s/.test(text)
+      !/\s/.test(text) &&
+      isDecodable(url.username + url.password)
     );
   },
   // The address may hold a password: it is not repeated.
-  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128",
+  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128, where a % in a password is written %25",
 );
 const range = z.string().transform((text, context) => {
   const parsed = parseRange(text);
@@ -187,6 +188,15 @@ function proxyFrom(variables: Variables): Config["download"]["proxy"] {
   const https = variables["https_proxy"] ?? variables["HTTPS_PROXY"];
   const except = variables["no_proxy"] ?? variables["NO_PROXY"];
   return { ...(http && { http }), ...(https && { https }), ...(except && { except }) };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readFile(path: string, mustExist: boolean): z.infer<typeof fileSchema> {

@@ -219,7 +219,7 @@ export interface EgressStore {
   lastId(): number;
   /** Goes through all entries that match, in portions, so that nothing waits for it. */
   stats(filter: Pick<EgressFilter, "taskId" | "since">): Promise<EgressStats>;
-  /** Bytes that the sandbox has uploaded in entries that have ended, of earlier server processes too. */
+  /** Bytes that the sandbox has uploaded, as the ledger was told of them; to earlier server processes, too. */
   uploaded(sandboxId: SandboxId): number;
 }
 

@@ -142,12 +142,13 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
       return (end) => {
         if (line.end !== undefined) return;
         line.end = end;
-        const { sandboxId } = line.entry;
-        uploads.set(sandboxId, (uploads.get(sandboxId) ?? 0) + end.bytesUp);
         // The end of what is in the table already is never lost for want of room: each stands for one open request.
         if (room && !line.queued) push(line);
-        else arm(flushMs);
       };
+    },
+    sent(sandboxId, bytes) {
+      uploads.set(sandboxId, (uploads.get(sandboxId) ?? 0) + bytes);
+      arm(flushMs);
     },
     lost: () => lost,
     uploadedSince: (sandboxId) => uploads.get(sandboxId) ?? 0,

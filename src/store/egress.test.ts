@@ -162,10 +162,13 @@ test("uploaded bytes count at once, and a restart does not forget them", async (
   const path = join(freshFolder(), "db");
   const first = openStore(path, seal, ids);
   const sandbox = sandboxIn(first);
-  first.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 100 }));
+  first.egress.ledger.open(entry({ sandboxId: sandbox }));
+  first.egress.ledger.sent(sandbox, 100);
   expect(first.egress.uploaded(sandbox)).toBe(100);
   await flushed();
-  first.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 11 }));
+  // Another server would know of them now, though the request is still under way.
+  expect(freshStore(path).egress.uploaded(sandbox)).toBe(100);
+  first.egress.ledger.sent(sandbox, 11);
   expect(first.egress.uploaded(sandbox)).toBe(111);
   first.close();
   expect(freshStore(path).egress.uploaded(sandbox)).toBe(111);
@@ -174,7 +177,11 @@ test("uploaded bytes count at once, and a restart does not forget them", async (
 test("a full queue loses entries, counts them, and neither throws nor forgets the uploaded bytes", async () => {
   const store = freshStore(":memory:", { maxQueue: 10 });
   const sandbox = sandboxIn(store);
-  for (let i = 0; i < 25; i++) store.egress.ledger.open(entry({ sandboxId: sandbox }))(end({ bytesUp: 1 }));
+  for (let i = 0; i < 25; i++) {
+    const close = store.egress.ledger.open(entry({ sandboxId: sandbox }));
+    store.egress.ledger.sent(sandbox, 1);
+    close(end({ bytesUp: 1 }));
+  }
   await flushed();
   expect(store.egress.list({ limit: 100 })).toHaveLength(10);
   expect(await store.egress.stats({})).toMatchObject({ lost: 15, total: { requests: 10 } });

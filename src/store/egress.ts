@@ -76,7 +76,7 @@ export function createEgressStore(
   pruneLater(pruneEveryMs);
 
   const store: EgressStore = {
-    ledger: { open: (entry) => writer.open(entry) },
+    ledger: { open: (entry) => writer.open(entry), sent: (id, bytes) => writer.sent(id, bytes) },
     list: ({ before, limit, ...filter }) =>
       db
         .select()
