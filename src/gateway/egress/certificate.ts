@@ -1,5 +1,4 @@
-// The library's container of parts (tsyringe) asks for it as it loads.
-import "reflect-metadata";
+import "./reflect-metadata.ts";
 
 import {
   AuthorityKeyIdentifierExtension,
