@@ -114,9 +114,15 @@ export async function openWorld(options: {
         "sh",
       ],
     });
+  const stopOrigins = async () => {
+    for (const origin of origins) await origin.stop(true);
+  };
   let count = 0;
   const world: World = {
-    appliance: await start(),
+    appliance: await start().catch(async (thrown: unknown) => {
+      await stopOrigins();
+      throw thrown;
+    }),
     engine,
     folder,
     seen,
@@ -142,7 +148,7 @@ export async function openWorld(options: {
     },
     async close() {
       await world.appliance.stop();
-      for (const origin of origins) await origin.stop(true);
+      await stopOrigins();
       await removeLeftOvers(engine);
       rmSync(folder, { recursive: true, force: true });
     },
