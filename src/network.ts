@@ -4,6 +4,7 @@ import {
   type AddressRange,
   type AddressRules,
   createAddressRules,
+  dialledAddress,
   whyNotDialled,
 } from "./domain/ip-address.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
@@ -35,7 +36,8 @@ export function vetAddresses(options: {
       rules = createAddressRules(allowedRanges, [...own]);
       until = now() + interfacesKeptMs;
     }
-    const isOwn = own.has(address) || /^(127\.|::1$|0\.|::$)/.test(address);
+    const dialled = dialledAddress(address);
+    const isOwn = own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled);
     return isOwn && port === ownPort() ? "the appliance's own" : whyNotDialled(address, rules);
   };
 }

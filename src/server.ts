@@ -128,6 +128,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       proxy: upstreamProxyOf(upstreamProxy),
       trust,
       refused: createRefusalRecord(store, log),
+      failed: (thrown) => log.error("an egress connection failed", { reason: messageOf(thrown) }),
       decided: (fields) => log.every("egress", fields),
       now: ids.now,
     });

@@ -84,6 +84,12 @@ export function whyNotDialled(address: string, rules: AddressRules): string | un
   return listed ? undefined : kind;
 }
 
+/** Canonical text of what a kernel would dial for this address; what is none stays as it is. */
+export function dialledAddress(text: string): string {
+  const address = parse(text);
+  return address === undefined ? text : destination(address);
+}
+
 const ownMachine = "this machine itself";
 
 /** Where cloud machines get their credentials: AWS, Google and Azure share the first; Azure's second is a public one. */

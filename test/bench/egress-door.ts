@@ -69,10 +69,11 @@ async function openDoor(files: DoorFiles): Promise<number> {
     proxy: undefined,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => console.error(thrown),
     decided: (fields) => log.every("egress", fields),
     now: Date.now,
   });
-  const socket = wireHandlers((wire) => door.accept(sandbox, wire, new Uint8Array()));
+  const socket = wireHandlers((wire) => door.accept(sandbox, wire, new Uint8Array()), console.error);
   const common = { allowHalfOpen: true, data: { wire: undefined }, socket };
   Bun.listen<WireData>({ ...common, unix: socketPath });
   return Bun.listen<WireData>({ ...common, hostname: "127.0.0.1", port: 0 }).port;

@@ -13,6 +13,7 @@ import type {
   Secret,
 } from "../../domain/egress.ts";
 import { compileEgressPolicy } from "../../domain/egress-policy.ts";
+import type { SandboxId } from "../../domain/ids.ts";
 import { createAddressRules, parseRange, whyNotDialled } from "../../domain/ip-address.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { sandboxId, silent, taskId } from "../door.fixture.ts";
@@ -21,11 +22,14 @@ import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
 import { openUpstreamTrust } from "./upstream-tls.ts";
+import type { Waits } from "./waits.ts";
 
 /**
  * The real door on a real socket, before recording parts: origins that keep every byte, a resolver that keeps every
  * name, a ledger that keeps every row.
  */
+
+const neighbourId = "sbx_01m7yp7pv64zn56ttn5g" as SandboxId;
 
 type PolicyInput = Parameters<typeof compileEgressPolicy>[0];
 
@@ -36,13 +40,19 @@ export interface EgressSetting extends Partial<PolicyInput> {
 }
 
 export interface EgressFixtureOptions extends EgressSetting {
-  /** Addresses of names; a name that is missing has none. */
-  names?: Record<string, string[]>;
+  /** Addresses of names, which may be others at each look-up; a name that is missing has none. */
+  names?: Record<string, string[] | (() => string[])>;
   allowedRanges?: string[];
+  ownAddresses?: string[];
   proxy?: UpstreamProxy;
   /** The operator's file of authorities. */
   caFile?: string;
   uploaded?: number;
+  /** How long each look-up takes. */
+  lookupMs?: number;
+  waits?: Partial<Waits>;
+  /** Judges addresses in place of the ranges. */
+  whyNot?: (address: string, port: number) => string | undefined;
 }
 
 export interface EgressFixture {
@@ -55,6 +65,8 @@ export interface EgressFixture {
   authority: Authority;
   /** Changes what is in force, as an operator would. */
   change(setting: EgressSetting): void;
+  /** Another sandbox of the same appliance, with a door and a policy of its own. */
+  neighbour(setting: EgressSetting): Promise<{ id: SandboxId; socket: string }>;
   /** Once the row of the last request is complete. */
   row(index?: number): Promise<EgressEntry>;
   answerToAsking: AccessRequestState;
@@ -70,16 +82,28 @@ const limits: EgressLimits = {
 };
 
 const closers: (() => unknown)[] = [];
+/** Defects of the engine: none may come up in any test. */
+const failures: unknown[] = [];
 
 /** For `afterEach`. */
 export async function closeEgress(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
+  const [failure] = failures.splice(0);
+  if (failure !== undefined) throw failure;
 }
 
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
   const base = mkdtempSync(join(tmpdir(), "ccw-egress-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0 } = options;
+  const {
+    names = {},
+    allowedRanges = ["127.0.0.0/8"],
+    proxy,
+    caFile,
+    uploaded = 0,
+    lookupMs = 0,
+    waits = {},
+  } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
       access: setting.access ?? "custom",
@@ -93,12 +117,13 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     credentials: setting.credentials ?? [],
   });
   let current = egressOf(options);
+  const neighbours = new Map<SandboxId, SandboxEgress>();
   const listeners = new Set<() => void>();
   const once = new Set(
     (options.grants ?? []).filter(({ scope }) => scope === "once").map((grant) => grant.host),
   );
   const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
-  const rules = createAddressRules(ranges, []);
+  const rules = createAddressRules(ranges, options.ownAddresses ?? []);
   const authority = await openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {
     socket: "",
@@ -113,6 +138,11 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       current = egressOf(setting);
       for (const listener of listeners) listener();
     },
+    async neighbour(setting) {
+      neighbours.set(neighbourId, egressOf(setting));
+      const socket = join(await doors.open(neighbourId, taskId), "door.sock");
+      return { id: neighbourId, socket };
+    },
     async row(index = 0) {
       for (let i = 0; i < 400; i++) {
         const row = fixture.rows[index];
@@ -125,7 +155,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   };
   const door = createEgressDoor({
     port: {
-      egressOf: () => current,
+      egressOf: (id) => neighbours.get(id) ?? current,
       uploaded: () => uploaded,
       requestAccess(_, host, port, reason) {
         fixture.asked.push({ host, port, reason });
@@ -150,16 +180,19 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     authority,
     async lookup(name) {
       fixture.lookups.push(name);
+      if (lookupMs > 0) await Bun.sleep(lookupMs);
       const addresses = names[name];
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
-      return addresses;
+      return typeof addresses === "function" ? addresses() : addresses;
     },
-    whyNot: (address) => whyNotDialled(address, rules),
+    whyNot: options.whyNot ?? ((address) => whyNotDialled(address, rules)),
     proxy,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => void failures.push(thrown),
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
+    waits,
   });
   const nothing = async () => {};
   const doors = createDoors({

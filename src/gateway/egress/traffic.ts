@@ -12,11 +12,13 @@ import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import type { Asker } from "../wire/socket-wire.ts";
+import { decisionLine } from "./decision-line.ts";
+import { createNameSearch } from "./filter/name-search.ts";
 import { redactTarget } from "./filter/query-redaction.ts";
 import { createRedaction } from "./filter/redaction.ts";
 import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
 import { createTrafficLimits, type TrafficLimits } from "./limits.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { type Refusal, refusalOf, shown } from "./refusal.ts";
 
 /** What a ledger row says of a request before anything is decided. */
 export interface Attempt {
@@ -91,6 +93,7 @@ export function createTraffic(
   let known: SandboxEgress | undefined;
   let search = createSecretSearch([]);
   let redaction = createRedaction([]);
+  let inNames = createNameSearch([]);
   const live = new Set<() => void>();
 
   const current = (): SandboxEgress | undefined => {
@@ -99,6 +102,7 @@ export function createTraffic(
     if (known?.secrets !== egress.secrets) {
       search = createSecretSearch(egress.secrets);
       redaction = createRedaction(egress.secrets.map(({ value }) => value));
+      inNames = createNameSearch(egress.secrets);
     }
     if (limits === undefined) limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
     else limits.update(egress.limits);
@@ -111,7 +115,7 @@ export function createTraffic(
     taskId: sandbox.taskId,
     at: now(),
     kind: attempt?.kind ?? "http",
-    host: attempt?.host.text ?? "",
+    host: inNames.blotted(attempt?.host.text ?? ""),
     port: attempt?.port ?? 0,
     method: attempt?.method ?? "",
     path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, redaction),
@@ -121,22 +125,12 @@ export function createTraffic(
     ms: 0,
   });
 
-  const tell = (row: EgressEntry) =>
-    decided({
-      sandbox: row.sandboxId,
-      task: row.taskId,
-      kind: row.kind,
-      host: row.host,
-      port: row.port,
-      method: row.method,
-      path: row.path,
-      verdict: row.verdict,
-      reason: row.reason,
-    });
+  const tell = (row: EgressEntry) => decided(decisionLine(row));
 
   const refuse = (attempt: Attempt | undefined, refusal: Refusal) => {
     const row: EgressEntry = {
       ...rowOf(attempt),
+      ...(refusal.about !== undefined && { host: shown(inNames.blotted(refusal.about)) }),
       verdict: "refused",
       reason: refusal.code,
       status: refusal.status,
@@ -146,7 +140,7 @@ export function createTraffic(
     if (refusal.access === undefined)
       refused(
         sandbox,
-        attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`,
+        attempt === undefined ? "" : inNames.blotted(`${hostText(attempt.host)}:${attempt.port}`),
         refusal.code,
       );
   };
@@ -168,10 +162,16 @@ export function createTraffic(
     search: () => search,
     credentialsFor: (host) => known?.credentials.filter((credential) => credential.host === host.text) ?? [],
     refuse,
-    notice: (text) => port.notice(sandbox.id, text),
+    notice: (text) => port.notice(sandbox.id, inNames.blotted(text)),
     admit(attempt, decide) {
       const egress = current();
       if (egress === undefined || limits === undefined) return turnAway(attempt, ended);
+      const secret = inNames.secretIn(attempt.host.text);
+      if (secret !== undefined) {
+        const text = `the host's name carries ${secret}, which must not leave`;
+        port.notice(sandbox.id, `A request was stopped: ${text} this appliance.`);
+        return turnAway(attempt, refusalOf("secret-found", text));
+      }
       const decision = decide(policyFor(attempt, egress.policy, attempt.granted));
       if (!decision.allowed) {
         const refusal = refusalOf(decision.code, decision.text);
@@ -242,6 +242,7 @@ export function createTraffic(
             live.delete(review);
             begun.release();
             gone();
+            if (verdict === "refused" || verdict === "cut") tell({ ...row, verdict, reason });
             close({ address, verdict, reason, status, bytesUp, bytesDown, ms: now() - row.at });
           },
         },
