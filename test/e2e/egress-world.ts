@@ -199,6 +199,23 @@ export async function sandboxOf(world: World, environment: string): Promise<Sand
   };
 }
 
+/** Newest first. */
+export const ledgerOf = (world: World, box: Sandbox, ...argv: string[]) =>
+  world.json<LedgerRow[]>("egress", "list", "--task", box.taskId, "--limit", "1000", ...argv);
+
+export interface LedgerRow {
+  id: number;
+  host: string;
+  method: string;
+  path: string;
+  address: string;
+  verdict: string;
+  reason: string;
+  bytesUp: number;
+  bytesDown: number;
+  open: boolean;
+}
+
 /** curl's arguments that print status and headers of interest, for a request that may be refused. */
 export const curl = "curl -sS -m 20";
 
