@@ -1,10 +1,10 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import {
+  type AddressRange,
   type AddressRules,
   createAddressRules,
   dialledAddress,
-  parseRange,
   whyNotDialled,
 } from "./domain/ip-address.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
@@ -21,15 +21,11 @@ const interfacesKeptMs = 30_000;
  * appliance's own port is never reached, whatever the ranges say.
  */
 export function vetAddresses(options: {
-  allowedRanges: readonly string[];
+  allowedRanges: readonly AddressRange[];
   ownPort(): number;
   now(): number;
 }): (address: string, port: number) => string | undefined {
-  const { ownPort, now } = options;
-  const ranges = options.allowedRanges.flatMap((text) => {
-    const range = parseRange(text);
-    return range.ok ? [range.value] : [];
-  });
+  const { allowedRanges, ownPort, now } = options;
   let rules: AddressRules | undefined;
   let own = new Set<string>();
   let until = 0;
@@ -37,7 +33,7 @@ export function vetAddresses(options: {
     if (rules === undefined || now() >= until) {
       const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
       own = new Set(interfaces.filter(({ internal }) => !internal).map((each) => each.address));
-      rules = createAddressRules(ranges, [...own]);
+      rules = createAddressRules(allowedRanges, [...own]);
       until = now() + interfacesKeptMs;
     }
     const dialled = dialledAddress(address);

@@ -8,8 +8,8 @@ import { decideAccess } from "../runs/access-requests.ts";
 import { policyOf } from "../runs/egress.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import {
-  accessRequestJson,
   accessRequestSchema,
+  accessRequestsJson,
   egressRowSchema,
   egressStatsSchema,
 } from "./egress-schemas.ts";
@@ -65,7 +65,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
         request: { query: z.object({ task: z.string().optional(), since: time.optional() }) },
         responses: { 200: json(egressStatsSchema, "Statistics"), ...failures },
       }),
-      (c) => c.json(store.egress.stats(filterOf(c.req.valid("query"))), 200),
+      async (c) => c.json(await store.egress.stats(filterOf(c.req.valid("query"))), 200),
     )
     .openapi(
       createRoute({
@@ -135,10 +135,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
           ...(task !== undefined && { taskId: taskIdOf(task) }),
           ...(state !== undefined && { kinds: [state] }),
         });
-        return c.json(
-          rows.flatMap((row) => accessRequestJson(store, row, ids.now())),
-          200,
-        );
+        return c.json(accessRequestsJson(store, rows, ids.now()), 200);
       },
     )
     .openapi(
@@ -160,7 +157,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
           accessRequestIdOf(c.req.valid("param").id),
           decision,
         );
-        const [shown] = accessRequestJson(store, decided, ids.now());
+        const [shown] = accessRequestsJson(store, [decided], ids.now());
         if (shown === undefined) throw new CcwError("not_found", "The task of this request is gone.");
         return c.json(shown, 200);
       },

@@ -3,6 +3,7 @@ import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { compileEgressPolicy } from "../../src/domain/egress-policy.ts";
 import { newId } from "../../src/domain/ids.ts";
+import { parseRange } from "../../src/domain/ip-address.ts";
 import { openAuthority } from "../../src/gateway/egress/authority.ts";
 import { createEgressDoor } from "../../src/gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "../../src/gateway/egress/upstream-tls.ts";
@@ -50,6 +51,7 @@ async function openDoor(files: DoorFiles): Promise<number> {
   const caFile = `${databasePath}.ca.pem`;
   writeFileSync(caFile, testCertificate);
   const policy = compileEgressPolicy({ access: "custom", allow: rules, deny: [], groupsOff: [], grants: [] });
+  const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
   const egress = { policy, limits, secrets, credentials: [] };
   const door = createEgressDoor({
     port: {
@@ -61,16 +63,17 @@ async function openDoor(files: DoorFiles): Promise<number> {
       onChange: () => () => {},
     },
     ledger: store.egress.ledger,
-    authority: openAuthority({ folder: `${databasePath}.authority`, now: Date.now }),
+    authority: await openAuthority({ folder: `${databasePath}.authority`, now: Date.now }),
     lookup: async () => [originAddress],
-    whyNot: vetAddresses({ allowedRanges, ownPort: () => 0, now: Date.now }),
+    whyNot: vetAddresses({ allowedRanges: ranges, ownPort: () => 0, now: Date.now }),
     proxy: undefined,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => console.error(thrown),
     decided: (fields) => log.every("egress", fields),
     now: Date.now,
   });
-  const socket = wireHandlers((wire) => door.accept(sandbox, wire, new Uint8Array()));
+  const socket = wireHandlers((wire) => door.accept(sandbox, wire, new Uint8Array()), console.error);
   const common = { allowHalfOpen: true, data: { wire: undefined }, socket };
   Bun.listen<WireData>({ ...common, unix: socketPath });
   return Bun.listen<WireData>({ ...common, hostname: "127.0.0.1", port: 0 }).port;

@@ -171,6 +171,15 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
     case "egress_refused":
       line("warning", `Connection to ${body.target} was refused`, body.reason);
       return;
+    case "access_requested":
+      line("warning", `The sandbox asks for ${body.host}:${body.port}`, body.reason);
+      return;
+    case "access_granted":
+      line("quiet", `${body.person} allowed ${body.host}:${body.port}`, body.scope);
+      return;
+    case "access_denied":
+      line("quiet", `${body.person} denied ${body.host}:${body.port}`);
+      return;
   }
 }
 

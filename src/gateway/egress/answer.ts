@@ -1,4 +1,5 @@
 import type { Wire } from "../wire/wire.ts";
+import { writeAll } from "../wire/write-all.ts";
 import type { createRedaction } from "./filter/redaction.ts";
 import {
   type BodyFraming,
@@ -9,6 +10,7 @@ import {
   responseFraming,
 } from "./http/body.ts";
 import { responseBytes } from "./http/forward-headers.ts";
+import { headersOf } from "./http/header-lines.ts";
 import { headerOf } from "./http/request-head.ts";
 import { type ResponseHead, readResponseHead } from "./http/response-head.ts";
 
@@ -38,30 +40,32 @@ export function createAnswer(options: {
 }): Answer {
   const { client, method, minor, redaction } = options;
   let held: Uint8Array = new Uint8Array();
+  /** Bytes of `held` in which no head ended. */
+  let searched = 0;
   let head: ResponseHead | undefined;
   let reader: BodyReader | undefined;
   let towards: BodyFraming = { kind: "none" };
   let complete = false;
   let leftover = false;
   let untilClose = false;
+  let bodiless = false;
+  let begun = false;
   const redacted = redaction?.start();
+  /** What one read of the origin brings, to go out at once: heads, then content. */
+  let heads: Uint8Array[] = [];
+  let content: Uint8Array[] = [];
 
-  const write = (bytes: Uint8Array): boolean => {
-    if (bytes.length === 0) return true;
-    options.sent(bytes.length);
-    return client.write(bytes);
-  };
-  const pass = (pieces: readonly Uint8Array[]): boolean => {
-    let free = true;
-    for (const piece of pieces) {
-      if (piece.length === 0) continue;
-      for (const out of towards.kind === "chunked" ? chunkOf(piece) : [piece]) free = write(out) && free;
-    }
-    return free;
+  const flush = (): boolean => {
+    if (head !== undefined) begun = true;
+    const pieces = [...heads, ...(towards.kind === "chunked" ? chunkOf(content) : content)];
+    if (complete && towards.kind === "chunked") pieces.push(lastChunk);
+    heads = [];
+    content = [];
+    options.sent(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    return writeAll(client, pieces);
   };
   const finish = () => {
-    if (redacted !== undefined) pass(redacted.end());
-    if (towards.kind === "chunked") write(lastChunk);
+    if (redacted !== undefined) content.push(...redacted.end());
     complete = true;
   };
   const closes = () => options.wantsClose || towards.kind === "until-close";
@@ -75,15 +79,19 @@ export function createAnswer(options: {
 
   /** The status line and headers; interim answers (RFC 9110, 15.2) go on as they come, but for a switch of protocols. */
   const takeHead = (): { ok: true; more: boolean } | { ok: false; why: string } => {
-    const read = readResponseHead(held);
-    if (read.kind === "more") return { ok: true, more: true };
+    const read = readResponseHead(held, searched);
+    if (read.kind === "more") {
+      searched = held.length;
+      return { ok: true, more: true };
+    }
     if (read.kind === "bad") return { ok: false, why: `something that is no HTTP answer (${read.why})` };
     held = held.subarray(read.length);
+    searched = 0;
     const { status } = read.head;
     if (status === 101) return { ok: false, why: "a switch of protocols that nobody asked for (101)" };
     if (status < 200) {
       if (minor === 1)
-        write(
+        heads.push(
           responseBytes({ head: redactedHead(read.head), framing: { kind: "none" }, close: false, minor }),
         );
       return { ok: true, more: false };
@@ -96,13 +104,14 @@ export function createAnswer(options: {
     head = read.head;
     reader = createBodyReader(framing.framing, "server");
     untilClose = framing.framing.kind === "until-close";
+    bodiless = framing.framing.kind === "none";
     towards =
       framing.framing.kind === "none" || framing.framing.kind === "length"
         ? framing.framing
         : minor === 1
           ? { kind: "chunked" }
           : { kind: "until-close" };
-    write(responseBytes({ head: redactedHead(head), framing: towards, close: closes(), minor }));
+    heads.push(responseBytes({ head: redactedHead(head), framing: towards, close: closes(), minor }));
     if (
       framing.framing.kind === "none" ||
       (framing.framing.kind === "length" && framing.framing.length === 0)
@@ -117,29 +126,31 @@ export function createAnswer(options: {
       while (head === undefined) {
         const taken = takeHead();
         if (!taken.ok) return taken;
-        if (taken.more) return { ok: true, complete: false, blocked: false };
+        if (taken.more) return { ok: true, complete: false, blocked: !flush() };
       }
-      let free = true;
       while (!complete && reader !== undefined && held.length > 0) {
         const read = reader.read(held);
         if (!read.ok) return { ok: false, why: `a broken body (${read.why})` };
         held = held.subarray(read.consumed);
-        for (const content of read.content)
-          free = pass(redacted === undefined ? [content] : redacted.push(content)) && free;
+        for (const piece of read.content) {
+          if (redacted === undefined) content.push(piece);
+          else content.push(...redacted.push(piece));
+        }
         if (read.done) finish();
         else if (read.consumed === 0) break;
       }
       leftover = complete && held.length > 0;
-      return { ok: true, complete, blocked: !free };
+      return { ok: true, complete, blocked: !flush() };
     },
     end() {
       if (complete) return true;
       if (head === undefined || reader === undefined || !reader.end()) return false;
       finish();
+      flush();
       return true;
     },
     get begun() {
-      return head !== undefined;
+      return begun;
     },
     get status() {
       return head?.status ?? 0;
@@ -153,8 +164,17 @@ export function createAnswer(options: {
         !leftover &&
         !untilClose &&
         head?.minor === 1 &&
-        !/\bclose\b/i.test(headerOf(head, "connection") ?? "")
+        !(bodiless && announcesBody(head)) &&
+        !headersOf(head, "connection").some((value) => /\bclose\b/i.test(value))
       );
     },
   };
+}
+
+/** Some servers send it after all, behind an answer that has none (HEAD, 204, 304). */
+function announcesBody(head: ResponseHead): boolean {
+  return (
+    headerOf(head, "transfer-encoding") !== undefined ||
+    headersOf(head, "content-length").some((length) => length !== "0")
+  );
 }

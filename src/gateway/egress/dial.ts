@@ -1,6 +1,6 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
-import { type Asker, connectSocket } from "../wire/socket-wire.ts";
+import { type Asker, connectSocket, type Failed } from "../wire/socket-wire.ts";
 import type { Wire } from "../wire/wire.ts";
 import { readResponseHead } from "./http/response-head.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
@@ -31,14 +31,16 @@ const connectMs = 10_000;
 export function createDialler({
   resolver,
   proxy,
+  failed,
 }: {
   resolver: Resolver;
   proxy: UpstreamProxy | undefined;
+  failed: Failed;
 }): Dialler {
   return {
     async dial(host, port, asker) {
       if (proxy?.resolves === true && host.kind === "name")
-        return await through(proxy, hostText(host), port, asker);
+        return await through(proxy, hostText(host), port, { asker, failed });
       const resolved = await resolver.resolve(host, port);
       if (!resolved.ok) return resolved;
       let last: Dialled | undefined;
@@ -46,8 +48,12 @@ export function createDialler({
         if (asker.gone) break;
         last =
           proxy === undefined
-            ? await directly(address, port, asker, connectMs / resolved.addresses.length)
-            : await through(proxy, address.includes(":") ? `[${address}]` : address, port, asker);
+            ? await directly(address, port, {
+                asker,
+                failed,
+                timeoutMs: connectMs / resolved.addresses.length,
+              })
+            : await through(proxy, address.includes(":") ? `[${address}]` : address, port, { asker, failed });
         if (last.ok) return last;
       }
       return last ?? { ok: false, refusal: refusalOf("unreachable", "the request was given up") };
@@ -55,9 +61,13 @@ export function createDialler({
   };
 }
 
-async function directly(address: string, port: number, asker: Asker, timeoutMs: number): Promise<Dialled> {
+async function directly(
+  address: string,
+  port: number,
+  options: { asker: Asker; failed: Failed; timeoutMs: number },
+): Promise<Dialled> {
   try {
-    const wire = await connectSocket({ hostname: address, port }, { asker, timeoutMs });
+    const wire = await connectSocket({ hostname: address, port }, options);
     return { ok: true, wire, address, first: nothing };
   } catch (thrown) {
     return { ok: false, refusal: unreachable(address, port, thrown) };
@@ -65,22 +75,28 @@ async function directly(address: string, port: number, asker: Asker, timeoutMs: 
 }
 
 /** The proxy is asked for a tunnel (RFC 9110, 9.3.6), for plain HTTP too: it then has nothing to rewrite. */
-async function through(proxy: UpstreamProxy, target: string, port: number, asker: Asker): Promise<Dialled> {
+async function through(
+  proxy: UpstreamProxy,
+  target: string,
+  port: number,
+  { asker, failed }: { asker: Asker; failed: Failed },
+): Promise<Dialled> {
   const authority = `${target}:${port}`;
+  const name = `the upstream proxy ${proxy.hostname}:${proxy.port}`;
   let wire: Wire;
   try {
     wire = await connectSocket(
       { hostname: proxy.hostname, port: proxy.port },
-      { asker, timeoutMs: connectMs },
+      { asker, timeoutMs: connectMs, failed },
     );
   } catch (thrown) {
-    const text = `the upstream proxy ${proxy.hostname}:${proxy.port} cannot be reached (${messageOf(thrown)})`;
+    const text = `${name} cannot be reached (${messageOf(thrown)})`;
     return { ok: false, refusal: refusalOf("unreachable", text) };
   }
   const answer = await answerTo(wire, connectRequest(authority, proxy.authorization), asker);
   if (answer.ok) return { ok: true, wire, address: target.replace(/^\[|\]$/g, ""), first: answer.rest };
   wire.destroy();
-  return { ok: false, refusal: refusalOf("unreachable", `the upstream proxy ${answer.why}`) };
+  return { ok: false, refusal: refusalOf("unreachable", `${name} ${answer.why}`) };
 }
 
 function connectRequest(authority: string, authorization: string | undefined): Uint8Array {

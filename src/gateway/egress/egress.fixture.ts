@@ -22,6 +22,7 @@ import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
 import { openUpstreamTrust } from "./upstream-tls.ts";
+import type { Waits } from "./waits.ts";
 
 /**
  * The real door on a real socket, before recording parts: origins that keep every byte, a resolver that keeps every
@@ -47,6 +48,9 @@ export interface EgressFixtureOptions extends EgressSetting {
   /** The operator's file of authorities. */
   caFile?: string;
   uploaded?: number;
+  /** How long each look-up takes. */
+  lookupMs?: number;
+  waits?: Partial<Waits>;
   /** Judges addresses in place of the ranges. */
   whyNot?: (address: string, port: number) => string | undefined;
 }
@@ -78,16 +82,28 @@ const limits: EgressLimits = {
 };
 
 const closers: (() => unknown)[] = [];
+/** Defects of the engine: none may come up in any test. */
+const failures: unknown[] = [];
 
 /** For `afterEach`. */
 export async function closeEgress(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
+  const [failure] = failures.splice(0);
+  if (failure !== undefined) throw failure;
 }
 
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
   const base = mkdtempSync(join(tmpdir(), "ccw-egress-"));
   closers.push(() => rmSync(base, { recursive: true, force: true }));
-  const { names = {}, allowedRanges = ["127.0.0.0/8"], proxy, caFile, uploaded = 0 } = options;
+  const {
+    names = {},
+    allowedRanges = ["127.0.0.0/8"],
+    proxy,
+    caFile,
+    uploaded = 0,
+    lookupMs = 0,
+    waits = {},
+  } = options;
   const egressOf = (setting: EgressSetting): SandboxEgress => ({
     policy: compileEgressPolicy({
       access: setting.access ?? "custom",
@@ -108,7 +124,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   );
   const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
   const rules = createAddressRules(ranges, options.ownAddresses ?? []);
-  const authority = openAuthority({ folder: join(base, "authority"), now: Date.now });
+  const authority = await openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {
     socket: "",
     rows: [],
@@ -159,10 +175,12 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
         fixture.rows.push(row);
         return (end) => void Object.assign(row, end);
       },
+      sent() {},
     },
     authority,
     async lookup(name) {
       fixture.lookups.push(name);
+      if (lookupMs > 0) await Bun.sleep(lookupMs);
       const addresses = names[name];
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
       return typeof addresses === "function" ? addresses() : addresses;
@@ -171,8 +189,10 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     proxy,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => void failures.push(thrown),
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
+    waits,
   });
   const nothing = async () => {};
   const doors = createDoors({

@@ -1,16 +1,19 @@
 import type { InjectedCredential } from "../../domain/egress.ts";
+import { messageOf } from "../../domain/errors.ts";
 import { hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
-import type { Wire } from "../wire/wire.ts";
+import { deaf, type Wire } from "../wire/wire.ts";
+import { writeAll } from "../wire/write-all.ts";
 import { createAnswer } from "./answer.ts";
 import { echoesOf } from "./filter/echoes.ts";
 import { createRedaction } from "./filter/redaction.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
-import { headerOf, type RequestHead } from "./http/request-head.ts";
+import { headerOf, type RequestHead, wantsClose } from "./http/request-head.ts";
 import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
 import type { Passage, Traffic } from "./traffic.ts";
 import type { Origin, Upstream, Upstreams } from "./upstreams.ts";
+import type { Waits } from "./waits.ts";
 
 /** One admitted request and its answer. The connection's owner passes on what the client's wire tells. */
 export interface Exchange {
@@ -27,6 +30,7 @@ export interface ExchangeOptions {
   passage: Passage;
   upstreams: Upstreams;
   deadlines: Deadlines;
+  waits: Waits;
   client: Wire;
   /** What the client has sent and nobody has taken; the exchange takes its body from it. */
   buffer: { bytes: Uint8Array };
@@ -40,17 +44,11 @@ export interface ExchangeOptions {
   done(reusable: boolean): void;
 }
 
-/** A client that is slower than this with its body is not sending. */
-const bodyMs = 10_000;
-/** The longest that an origin may think. */
-const answerMs = 300_000;
-/** A body that nobody sends or nobody reads any more. */
-const stallMs = 300_000;
 /** A client's bytes that may wait while it is not yet known whether they pass. */
 const maxWaiting = 64 * 1024;
 
 export function startExchange(options: ExchangeOptions): Exchange {
-  const { traffic, passage, upstreams, client, buffer, origin, head, framing, credentials } = options;
+  const { traffic, passage, upstreams, waits, client, buffer, origin, head, framing, credentials } = options;
   const bodyReader = createBodyReader(framing);
   const search = traffic.search();
   const body = search.start();
@@ -58,14 +56,14 @@ export function startExchange(options: ExchangeOptions): Exchange {
   let bodySize = 0;
   let bodyDone = framing.kind === "none" || (framing.kind === "length" && framing.length === 0);
   let blocked = false;
-  let answered = false;
+  let clientEnded = false;
   let over = false;
   const deadline = options.deadlines.add(() => {
-    if (!bodyDone && !answered)
-      stop(refusalOf("too-slow", "the request's body stopped coming for 10 seconds"), "refused");
-    else if (!answered)
+    if (!bodyDone && !blocked && upstream !== undefined && !answer.begun)
+      stop(refusalOf("too-slow", "the request's body stopped coming"), "refused");
+    else if (!answer.begun)
       stop(refusalOf("timeout", `${hostText(origin.host)} did not answer in time`), "failed");
-    else stop(refusalOf("timeout", "nothing moved for 5 minutes"), "failed");
+    else stop(refusalOf("timeout", "nothing moved for too long"), "failed");
   });
 
   const secrets = credentials.length === 0 ? [] : (traffic.egress()?.secrets ?? []);
@@ -85,8 +83,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
     over = true;
     deadline.clear();
     upstream?.wire.destroy();
-    passage.end(verdict, refusal.code, answered ? answer.status : refusal.status);
-    if (answered) return client.destroy();
+    passage.end(verdict, refusal.code, answer.begun ? answer.status : refusal.status);
+    if (answer.begun) return client.destroy();
     client.write(
       refusalBytes(refusal, `${hostText(origin.host)}:${origin.port}`, {
         close: true,
@@ -113,21 +111,19 @@ export function startExchange(options: ExchangeOptions): Exchange {
   };
 
   /** Passes on what may leave. False: it was stopped. */
-  const send = (pieces: readonly Uint8Array[]): boolean => {
-    for (const piece of pieces) {
-      if (piece.length === 0) continue;
-      bodySize += piece.length;
-      if (bodySize > options.maxBody) {
-        stop(refusalOf("body-too-large", `its body has more than ${options.maxBody} bytes`), "refused");
-        return false;
-      }
-      if (!passage.up(piece.length)) {
-        stop(budgetSpent(traffic), "cut");
-        return false;
-      }
-      const out = framing.kind === "chunked" ? chunkOf(piece) : [piece];
-      for (const bytes of out) if (upstream?.wire.write(bytes) === false) blocked = true;
+  const send = (pieces: readonly Uint8Array[], last: boolean): boolean => {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    bodySize += length;
+    if (bodySize > options.maxBody) {
+      stop(refusalOf("body-too-large", `its body has more than ${options.maxBody} bytes`), "refused");
+      return false;
     }
+    if (!passage.up(length)) {
+      stop(budgetSpent(traffic), "cut");
+      return false;
+    }
+    const out = framing.kind === "chunked" ? [...chunkOf(pieces), ...(last ? [lastChunk] : [])] : pieces;
+    if (upstream !== undefined && !writeAll(upstream.wire, out)) blocked = true;
     return true;
   };
 
@@ -137,25 +133,33 @@ export function startExchange(options: ExchangeOptions): Exchange {
       const read = bodyReader.read(buffer.bytes);
       if (!read.ok) return stop(refusalOf("bad-framing", read.why), "refused");
       buffer.bytes = buffer.bytes.subarray(read.consumed);
+      const pass: Uint8Array[] = [];
       for (const content of read.content) {
         const found = body.push(content);
         if ("found" in found) return stop(secretFound(traffic, found.found, origin), "refused");
-        if (!send(found.pass)) return;
+        pass.push(...found.pass);
       }
       if (read.done) {
         const rest = body.end();
         if ("found" in rest) return stop(secretFound(traffic, rest.found, origin), "refused");
-        if (!send(rest.pass)) return;
-        if (framing.kind === "chunked") upstream.wire.write(lastChunk);
-        bodyDone = true;
+        pass.push(...rest.pass);
       }
+      if (!send(pass, read.done)) return;
+      bodyDone = read.done;
     }
+    if (clientEnded && !bodyDone && !blocked)
+      return stop(refusalOf("bad-request", "the request's body ended too early"), "failed");
     if (blocked) client.pause();
     else client.resume();
-    deadline.set(bodyDone ? (answered ? stallMs : answerMs) : blocked ? stallMs : bodyMs);
+    deadline.set(bodyDone ? (answer.begun ? waits.stall : waits.answer) : blocked ? waits.stall : waits.body);
   };
 
   const failed = (text: string) => stop(refusalOf("bad-answer", text), "failed");
+
+  const start = (fresh: boolean) =>
+    void begin(fresh).catch((thrown: unknown) =>
+      stop(refusalOf("bad-request", `the request cannot be passed on (${messageOf(thrown)})`), "failed"),
+    );
 
   const begin = async (fresh: boolean) => {
     const got = await upstreams.get(origin, { fresh, asker: passage });
@@ -170,10 +174,9 @@ export function startExchange(options: ExchangeOptions): Exchange {
         heard = true;
         const taken = answer.take(bytes);
         if (!taken.ok) return failed(`${hostText(origin.host)} answered with ${taken.why}`);
-        if (answer.begun) answered = true;
-        if (taken.blocked) chosen.wire.pause();
         if (taken.complete) return finish();
-        if (answered) deadline.set(stallMs);
+        if (taken.blocked) chosen.wire.pause();
+        if (answer.begun) deadline.set(waits.stall);
       },
       drain() {
         blocked = false;
@@ -185,15 +188,16 @@ export function startExchange(options: ExchangeOptions): Exchange {
       },
       close: () => lost(),
     };
-    /** A kept connection may close as a request is on its way; what can be sent again is, once. */
+    /** A kept connection may close as a request is on its way; what may be sent again (RFC 9110, 9.2.2) is, once. */
     const lost = () => {
       if (over) return;
-      const again = chosen.used && !heard && framing.kind === "none" && !fresh;
+      const again = chosen.used && !heard && !fresh && framing.kind === "none" && isIdempotent(head.method);
       if (!again)
         return failed(`${hostText(origin.host)} closed the connection before its answer was complete`);
+      chosen.wire.listener = deaf;
       chosen.wire.destroy();
       upstream = undefined;
-      void begin(true);
+      start(true);
     };
     const out = requestBytes({
       method: head.method,
@@ -205,14 +209,17 @@ export function startExchange(options: ExchangeOptions): Exchange {
       ...(credentials.length > 0 && { omit: ["accept-encoding"] }),
     });
     if (!passage.up(out.length)) return stop(budgetSpent(traffic), "refused");
+    // A connection through an upstream proxy was paused when it was granted.
+    chosen.wire.resume();
     chosen.wire.write(out);
-    if (!bodyDone && headerOf(head, "expect")?.toLowerCase() === "100-continue" && buffer.bytes.length === 0)
+    const expects = head.minor === 1 && headerOf(head, "expect")?.toLowerCase() === "100-continue";
+    if (!bodyDone && expects && buffer.bytes.length === 0)
       client.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
     pump();
   };
 
-  deadline.set(answerMs);
-  void begin(false);
+  deadline.set(waits.answer);
+  start(false);
 
   return {
     data() {
@@ -224,14 +231,16 @@ export function startExchange(options: ExchangeOptions): Exchange {
       upstream?.wire.resume();
     },
     end() {
-      if (!bodyDone) stop(refusalOf("bad-request", "the request's body ended too early"), "failed");
+      clientEnded = true;
+      // Part of the body may wait for an origin that is being dialled, or is slow.
+      if (!bodyDone) pump();
     },
     closed() {
       if (over) return;
       over = true;
       deadline.clear();
       upstream?.wire.destroy();
-      passage.end("failed", "sandbox-closed", answered ? answer.status : 0);
+      passage.end("failed", "sandbox-closed", answer.begun ? answer.status : 0);
     },
   };
 }
@@ -256,14 +265,6 @@ function hostHeader({ scheme, host, port }: Origin): string {
   return port === usual ? hostText(host) : `${hostText(host)}:${port}`;
 }
 
-function wantsClose({ minor, headers }: RequestHead): boolean {
-  const tokens = headers
-    .filter(([name]) => /^(proxy-)?connection$/i.test(name))
-    .flatMap(([, value]) =>
-      value
-        .toLowerCase()
-        .split(",")
-        .map((token) => token.trim()),
-    );
-  return tokens.includes("close") || (minor === 0 && !tokens.includes("keep-alive"));
+function isIdempotent(method: string): boolean {
+  return /^(GET|HEAD|OPTIONS|PUT|DELETE)$/.test(method);
 }

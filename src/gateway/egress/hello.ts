@@ -4,7 +4,7 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
 import { noServerName, readClientHello } from "./client-hello.ts";
 
-const helloMs = 10_000;
+type Hello = { ok: true; bytes: Uint8Array } | { ok: false; verdict: "refused" | "failed"; reason: string };
 
 /**
  * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
@@ -15,15 +15,17 @@ export function readHello(
   deadlines: Deadlines,
   first: Uint8Array,
   host: Host,
-): Promise<{ ok: true; bytes: Uint8Array } | { ok: false; code: DenyCode }> {
+  withinMs: number,
+): Promise<Hello> {
   return new Promise((resolve) => {
     let bytes = first;
     let done = false;
-    const finish = (code: DenyCode | undefined) => {
+    const finish = (code: DenyCode | "sandbox-closed" | undefined) => {
       if (done) return;
       done = true;
       deadline.clear();
-      resolve(code === undefined ? { ok: true, bytes } : { ok: false, code });
+      if (code === undefined) resolve({ ok: true, bytes });
+      else resolve({ ok: false, verdict: code === "sandbox-closed" ? "failed" : "refused", reason: code });
     };
     const deadline = deadlines.add(() => finish("too-slow"));
     const look = () => {
@@ -34,15 +36,15 @@ export function readHello(
       if (read.kind === "bad") return finish(unnamed ? undefined : "not-tls");
       finish(read.serverName.replace(/\.$/, "") === host.text ? undefined : "sni-mismatch");
     };
-    deadline.set(helloMs);
+    deadline.set(withinMs);
     client.listener = {
       data(more) {
         bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
         if (!done) look();
       },
       drain() {},
-      end: () => finish("not-tls"),
-      close: () => finish("not-tls"),
+      end: () => finish(bytes.length === 0 ? "sandbox-closed" : "not-tls"),
+      close: () => finish("sandbox-closed"),
     };
     client.resume();
     if (bytes.length > 0) look();

@@ -3,10 +3,7 @@ import type { Wire } from "../wire/wire.ts";
 import { budgetSpent } from "./exchange.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { Passage, Traffic } from "./traffic.ts";
-
-const idleMs = 15 * 60_000;
-/** For the last bytes, once one side is gone. */
-const flushMs = 60_000;
+import type { Waits } from "./waits.ts";
 
 /**
  * Joins a client and what it has dialled until both sides have ended. Each direction ends by itself, the slow side
@@ -18,11 +15,12 @@ export function join(options: {
   passage: Passage;
   traffic: Traffic;
   deadlines: Deadlines;
+  waits: Waits;
   /** What each has sent already. */
   fromClient: Uint8Array;
   fromUpstream: Uint8Array;
 }): void {
-  const { client, upstream, passage, traffic, deadlines } = options;
+  const { client, upstream, passage, traffic, deadlines, waits } = options;
   let broken: { verdict: "failed" | "cut"; code: string } | undefined;
   let open = 2;
   const cut = (verdict: "failed" | "cut", { code }: Refusal) => {
@@ -30,25 +28,25 @@ export function join(options: {
     client.destroy();
     upstream.destroy();
   };
-  const deadline = deadlines.add(() => cut("failed", refusalOf("timeout", "nothing moved for 15 minutes")));
+  const deadline = deadlines.add(() => cut("failed", refusalOf("timeout", "nothing moved for too long")));
   const closed = (other: Wire) => {
     open -= 1;
     if (open > 0) {
       // What the other side has not taken yet is still its own.
       if (other.buffered === 0) return other.destroy();
-      deadline.set(flushMs);
+      deadline.set(waits.flush);
       return other.end();
     }
     deadline.clear();
     passage.end(broken?.verdict ?? "allowed", broken?.code ?? passage.rule, 200);
   };
   passage.onCut((refusal) => cut("cut", refusal));
-  deadline.set(idleMs);
+  deadline.set(waits.idleTunnel);
 
   upstream.listener = {
     data(bytes) {
       passage.down(bytes.length);
-      deadline.set(idleMs);
+      deadline.set(waits.idleTunnel);
       if (!client.write(bytes)) upstream.pause();
     },
     drain: () => client.resume(),
@@ -58,7 +56,7 @@ export function join(options: {
   client.listener = {
     data(bytes) {
       if (!passage.up(bytes.length)) return cut("cut", budgetSpent(traffic));
-      deadline.set(idleMs);
+      deadline.set(waits.idleTunnel);
       if (!upstream.write(bytes)) client.pause();
     },
     drain: () => upstream.resume(),
@@ -76,6 +74,8 @@ export function join(options: {
       if (wire.closed) open -= 1;
       else wire.destroy();
     }
-    if (open <= 0) passage.end(broken.verdict, broken.code, 200);
+    if (open > 0) return;
+    deadline.clear();
+    passage.end(broken.verdict, broken.code, 200);
   }
 }

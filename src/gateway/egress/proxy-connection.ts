@@ -4,16 +4,18 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import type { Wire } from "../wire/wire.ts";
 import { type Exchange, secretFound, startExchange } from "./exchange.ts";
 import { requestFraming } from "./http/body.ts";
-import { maxHeadBytes, type RequestHead, readRequestHead } from "./http/request-head.ts";
+import { maxHeadBytes, type RequestHead, readRequestHead, wantsClose } from "./http/request-head.ts";
 import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
 import { absoluteTarget, originTarget } from "./request-target.ts";
 import type { Attempt, Traffic } from "./traffic.ts";
 import type { Origin, Upstreams } from "./upstreams.ts";
+import type { Waits } from "./waits.ts";
 
 export interface ProxyConnectionOptions {
   traffic: Traffic;
   upstreams: Upstreams;
   deadlines: Deadlines;
+  waits: Waits;
   wire: Wire;
   first: Uint8Array;
   /** `proxy`: each request names its host; CONNECT takes the connection over. Else all requests go to one origin. */
@@ -23,29 +25,25 @@ export interface ProxyConnectionOptions {
         kind: "origin";
         origin: Origin;
         rowKind: Attempt["kind"];
-        /** The policy of the moment when this connection was granted, where the grant was good for it alone. */
-        granted: EgressPolicy | undefined;
+        /** The connection has taken a grant for one connection. */
+        granted: boolean;
       };
   /** The connection is over. */
   closed?(): void;
 }
 
-const headMs = 10_000;
-const idleMs = 60_000;
-/** How long a refused client may go on sending before it has read why. */
-const lingerMs = 2000;
-
 /** Requests one after the other on a client's connection, in the clear or inside TLS that the appliance ended. */
 export function serveProxyConnection(options: ProxyConnectionOptions): void {
-  const { traffic, upstreams, wire, serves } = options;
+  const { traffic, upstreams, waits, wire, serves } = options;
   const buffer = { bytes: options.first };
   let exchange: Exchange | undefined;
   let state: "head" | "busy" | "lingering" | "over" = "head";
-  let headBegun = false;
+  /** Bytes of the buffer in which no head ended. */
+  let searched = 0;
   let clientEnded = false;
   const deadline = options.deadlines.add(() => {
-    if (state !== "head" || buffer.bytes.length === 0) return wire.destroy();
-    fail(refusalOf("too-slow", "the request's head did not come within 10 seconds"));
+    if (state !== "head" || searched === 0) return wire.destroy();
+    failUnread(refusalOf("too-slow", "the request's head did not come in time"));
   });
 
   /** Says why and closes; what still comes is read and dropped, so that a reset does not overtake the answer. */
@@ -56,7 +54,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     if (answer !== undefined) wire.write(answer);
     wire.end();
     wire.resume();
-    deadline.set(lingerMs);
+    deadline.set(wire.buffered > 0 ? waits.flush : waits.linger);
   };
   const fail = (refusal: Refusal, attempt?: Attempt, head = false) => {
     const target = attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`;
@@ -69,20 +67,26 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
 
   const advance = () => {
     while (state === "head") {
+      // Who does not read its answers gets no more of them.
+      if (wire.behind) {
+        deadline.set(waits.stall);
+        return wire.pause();
+      }
       if (buffer.bytes.length === 0) {
-        headBegun = false;
-        deadline.set(idleMs);
+        if (clientEnded) return linger();
+        deadline.set(waits.betweenRequests);
         return;
       }
-      const read = readRequestHead(buffer.bytes);
+      const read = readRequestHead(buffer.bytes, searched);
       if (read.kind === "more") {
+        if (clientEnded) return linger();
         // Set once a head: bytes that trickle in do not prolong it.
-        if (!headBegun) deadline.set(headMs);
-        headBegun = true;
+        if (searched === 0) deadline.set(waits.head);
+        searched = buffer.bytes.length;
         return;
       }
+      searched = 0;
       if (read.kind === "bad") return failUnread(read.bad);
-      headBegun = false;
       deadline.clear();
       const raw = buffer.bytes.subarray(0, read.length);
       buffer.bytes = buffer.bytes.subarray(read.length);
@@ -107,7 +111,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       port: origin.port,
       method: head.method,
       path,
-      ...(serves.kind === "origin" && serves.granted !== undefined && { granted: serves.granted }),
+      granted: serves.kind === "origin" && serves.granted,
     };
     const isHead = head.method === "HEAD";
     const refuse = (refusal: Refusal) => {
@@ -143,7 +147,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     const admitted = traffic.admit(attempt, decide);
     if (!admitted.ok) {
       // A client that only reads may go on with its connection.
-      if (framing.kind !== "none" || head.minor === 0) return fail(admitted.refusal, attempt, isHead);
+      if (framing.kind !== "none" || wantsClose(head)) return fail(admitted.refusal, attempt, isHead);
       const target = `${hostText(origin.host)}:${origin.port}`;
       wire.write(refusalBytes(admitted.refusal, target, { close: false, head: isHead }));
       state = "head";
@@ -154,6 +158,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       passage: admitted.passage,
       upstreams,
       deadlines: options.deadlines,
+      waits,
       client: wire,
       buffer,
       origin,
@@ -165,7 +170,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       done(reusable) {
         exchange = undefined;
         if (state === "over") return;
-        if (!reusable || (clientEnded && buffer.bytes.length === 0)) return linger();
+        if (!reusable) return linger();
         state = "head";
         wire.resume();
         advance();
@@ -181,11 +186,17 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       else exchange?.data();
       if (buffer.bytes.length > 2 * maxHeadBytes) wire.pause();
     },
-    drain: () => exchange?.drain(),
+    drain() {
+      if (exchange !== undefined) return exchange.drain();
+      if (state !== "head") return;
+      wire.resume();
+      advance();
+    },
     end() {
       clientEnded = true;
       if (exchange !== undefined) exchange.end();
-      else if (state === "lingering" || state === "head") wire.destroy();
+      else if (state === "head") advance();
+      else if (wire.buffered === 0) wire.destroy();
     },
     close() {
       state = "over";

@@ -7,7 +7,7 @@ import type {
   InjectedCredential,
   SandboxEgress,
 } from "../../domain/egress.ts";
-import type { EgressDecision, EgressPolicy } from "../../domain/egress-policy.ts";
+import { type EgressDecision, type EgressPolicy, withTakenGrant } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
@@ -28,15 +28,15 @@ export interface Attempt {
   method: string;
   /** Path and query as sent; empty for a tunnel. */
   path: string;
-  /** Decides instead of the policy in force: inside a connection that a grant for one connection let through. */
-  granted?: EgressPolicy;
+  /** It stands inside a connection that has taken a grant for one connection. */
+  granted: boolean;
 }
 
 /** One admitted request or tunnel, from its decision to its end: ledger, limits and cutting in one hand. */
 export interface Passage extends Asker {
   readonly rule: string;
-  /** The policy that let it, where its grant was good for this one connection. */
-  readonly granted: EgressPolicy | undefined;
+  /** Its grant was good for this one connection, and is taken. */
+  readonly granted: boolean;
   /** Bytes about to leave the sandbox; false where its budget does not have them: then the passage must end. */
   up(bytes: number): boolean;
   down(bytes: number): void;
@@ -79,6 +79,9 @@ export interface TrafficOptions {
   decided(fields: LogFields): void;
   now(): number;
 }
+
+const policyFor = (attempt: Attempt, policy: EgressPolicy, granted: boolean): EgressPolicy =>
+  granted ? withTakenGrant(policy, attempt.host, attempt.port) : policy;
 
 const ended = refusalOf("no-egress", "the task has ended");
 
@@ -169,8 +172,7 @@ export function createTraffic(
         port.notice(sandbox.id, `A request was stopped: ${text} this appliance.`);
         return turnAway(attempt, refusalOf("secret-found", text));
       }
-      const policy = attempt.granted ?? egress.policy;
-      const decision = decide(policy);
+      const decision = decide(policyFor(attempt, egress.policy, attempt.granted));
       if (!decision.allowed) {
         const refusal = refusalOf(decision.code, decision.text);
         return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
@@ -180,7 +182,7 @@ export function createTraffic(
       if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
       if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
-      const once = decision.once && attempt.granted === undefined;
+      const once = decision.once && !attempt.granted;
       if (once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
         begun.release();
         return asked(
@@ -192,6 +194,7 @@ export function createTraffic(
       const row: EgressEntry = { ...rowOf(attempt), verdict: "allowed", reason: decision.rule, status: 0 };
       tell(row);
       const close = ledger.open(row);
+      const granted = once || attempt.granted;
       const budget = limits;
       let gone: () => void = () => {};
       let bytesUp = 0;
@@ -201,9 +204,7 @@ export function createTraffic(
       let cut: (refusal: Refusal) => void = () => {};
       const review = () => {
         const egress = current();
-        // A grant for one connection is spent by this very one.
-        if (egress !== undefined && decision.once) return;
-        const again = egress && decide(egress.policy);
+        const again = egress && decide(policyFor(attempt, egress.policy, granted));
         if (again?.allowed === true && again.treatment === decision.treatment) return;
         cut(refusalOf("policy-changed", "the policy was changed while this ran, and forbids it now"));
       };
@@ -213,7 +214,7 @@ export function createTraffic(
         decision,
         passage: {
           rule: decision.rule,
-          granted: decision.once ? policy : undefined,
+          granted,
           get gone() {
             return over;
           },
@@ -222,6 +223,7 @@ export function createTraffic(
           },
           up(bytes) {
             if (!budget.upload(bytes)) return false;
+            ledger.sent(sandbox.id, bytes);
             bytesUp += bytes;
             return true;
           },

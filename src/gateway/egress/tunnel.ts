@@ -1,6 +1,7 @@
 import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import type { Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Authority } from "./authority.ts";
@@ -15,6 +16,7 @@ import { connectTarget } from "./request-target.ts";
 import type { Resolver } from "./resolve.ts";
 import type { Attempt, Passage, Traffic } from "./traffic.ts";
 import type { Upstreams } from "./upstreams.ts";
+import type { Waits } from "./waits.ts";
 
 export interface TunnelOptions {
   traffic: Traffic;
@@ -24,23 +26,24 @@ export interface TunnelOptions {
   upstreams: Upstreams;
   authority: Authority;
   deadlines: Deadlines;
+  failed: Failed;
+  waits: Waits;
   client: Wire;
   head: RequestHead;
   /** What came right behind the request. */
   rest: Uint8Array;
 }
 
-const lingerMs = 2000;
 const established = Buffer.from("HTTP/1.1 200 Connection Established\r\n\r\n");
 /** A fatal TLS alert (RFC 8446, 6): `unrecognized_name`, so that the client's own message says what is wrong. */
 const alert = Uint8Array.of(0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x70);
 
 /** CONNECT: decided, looked up and judged, dialled, and only then granted. */
 export function openTunnel(options: TunnelOptions): void {
-  const { traffic, client, deadlines, head } = options;
+  const { traffic, client, deadlines, waits, head } = options;
   const fail = (refusal: Refusal, target: string): void => {
     client.write(refusalBytes(refusal, target, { close: true }));
-    linger(client, deadlines);
+    linger(client, deadlines, waits);
   };
   const target = connectTarget(head);
   if (!target.ok) {
@@ -56,7 +59,7 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "" };
+  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "", granted: false };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
@@ -89,10 +92,15 @@ export function openTunnel(options: TunnelOptions): void {
       fail(refusal, name);
     },
   };
+  const broken = (thrown: unknown) => {
+    options.failed(thrown);
+    passage.end("failed", "internal", 0);
+    client.destroy();
+  };
   // HTTP in a tunnel is read like any other.
   if (decision.treatment === "inspect" || (decision.treatment === "pass" && port === 80))
-    void readInside(tunnel);
-  else void passThrough(tunnel, decision.treatment === "pass");
+    void readInside(tunnel).catch(broken);
+  else void passThrough(tunnel, decision.treatment === "pass").catch(broken);
 }
 
 interface Tunnel extends TunnelOptions {
@@ -106,7 +114,7 @@ interface Tunnel extends TunnelOptions {
 
 /** Bytes that are not looked at; `checked`: but for the ClientHello, which must name the host. */
 async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
-  const { client, passage, traffic, deadlines, host, port } = tunnel;
+  const { client, passage, traffic, deadlines, waits, host, port } = tunnel;
   const dialled = await tunnel.dialler.dial(host, port, passage);
   if (passage.gone) {
     if (dialled.ok) dialled.wire.destroy();
@@ -118,25 +126,34 @@ async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
   client.write(established);
   let fromClient = tunnel.early();
   if (checked) {
-    upstream.listener = { ...deaf, close: () => client.destroy() };
+    // What it says before the client does stays with it until both are joined.
+    upstream.pause();
+    upstream.listener = {
+      ...deaf,
+      close() {
+        passage.end("failed", "unreachable", 200);
+        client.destroy();
+      },
+    };
     passage.onCut(({ code }) => {
       passage.end("cut", code, 200);
       client.destroy();
     });
-    const hello = await readHello(client, deadlines, fromClient, host);
+    const hello = await readHello(client, deadlines, fromClient, host, waits.hello);
     if (!hello.ok || passage.gone) {
-      if (!hello.ok) passage.end("refused", hello.code, 200);
+      if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
+      upstream.listener = deaf;
       upstream.destroy();
-      return endWithAlert(client, deadlines);
+      return endWithAlert(client, deadlines, waits);
     }
     fromClient = hello.bytes;
   }
-  join({ client, upstream, passage, traffic, deadlines, fromClient, fromUpstream: dialled.first });
+  join({ client, upstream, passage, traffic, deadlines, waits, fromClient, fromUpstream: dialled.first });
 }
 
 /** Requests in the clear or inside TLS that ends here; each of them is decided and dialled for itself. */
 async function readInside(tunnel: Tunnel): Promise<void> {
-  const { client, passage, deadlines, authority, host, port } = tunnel;
+  const { client, passage, deadlines, waits, authority, host, port } = tunnel;
   // A name that leads nowhere is told before the tunnel is granted.
   const resolved = await tunnel.resolver?.resolve(host, port);
   if (passage.gone) return;
@@ -147,14 +164,17 @@ async function readInside(tunnel: Tunnel): Promise<void> {
     client.destroy();
   });
   if (port === 80) return serveInside(tunnel, "http", client, tunnel.early());
-  const hello = await readHello(client, deadlines, tunnel.early(), host);
+  const hello = await readHello(client, deadlines, tunnel.early(), host, waits.hello);
   if (!hello.ok || passage.gone) {
-    if (!hello.ok) passage.end("refused", hello.code, 200);
-    return endWithAlert(client, deadlines);
+    if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
+    return endWithAlert(client, deadlines, waits);
   }
   try {
-    const tls = await interceptTls({ stream: streamOf(client, hello.bytes), authority, host: host.text });
-    serveInside(tunnel, "https", wireOf(tls), new Uint8Array());
+    const tls = await interceptTls({
+      ...{ authority, host: host.text, withinMs: waits.hello },
+      stream: streamOf(client, hello.bytes),
+    });
+    serveInside(tunnel, "https", wireOf(tls, tunnel.failed), new Uint8Array());
   } catch {
     // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);
@@ -164,32 +184,38 @@ async function readInside(tunnel: Tunnel): Promise<void> {
 
 /** Their bytes are counted with each request. */
 function serveInside(tunnel: Tunnel, scheme: "http" | "https", wire: Wire, first: Uint8Array): void {
-  const { traffic, upstreams, deadlines, passage, host, port } = tunnel;
+  const { traffic, upstreams, deadlines, waits, passage, host, port } = tunnel;
+  const closed = () => passage.end("allowed", passage.rule, 200);
   passage.onCut(({ code }) => {
     passage.end("cut", code, 200);
     wire.destroy();
   });
+  if (wire.closed) {
+    closed();
+    return;
+  }
   serveProxyConnection({
-    ...{ traffic, upstreams, deadlines, wire, first },
+    ...{ traffic, upstreams, deadlines, waits, wire, first },
     serves: {
       kind: "origin",
       origin: { scheme, host, port },
       rowKind: scheme === "https" ? "inspected" : "http",
       granted: passage.granted,
     },
-    closed: () => passage.end("allowed", passage.rule, 200),
+    closed,
   });
 }
 
-function endWithAlert(client: Wire, deadlines: Deadlines): void {
+function endWithAlert(client: Wire, deadlines: Deadlines, waits: Waits): void {
   client.write(alert);
-  linger(client, deadlines);
+  linger(client, deadlines, waits);
 }
 
 /** Ends it in order, and reads on for a while: a reset must not overtake what was said. */
-function linger(client: Wire, deadlines: Deadlines): void {
+function linger(client: Wire, deadlines: Deadlines, waits: Waits): void {
+  if (client.closed) return;
   const deadline = deadlines.add(() => client.destroy());
-  deadline.set(lingerMs);
+  deadline.set(waits.linger);
   client.listener = { ...deaf, end: () => client.destroy(), close: () => deadline.clear() };
   client.end();
   client.resume();

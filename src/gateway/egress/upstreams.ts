@@ -1,12 +1,13 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
-import type { Deadlines } from "../wire/deadlines.ts";
-import type { Asker } from "../wire/socket-wire.ts";
+import type { Deadline, Deadlines } from "../wire/deadlines.ts";
+import type { Asker, Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { UpstreamTrust } from "./upstream-tls.ts";
+import type { Waits } from "./waits.ts";
 
 /** Where a request goes that the appliance sends by itself. */
 export interface Origin {
@@ -22,6 +23,10 @@ export interface Upstream {
   used: boolean;
 }
 
+interface Idle extends Upstream {
+  deadline: Deadline;
+}
+
 /** Connections of one sandbox to the hosts it asks for, kept open between its requests; never shared with another. */
 export interface Upstreams {
   get(
@@ -33,20 +38,22 @@ export interface Upstreams {
   close(): void;
 }
 
-const idleMs = 15_000;
 const maxIdle = 32;
 
 export function createUpstreams(options: {
   dialler: Dialler;
   deadlines: Deadlines;
+  waits: Waits;
   trust: UpstreamTrust;
+  failed: Failed;
 }): Upstreams {
-  const { dialler, deadlines, trust } = options;
-  const idle = new Map<string, Upstream[]>();
+  const { dialler, deadlines, failed, waits, trust } = options;
+  const idle = new Map<string, Idle[]>();
   let count = 0;
   const keyOf = ({ scheme, host, port }: Origin) => `${scheme}://${hostText(host)}:${port}`;
 
-  const remove = (key: string, upstream: Upstream) => {
+  const remove = (key: string, upstream: Idle) => {
+    upstream.deadline.clear();
     const list = idle.get(key);
     const at = list?.indexOf(upstream) ?? -1;
     if (list === undefined || at < 0) return;
@@ -61,8 +68,9 @@ export function createUpstreams(options: {
       const kept = fresh ? undefined : idle.get(key)?.at(-1);
       if (kept !== undefined) {
         remove(key, kept);
-        kept.wire.listener = deaf;
-        return { ok: true, upstream: kept };
+        const { wire, address, used } = kept;
+        wire.listener = deaf;
+        return { ok: true, upstream: { wire, address, used } };
       }
       const dialled = await dialler.dial(origin.host, origin.port, asker);
       if (!dialled.ok) return dialled;
@@ -74,7 +82,7 @@ export function createUpstreams(options: {
         asker.onGone(() => giveUp.abort());
         const over = streamOf(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
-        return { ok: true, upstream: { wire: wireOf(tls), address, used: false } };
+        return { ok: true, upstream: { wire: wireOf(tls, failed), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
         const text = messageOf(thrown).replace(/\.$/, "");
@@ -84,20 +92,16 @@ export function createUpstreams(options: {
     keep(origin, { wire, address }) {
       if (wire.closed || count >= maxIdle) return wire.destroy();
       const key = keyOf(origin);
-      const upstream: Upstream = { wire, address, used: true };
       const deadline = deadlines.add(() => wire.destroy());
-      deadline.set(idleMs);
+      const upstream: Idle = { wire, address, used: true, deadline };
+      deadline.set(waits.idleUpstream);
       const list = idle.get(key) ?? [];
       list.push(upstream);
       idle.set(key, list);
       count += 1;
-      const over = () => {
-        deadline.clear();
-        remove(key, upstream);
-      };
       // Whatever comes now answers nothing that was asked.
       const end = () => wire.destroy();
-      wire.listener = { data: end, drain() {}, end, close: over };
+      wire.listener = { data: end, drain() {}, end, close: () => remove(key, upstream) };
     },
     close() {
       for (const list of [...idle.values()]) for (const { wire } of [...list]) wire.destroy();

@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import type { Failed } from "./socket-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
 /** What a stream holds before it says "no more": the same as a wire's listener may get in one read. */
@@ -48,13 +49,16 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
 }
 
 /** A stream (TLS, say) as a wire. */
-export function wireOf(stream: Duplex): Wire {
-  let closed = false;
+export function wireOf(stream: Duplex, failed: Failed): Wire {
+  let closed = stream.destroyed;
   let ending = false;
   const wire: Wire = {
     listener: deaf,
     get closed() {
       return closed;
+    },
+    get behind() {
+      return stream.writableNeedDrain;
     },
     get buffered() {
       return stream.writableLength;
@@ -74,15 +78,39 @@ export function wireOf(stream: Duplex): Wire {
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
   };
-  stream.on("data", (bytes: Uint8Array) => wire.listener.data(bytes));
-  stream.on("drain", () => wire.listener.drain());
-  stream.on("end", () => wire.listener.end());
+  // What an event's listener throws would end the process.
+  const guarded = <Arguments extends unknown[]>(listen: (...given: Arguments) => void) => {
+    return (...given: Arguments) => {
+      try {
+        listen(...given);
+      } catch (thrown) {
+        failed(thrown);
+        stream.destroy();
+      }
+    };
+  };
+  stream.on(
+    "data",
+    guarded((bytes: Uint8Array) => wire.listener.data(bytes)),
+  );
+  stream.on(
+    "drain",
+    guarded(() => wire.listener.drain()),
+  );
+  stream.on(
+    "end",
+    guarded(() => wire.listener.end()),
+  );
   stream.on("error", () => stream.destroy());
-  stream.on("close", () => {
-    if (closed) return;
-    closed = true;
-    wire.listener.close();
-    wire.listener = deaf;
-  });
+  stream.on(
+    "close",
+    guarded(() => {
+      if (closed) return;
+      closed = true;
+      const { listener } = wire;
+      wire.listener = deaf;
+      listener.close();
+    }),
+  );
   return wire;
 }

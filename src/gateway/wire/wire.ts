@@ -15,6 +15,8 @@ export interface Wire {
   pause(): void;
   resume(): void;
   readonly closed: boolean;
+  /** The last write said "no more", and no `drain` has come since. */
+  readonly behind: boolean;
   /** Bytes written that the other side has not taken. */
   readonly buffered: number;
 }

@@ -110,10 +110,11 @@ export function createBodyReader(framing: BodyFraming, sentBy: "client" | "serve
   }
 }
 
-/** One chunk around `content`; nothing around nothing, as a chunk of no bytes would end the body. */
-export function chunkOf(content: Uint8Array): Uint8Array[] {
-  if (content.length === 0) return [];
-  return [Buffer.from(`${content.length.toString(16)}\r\n`, "latin1"), content, crlf];
+/** One chunk around all of `content`; nothing around nothing, as a chunk of no bytes would end the body. */
+export function chunkOf(content: readonly Uint8Array[]): Uint8Array[] {
+  const length = content.reduce((sum, piece) => sum + piece.length, 0);
+  if (length === 0) return [];
+  return [Buffer.from(`${length.toString(16)}\r\n`, "latin1"), ...content, crlf];
 }
 
 export const lastChunk: Uint8Array = Buffer.from("0\r\n\r\n", "latin1");

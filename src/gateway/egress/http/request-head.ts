@@ -30,6 +30,15 @@ export interface Bad {
   text: string;
 }
 
+/** The sender wants the connection closed after the answer. A client says it to a proxy in either header. */
+export function wantsClose({ minor, headers }: RequestHead): boolean {
+  const tokens = headers
+    .filter(([name]) => /^(proxy-)?connection$/i.test(name))
+    .flatMap(([, value]) => value.toLowerCase().split(","))
+    .map((token) => token.trim());
+  return tokens.includes("close") || (minor === 0 && !tokens.includes("keep-alive"));
+}
+
 export type HeadRead<Head> =
   | { kind: "more" }
   /** `length`: bytes of the input that the head took. */
