@@ -28,6 +28,8 @@ export interface Attempt {
   method: string;
   /** Path and query as sent; empty for a tunnel. */
   path: string;
+  /** The request's head was searched, and holds no secret. */
+  searched: boolean;
   /** It stands inside a connection that has taken a grant for one connection. */
   granted: boolean;
 }
@@ -118,7 +120,10 @@ export function createTraffic(
     host: inNames.blotted(attempt?.host.text ?? ""),
     port: attempt?.port ?? 0,
     method: attempt?.method ?? "",
-    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, redaction),
+    path:
+      attempt === undefined || attempt.path === ""
+        ? ""
+        : redactTarget(attempt.path, attempt.searched ? undefined : redaction),
     address: "",
     bytesUp: 0,
     bytesDown: 0,

@@ -59,7 +59,15 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "", granted: false };
+  const attempt: Attempt = {
+    kind: "tunnel",
+    host,
+    port,
+    method: "CONNECT",
+    path: "",
+    searched: false,
+    granted: false,
+  };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
