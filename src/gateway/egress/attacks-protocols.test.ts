@@ -136,9 +136,9 @@ test("ATTACKS 30: inside a tunnel that is read, a later request is judged by its
 
 test("ATTACKS 43: CR and LF in a URL forge no line of log or ledger, and split no request", async () => {
   const { door, port, origin } = await open();
-  let text = "";
-  const log = createLog((written) => {
-    text += written;
+  let written = "";
+  const log = createLog((lines) => {
+    written += lines;
   }, Date.now);
   for (const raw of ["\r\n", "\n", "\r", "\0", "\x1b[2J", "\x85", "\xe2\x80\xa8"]) {
     const url = `http://ok.test:${port}/a${raw}{"verdict":"allowed"}`;
@@ -150,7 +150,7 @@ test("ATTACKS 43: CR and LF in a URL forge no line of log or ledger, and split n
   expect(origin.received).not.toContain("\r\nX-Forged");
   for (const fields of door.lines) log.every("egress", fields);
   log.flush();
-  const lines = text.trimEnd().split("\n");
+  const lines = written.trimEnd().split("\n");
   expect(lines.length).toBe(door.rows.length);
   for (const line of lines) {
     expect(line).toMatch(/^[\x20-\x7e]+$/);
