@@ -37,6 +37,6 @@ CREATE TABLE `egress_requests` (
 CREATE INDEX `egress_by_task` ON `egress_requests` (`task_id`,`id`);--> statement-breakpoint
 CREATE INDEX `egress_by_host` ON `egress_requests` (`host`,`id`);--> statement-breakpoint
 CREATE INDEX `egress_by_time` ON `egress_requests` (`at`);--> statement-breakpoint
-CREATE INDEX `egress_not_allowed` ON `egress_requests` (`id`) WHERE verdict <> 'allowed';--> statement-breakpoint
+CREATE INDEX `egress_not_allowed` ON `egress_requests` (`verdict`,`id`) WHERE verdict <> 'allowed';--> statement-breakpoint
 CREATE INDEX `egress_open` ON `egress_requests` (`id`) WHERE open = 1;--> statement-breakpoint
 ALTER TABLE `sandboxes` ADD `uploaded_bytes` integer DEFAULT 0 NOT NULL;

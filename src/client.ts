@@ -4,8 +4,10 @@ import { CcwError, errorCodes } from "./domain/errors.ts";
 import { type TaskEvent, taskEventSchema } from "./domain/event.ts";
 import { pause } from "./domain/pause.ts";
 import type { App } from "./http/app.ts";
+import type { AccessRequestJson } from "./http/egress-schemas.ts";
 import type { TaskJson } from "./http/schemas.ts";
 
+export type { AccessRequestJson } from "./http/egress-schemas.ts";
 export type { TaskJson } from "./http/schemas.ts";
 
 /** How cli, tui and web speak to the appliance: one typed client, made from the server's own routes. */
@@ -32,6 +34,12 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
   const { api } = hc<App>(url, { headers, fetch: (...input: Parameters<typeof fetch>) => reach(url, input) });
   const wsUrl = url.replace(/^http/, "ws");
 
+  async function* watchAppliance(signal: AbortSignal): AsyncGenerator<ApplianceFrame> {
+    for await (const frame of frames(() => openSocket(`${wsUrl}/api/live`, headers), signal)) {
+      yield listFrame.parse(JSON.parse(frame));
+    }
+  }
+
   return {
     /** Typed calls by path: `read(api.tasks.$get({ query: {} }))`. */
     api,
@@ -49,17 +57,20 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     },
     /** The newest tasks, again at every change. */
     async *watchTasks(signal: AbortSignal): AsyncGenerator<TaskJson[]> {
-      for await (const frame of frames(() => openSocket(`${wsUrl}/api/live`, headers), signal)) {
-        yield listFrame.parse(JSON.parse(frame)).tasks;
-      }
+      for await (const { tasks } of watchAppliance(signal)) yield tasks;
     },
+    /** The newest tasks, and the access requests that wait for a person; again at every change of either. */
+    watchAppliance,
   };
 }
 
 const eventsFrame = z.object({ events: z.array(taskEventSchema) });
+const isObject = (value: unknown) => typeof value === "object" && value !== null;
 const listFrame = z.object({
-  tasks: z.array(z.custom<TaskJson>((value) => typeof value === "object" && value !== null)),
+  tasks: z.array(z.custom<TaskJson>(isObject)),
+  requests: z.array(z.custom<AccessRequestJson>(isObject)),
 });
+type ApplianceFrame = z.infer<typeof listFrame>;
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
 
 /** The bodies of a route's good answers; the shape of its errors is left out. */

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "ipaddr.js";
 import { type Flags, loadConfig } from "./config.ts";
 
 const folders: string[] = [];
@@ -55,7 +56,7 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
     { SSL_CERT_FILE: "/etc/corp.pem" },
   );
   expect(egress).toEqual({
-    allowedRanges: ["10.1.0.0/16"],
+    allowedRanges: [{ first: parse("10.1.0.0"), bits: 16 }],
     upstreamProxy: { url: "http://u:p@proxy.lan:3128", resolves: false },
     caFile: "/etc/corp.pem",
     keepDays: 7,
@@ -67,6 +68,9 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
   );
   expect(() => load("[egress]\nupstream_proxy = 'socks5://u:s3cret@x:1'\n")).toThrow(
     /^(?!.*s3cret).*must be the http address of a proxy/,
+  );
+  expect(() => load("[egress]\nupstream_proxy = 'http://u:s3cret%@x:1'\n")).toThrow(
+    /^(?!.*s3cret).*a % in a password is written %25/,
   );
   expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
 });

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
 import { CcwError, messageOf } from "./domain/errors.ts";
-import { parseRange } from "./domain/ip-address.ts";
+import { type AddressRange, parseRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
 
 /**
@@ -37,8 +37,8 @@ export interface Config {
     caFile: string | undefined;
   };
   egress: {
-    /** Ranges of addresses, in CIDR notation, that sandboxes may reach although they are not public. */
-    allowedRanges: string[];
+    /** What sandboxes may reach although it is not public. */
+    allowedRanges: AddressRange[];
     upstreamProxy:
       | {
           /** With the credentials in it, where it takes some. */
@@ -81,16 +81,18 @@ const proxyUrl = z.string().refine(
       url.pathname === "/" &&
       url.search === "" &&
       url.hash === "" &&
-      !/\s/.test(text)
+      !/\s/.test(text) &&
+      isDecodable(url.username + url.password)
     );
   },
   // The address may hold a password: it is not repeated.
-  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128",
+  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128, where a % in a password is written %25",
 );
-const range = z.string().superRefine((text, context) => {
+const range = z.string().transform((text, context) => {
   const parsed = parseRange(text);
-  if (!parsed.ok)
-    context.addIssue({ code: "custom", message: `${JSON.stringify(text.slice(0, 60))}: ${parsed.why}` });
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: `${JSON.stringify(text.slice(0, 60))}: ${parsed.why}` });
+  return z.NEVER;
 });
 
 const fileSchema = z.strictObject({
@@ -186,6 +188,15 @@ function proxyFrom(variables: Variables): Config["download"]["proxy"] {
   const https = variables["https_proxy"] ?? variables["HTTPS_PROXY"];
   const except = variables["no_proxy"] ?? variables["NO_PROXY"];
   return { ...(http && { http }), ...(https && { https }), ...(except && { except }) };
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readFile(path: string, mustExist: boolean): z.infer<typeof fileSchema> {

@@ -1,6 +1,12 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
-import { type AddressRules, createAddressRules, parseRange, whyNotDialled } from "./domain/ip-address.ts";
+import {
+  type AddressRange,
+  type AddressRules,
+  createAddressRules,
+  dialledAddress,
+  whyNotDialled,
+} from "./domain/ip-address.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -15,15 +21,11 @@ const interfacesKeptMs = 30_000;
  * appliance's own port is never reached, whatever the ranges say.
  */
 export function vetAddresses(options: {
-  allowedRanges: readonly string[];
+  allowedRanges: readonly AddressRange[];
   ownPort(): number;
   now(): number;
 }): (address: string, port: number) => string | undefined {
-  const { ownPort, now } = options;
-  const ranges = options.allowedRanges.flatMap((text) => {
-    const range = parseRange(text);
-    return range.ok ? [range.value] : [];
-  });
+  const { allowedRanges, ownPort, now } = options;
   let rules: AddressRules | undefined;
   let own = new Set<string>();
   let until = 0;
@@ -31,10 +33,11 @@ export function vetAddresses(options: {
     if (rules === undefined || now() >= until) {
       const interfaces = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
       own = new Set(interfaces.filter(({ internal }) => !internal).map((each) => each.address));
-      rules = createAddressRules(ranges, [...own]);
+      rules = createAddressRules(allowedRanges, [...own]);
       until = now() + interfacesKeptMs;
     }
-    const isOwn = own.has(address) || /^(127\.|::1$|0\.|::$)/.test(address);
+    const dialled = dialledAddress(address);
+    const isOwn = own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled);
     return isOwn && port === ownPort() ? "the appliance's own" : whyNotDialled(address, rules);
   };
 }

@@ -103,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const tokens = createScopedTokens(key);
     const egress = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
     closers.push(() => egress.close());
-    const authority = openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
+    const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
     const session = {
       ...{ store, tokens, host, egress, publicUrl: () => url },
@@ -128,9 +128,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       proxy: upstreamProxyOf(upstreamProxy),
       trust,
       refused: createRefusalRecord(store, log),
+      failed: (thrown) => log.error("an egress connection failed", { reason: messageOf(thrown) }),
       decided: (fields) => log.every("egress", fields),
       now: ids.now,
     });
+    closers.push(() => log.flush());
     closers.push(() => egressDoor.close());
     const doors = createDoors({
       folder: join(dataFolder, "doors"),

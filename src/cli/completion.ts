@@ -135,6 +135,19 @@ const sources: Record<string, (client: Client) => Promise<Candidate[]>> = {
     return rows.map(({ name, image }) => ({ value: name, about: image }));
   },
   env: (client) => sources["environment"]?.(client) ?? Promise.resolve([]),
+  async request(client) {
+    const rows = await client.read(client.api["access-requests"].$get({ query: { state: "pending" } }));
+    return rows.map(({ id, host, port, taskTitle }) => ({
+      value: String(id),
+      about: `${host}:${port}, ${taskTitle}`,
+    }));
+  },
+  async group(client) {
+    const rows = await client.read(client.api.egress.groups.$get());
+    return rows.map(({ name, hosts }) => ({ value: name, about: `${hosts.length} hosts` }));
+  },
+  "groups-off": (client) => sources["group"]?.(client) ?? Promise.resolve([]),
+  "groups-on": (client) => sources["group"]?.(client) ?? Promise.resolve([]),
   async repo(client) {
     const rows = await client.read(client.api.repositories.$get());
     return rows.map(({ name, defaultBranch }) => ({ value: name, about: defaultBranch }));

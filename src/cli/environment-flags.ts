@@ -1,9 +1,9 @@
-import { parseBytes } from "../domain/amounts.ts";
 import type { accessLevels } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
+import { type EgressEdit, type EgressFlags, egressEditOf, sizeOf } from "./egress-flags.ts";
 import { readTextFile } from "./prompt-text.ts";
 
-export interface EnvironmentFlags {
+export interface EnvironmentFlags extends EgressFlags {
   image?: string;
   var?: string[];
   varsFile?: string;
@@ -14,30 +14,31 @@ export interface EnvironmentFlags {
   minutes?: number;
   access?: (typeof accessLevels)[number];
   unset?: string[];
+  secret?: string[];
+  secretsFile?: string;
+  unsetSecret?: string[];
 }
 
-/** What is to change; what is left out stays as it is, and a variable of null goes. */
+/** What is to change; what is left out stays as it is, and a variable or secret of null goes. */
 export interface EnvironmentEdit {
   image?: string;
   access?: (typeof accessLevels)[number];
   setupScript?: string;
   limits?: { memoryBytes?: number; cpus?: number; pids?: number; minutes?: number };
   variables?: Record<string, string | null>;
+  secrets?: Record<string, string | null>;
+  egress?: EgressEdit;
 }
 
 const maxFileBytes = 4 * 1024 * 1024;
 
 /** The options of `env add` and `env edit` as a change. The server checks the values themselves. */
 export async function editOf(flags: EnvironmentFlags): Promise<EnvironmentEdit> {
-  const variables: Record<string, string | null> = {
-    ...(flags.varsFile === undefined
-      ? {}
-      : await parseVariables(await readTextFile(flags.varsFile, maxFileBytes))),
-    ...Object.fromEntries((flags.var ?? []).map(keyAndValue)),
-    ...Object.fromEntries((flags.unset ?? []).map((key) => [key, null])),
-  };
+  const variables = await valuesOf("--var", flags.var, flags.varsFile, flags.unset);
+  const secrets = await valuesOf("--secret", flags.secret, flags.secretsFile, flags.unsetSecret);
+  const egress = egressEditOf(flags);
   const limits = {
-    ...(flags.memory !== undefined && { memoryBytes: memoryBytes(flags.memory) }),
+    ...(flags.memory !== undefined && { memoryBytes: sizeOf(flags.memory) }),
     ...(flags.cpus !== undefined && { cpus: coreCount(flags.cpus) }),
     ...(flags.pids !== undefined && { pids: flags.pids }),
     ...(flags.minutes !== undefined && { minutes: flags.minutes }),
@@ -48,7 +49,31 @@ export async function editOf(flags: EnvironmentFlags): Promise<EnvironmentEdit> 
     ...(flags.setupFile !== undefined && { setupScript: await readTextFile(flags.setupFile, maxFileBytes) }),
     ...(Object.keys(limits).length > 0 && { limits }),
     ...(Object.keys(variables).length > 0 && { variables }),
+    ...(Object.keys(secrets).length > 0 && { secrets }),
+    ...(egress !== undefined && { egress }),
   };
+}
+
+/** From a file first, then from the command line; null for what is to go. */
+async function valuesOf(
+  option: string,
+  given: readonly string[] = [],
+  file: string | undefined,
+  gone: readonly string[] = [],
+): Promise<Record<string, string | null>> {
+  const path = file === "-" ? "/dev/stdin" : file;
+  return {
+    ...(path === undefined ? {} : await parseVariables(await readTextFile(path, maxFileBytes))),
+    ...Object.fromEntries(given.map((text) => keyAndValue(option, text))),
+    ...Object.fromEntries(gone.map((key) => [key, null])),
+  };
+}
+
+/** Those that are to stay: a new environment has nothing to remove. */
+export function withoutNull(values: Readonly<Record<string, string | null>> = {}): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== null),
+  );
 }
 
 /** Variables in `.env` format. */
@@ -57,25 +82,17 @@ async function parseVariables(text: string): Promise<Record<string, string>> {
   return parse(text);
 }
 
-function keyAndValue(text: string): [string, string] {
+function keyAndValue(option: string, text: string): [string, string] {
   const equals = text.indexOf("=");
   if (equals < 1) {
     // The text may be a secret that lost its name: it is not repeated.
-    throw new CcwError("invalid", "A variable is given without a name.", "Write --var NAME=VALUE.");
-  }
-  return [text.slice(0, equals), text.slice(equals + 1)];
-}
-
-export function memoryBytes(text: string): number {
-  const bytes = parseBytes(text);
-  if (bytes === undefined) {
     throw new CcwError(
       "invalid",
-      `${JSON.stringify(text)} is not a size.`,
-      "Write it such as 4GiB or 512MiB.",
+      `A value of ${option} is given without a name.`,
+      `Write ${option} NAME=VALUE.`,
     );
   }
-  return bytes;
+  return [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 function coreCount(cpus: number): number {

@@ -30,7 +30,7 @@ test("options become a change of exactly what they name", async () => {
 });
 
 test("a variable without a name is refused, and its text is not repeated", async () => {
-  await expect(editOf({ var: ["s3cret"] })).rejects.toThrow(/^A variable is given without a name\.$/);
+  await expect(editOf({ var: ["s3cret"] })).rejects.toThrow(/^A value of --var is given without a name\.$/);
 });
 
 test("numbers that are none are refused", async () => {
@@ -41,6 +41,16 @@ test("numbers that are none are refused", async () => {
 const shown = {
   ...environmentSchema.parse({ name: "node" }),
   variables: ["TOKEN"],
+  secrets: ["API_KEY"],
+  egress: environmentSchema.parse({
+    name: "node",
+    secrets: { API_KEY: "0123456789" },
+    egress: {
+      allow: ["api.example.com write", "internal.example port=8443"],
+      deny: ["*.zip"],
+      credentials: [{ host: "api.example.com", header: "Authorization", template: `Bearer \${API_KEY}` }],
+    },
+  }).egress,
   setupScript: "apt-get install -y jq\necho 'done \"now\"'\n",
 };
 
@@ -52,7 +62,9 @@ test("the editor's file says the environment as it is, and comes back the same",
     access: "none",
     setupScript: shown.setupScript,
     limits: { memoryBytes: 4 * 1024 ** 3, cpus: 2, pids: 2048, minutes: 240 },
+    egress: shown.egress,
     variables: {},
+    secrets: {},
   });
 });
 

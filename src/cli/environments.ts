@@ -2,7 +2,9 @@ import { Option } from "commander";
 import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
-import { type EnvironmentFlags, editOf } from "./environment-flags.ts";
+import { type EgressEdit, withEgressFlags, withEgressRemovals } from "./egress-flags.ts";
+import { type EnvironmentFlags, editOf, withoutNull } from "./environment-flags.ts";
+import { environmentFacts } from "./environment-show.ts";
 import { facts, jsonText, table } from "./output.ts";
 
 export function addEnvironmentCommands(cli: Cli): void {
@@ -20,10 +22,11 @@ export function addEnvironmentCommands(cli: Cli): void {
       `
 Examples:
   ccw-server env add node --vars-file .env --setup-file setup.sh --memory 8GiB
-  ccw-server env add small --memory 1GiB --cpus 1 --minutes 30`,
+  ccw-server env add small --memory 1GiB --cpus 1 --minutes 30
+  ccw-server env add web --access limited --allow 'api.example.com write' --deny-host '*.zip'`,
     )
     .action(async (name: string, flags: EnvironmentFlags) => {
-      const { limits, variables, ...rest } = await editOf(flags);
+      const { limits, variables, secrets, egress, ...rest } = await editOf(flags);
       const client = await cli.connect();
       const made = await client.read(
         client.api.environments.$post({
@@ -31,9 +34,9 @@ Examples:
             ...rest,
             name,
             ...(limits !== undefined && { limits }),
-            variables: Object.fromEntries(
-              Object.entries(variables ?? {}).filter((entry): entry is [string, string] => entry[1] !== null),
-            ),
+            ...(egress !== undefined && { egress: wholeEgress(egress) }),
+            variables: withoutNull(variables),
+            secrets: withoutNull(secrets),
           },
         }),
       );
@@ -70,36 +73,44 @@ Examples:
       const client = await cli.connect();
       const shown = await client.read(client.api.environments[":name"].$get({ param: { name } }));
       if (cli.globals().json) return io.out.write(jsonText(shown, 2));
-      const { image, access, variables, limits, setupScript } = shown;
-      return io.out.write(
-        facts([
-          ["Name", shown.name],
-          ["Image", image],
-          ["Access", access],
-          ["Variables", variables.length === 0 ? "none" : variables.join(", ")],
-          ["Memory", bytesText(limits.memoryBytes)],
-          ["CPUs", String(limits.cpus)],
-          ["Processes", String(limits.pids)],
-          ["Minutes", String(limits.minutes)],
-          ["Set-up script", setupScript === "" ? "none" : setupScript.trimEnd()],
-        ]),
+      return io.out.write(facts(environmentFacts(shown)));
+    });
+
+  env
+    .command("groups")
+    .description("the groups of the default list, which access level limited lets through, with their hosts")
+    .action(async () => {
+      const client = await cli.connect();
+      const groups = await client.read(client.api.egress.groups.$get());
+      if (cli.globals().json) return io.out.write(jsonText(groups, 2));
+      const blocks = groups.map(({ name, hosts }) =>
+        [
+          name,
+          ...hosts.map(({ host, inspected }) => `  ${host}${inspected ? "  (inspected, for reading)" : ""}`),
+        ].join("\n"),
       );
+      return io.out.write(`${blocks.join("\n\n")}\n`);
     });
 
   withFlags(
-    env
-      .command("edit")
-      .description("change an environment: by the options, or in $EDITOR where none is given")
-      .argument("<environment>")
-      .option("--unset <key>", "remove a variable; may be given several times", collect),
+    withEgressRemovals(
+      env
+        .command("edit")
+        .description("change an environment: by the options, or in $EDITOR where none is given")
+        .argument("<environment>")
+        .option("--unset <key>", "remove a variable; may be given several times", collect),
+    ),
   )
     .addHelpText(
       "after",
       `
-Tasks that were submitted before keep the environment as it was.
+Tasks that were submitted before keep the environment as it was, but for access, egress and secrets, which change at
+once for every task in it.
 
 Examples:
   ccw-server env edit node --var CI=1 --unset DEBUG
+  ccw-server env edit node --access limited --allow 'internal.example port=8443' --groups-off 'Version Control'
+  ccw-server env edit node --secrets-file - --credential 'api.example.com Authorization: Bearer \${API_KEY}' < secrets.env
   ccw-server env edit node`,
     )
     .action(async (name: string, flags: EnvironmentFlags) => {
@@ -124,7 +135,7 @@ Examples:
 const accessLevels = ["none", "limited", "custom", "full"];
 
 function withFlags(command: ReturnType<Cli["program"]["command"]>) {
-  return command
+  return withEgressFlags(command)
     .option("-i, --image <image>", "a built-in image, or one that the container engine holds")
     .option("--var <key=value>", "a variable; may be given several times", collect)
     .option("--vars-file <file>", "variables in .env format")
@@ -134,4 +145,19 @@ function withFlags(command: ReturnType<Cli["program"]["command"]>) {
     .option("--pids <number>", "processes and threads at once", wholeNumber(1, 1_000_000))
     .option("--minutes <number>", "wall time of a task", wholeNumber(1, 10_080))
     .addOption(new Option("--access <level>", "network access").choices(accessLevels));
+}
+
+/** A new environment has nothing that could be added to. */
+function wholeEgress({ allow, deny, groupsOff, credentials, limits }: EgressEdit) {
+  return {
+    ...(allow !== undefined && { allow: whole(allow) }),
+    ...(deny !== undefined && { deny: whole(deny) }),
+    ...(groupsOff !== undefined && { groupsOff: whole(groupsOff) }),
+    ...(credentials !== undefined && { credentials: whole(credentials) }),
+    ...(limits !== undefined && { limits }),
+  };
+}
+
+function whole<Value>(edit: Value[] | { add?: Value[] }): Value[] {
+  return Array.isArray(edit) ? edit : (edit.add ?? []);
 }

@@ -33,7 +33,7 @@ export const exitCodeOf: Record<ErrorCode, number> = {
 
 export const exitCodeHelp = `Exit codes:
   0   done; a followed task completed
-  1   a followed task failed, or a check of doctor did
+  1   a followed task failed, a check of doctor did, or \`egress check\` says refused
   2   the command cannot mean anything: wrong arguments, or input that is refused
   3   there is no such task, repository, environment, …
   4   not possible in this state

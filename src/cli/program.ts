@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from "commander";
 import type { Cli } from "./cli.ts";
 import { addCompletionCommands } from "./completion.ts";
 import { connect, findServer, type Whereabouts } from "./connect.ts";
+import { addEgressCommands } from "./egress.ts";
 import { addEnvironmentCommands } from "./environments.ts";
 import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
@@ -63,6 +64,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   };
   program.commandsGroup("Work:");
   addTaskCommands(cli);
+  addEgressCommands(cli);
   program.commandsGroup("Set-up:");
   addRepositoryCommands(cli);
   addEnvironmentCommands(cli);

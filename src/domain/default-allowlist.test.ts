@@ -4,9 +4,9 @@ import { formatHostPattern } from "./host-pattern.ts";
 
 const hosts = defaultGroups.flatMap((group) => group.hosts);
 
-test("the default list has its 171 entries in its 16 groups, in canonical text, none twice", () => {
-  expect(hosts.length).toBe(171);
-  expect(new Set(hosts.map(({ host }) => host)).size).toBe(171);
+test("the default list has its 171 entries in its 16 groups and a group of our own, in canonical text, none twice", () => {
+  expect(hosts.length).toBe(171 + 5);
+  expect(new Set(hosts.map(({ host }) => host)).size).toBe(171 + 5);
   for (const { host, pattern } of hosts) expect(formatHostPattern(pattern)).toBe(host);
   expect(defaultGroups.map(({ name, hosts }) => [name, hosts.length])).toEqual([
     ["Anthropic Services", 3],
@@ -25,6 +25,7 @@ test("the default list has its 171 entries in its 16 groups, in canonical text, 
     ["Cloud Services & Monitoring", 4],
     ["Content Delivery & Mirrors", 3],
     ["Schema & Configuration", 4],
+    ["Defaults of package managers", 5],
   ]);
 });
 

@@ -16,7 +16,9 @@ export interface DefaultGroup {
 }
 
 /**
- * What Limited access reaches, in groups that an environment may switch off.
+ * What Limited access reaches, in groups that an environment may switch off: the 171 hosts that cloud agents commonly
+ * reach by default, and in a last group what package managers ask by default beside them, apt in the built-in images
+ * first of all.
  *
  * `inspect` marks the hosts that could carry data to a stranger, each for one of these reasons:
  * - code hosts, and what serves their files: anybody has an account, pushes, opens an issue or a gist

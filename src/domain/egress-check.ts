@@ -69,7 +69,7 @@ type CheckedUrl = {
 
 /** Not the URL parser of the runtime, which mends what the door refuses. */
 function parseUrl(url: string): Parsed<CheckedUrl> {
-  const parts = /^(https?):\/\/([^/?#]*)([^#]*)$/.exec(url);
+  const parts = /^(https?):\/\/([^/?#]*)([^#]*)(?:#.*)?$/.exec(url);
   if (parts === null) return { ok: false, why: "write http:// or https://, a host and a path" };
   const [, scheme, text = "", rest = ""] = parts;
   const secure = scheme === "https";

@@ -55,7 +55,7 @@ export type EgressDecision =
        * `raw`: any protocol, unread.
        */
       treatment: "pass" | "inspect" | "raw";
-      /** The grant that let it is good for this one connection: take it when the connection is made. */
+      /** A grant that is good for one connection let it: take it, and go on with `withTakenGrant`. */
       once: boolean;
     }
   | EgressRefusal;
@@ -95,12 +95,7 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
     ...(access === "full"
       ? [{ rule: ruleFor({ kind: "everything" }), label: "full access", once: false }]
       : []),
-    ...grants.map(({ host, port, scope }) => {
-      const kind = /^[0-9.]+$|:/.test(host) ? "address" : "name";
-      const rule = { ...ruleFor({ kind: "exact", host: { kind, text: host } }), ports: [port] };
-      const label = `${formatEgressRule(rule)} (granted ${scope === "once" ? "once" : "for this task"})`;
-      return { rule, label, once: scope === "once" };
-    }),
+    ...grants.map(permitOf),
   ];
   return {
     access,
@@ -113,6 +108,22 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
     permits: indexPatterns(permits.map((permit) => [permit.rule.host, permit] as const)),
     groups,
     allow: allowed,
+  };
+}
+
+/**
+ * The policy for a connection that has taken a grant for once: the grant is gone from what is in force now, and good
+ * for this connection until it ends. Everything else holds as it does for others, denials first.
+ */
+export function withTakenGrant(policy: EgressPolicy, host: Host, port: number): EgressPolicy {
+  const taken = { ...permitOf({ host: host.text, port, scope: "once" }), once: false };
+  const { everything, matches } = policy.permits;
+  return {
+    ...policy,
+    permits: {
+      everything,
+      matches: (asked) => (asked.text === host.text ? [...matches(asked), taken] : matches(asked)),
+    },
   };
 }
 
@@ -138,10 +149,11 @@ export function decideConnection(policy: EgressPolicy, host: Host, port: number)
 
 /**
  * May this request, which the appliance can read, be sent? Includes what `decideConnection` says, and is the same
- * for `http` and for TLS that is inspected. On inspected hosts only reading passes, unless a rule says `write` or
- * names the method; and no credential but the appliance's own, unless a rule says `write` of a host that is not
- * marked in the default list. (Where strangers publish, the sandbox's own token is as good as theirs: even a rule to
- * write there takes injected credentials only. `no-inspect` is the way around.)
+ * for `http` and for TLS that is inspected. On inspected hosts only reading passes, unless a rule says `write`, or
+ * names the method of a host where not just anybody publishes; and no credential but the appliance's own, unless a
+ * rule says `write` of such a host. (Where strangers publish, the sandbox's own token is as good as theirs: even a
+ * rule to write there takes injected credentials only. `no-inspect` is the way around.) Headers that the appliance
+ * replaces by its own are to be left out of the request.
  */
 export function decideRequest(policy: EgressPolicy, request: EgressRequest): EgressDecision {
   const { host, port, method } = request;
@@ -193,6 +205,13 @@ function permitsFor(policy: EgressPolicy, host: Host, port: number): Found {
   if (first !== undefined) return { ok: true, first, permits };
   const ports = [...new Set(all.flatMap(({ rule }) => rule.ports))].sort((a, b) => a - b);
   return no("port-not-allowed", `${shown} may be reached on port ${ports.join(", ")}, not on ${port}`, true);
+}
+
+function permitOf({ host, port, scope }: EgressGrant): Permit {
+  const kind = /^[0-9.]+$|:/.test(host) ? "address" : "name";
+  const rule = { ...ruleFor({ kind: "exact", host: { kind, text: host } }), ports: [port] };
+  const label = `${formatEgressRule(rule)} (granted ${scope === "once" ? "once" : "for this task"})`;
+  return { rule, label, once: scope === "once" };
 }
 
 function preferLasting(permits: readonly Permit[]): Permit | undefined {

@@ -101,7 +101,7 @@ function readOption(rule: EgressRule, name: string, value: string | undefined): 
       const shown = printable(name);
       if (shown.startsWith("#")) return "a comment stands on a line of its own";
       const meant = nearest(value === undefined ? name : `${name}=`, optionForms);
-      return `${shown} is no option${meant === undefined ? "" : `: did you mean ${meant}?`} There are ${optionForms.join(", ")}`;
+      return `${shown} is no option${meant === undefined ? "." : `: did you mean ${meant}?`} There are ${optionForms.join(", ")}`;
     }
   }
 }
@@ -132,8 +132,7 @@ function readPath(rule: EgressRule, value = ""): string | undefined {
   if (!value.startsWith("/")) return `a path begins with a slash: write path=/${printable(value)}`;
   if (/^\/+$/.test(value)) return "path=/ is every path: leave it out";
   if (/[?#]/.test(value)) return `a query is not part of a path: write path=${value.split(/[?#]/, 1)[0]}`;
-  if (value.includes("*"))
-    return `a path is a prefix already: write path=${value.split("/*", 1)[0]} without *`;
+  if (value.includes("*")) return "a path holds no *: it stands for all that lies below it already";
   if (value.includes("%")) return "a path is written decoded, and holds no percent sign";
   if (!/^[\w\-./~:@!$&'()+,;=]*$/.test(value)) {
     return "a path holds letters, digits and -._~:@!$&'()+,;=/ only: write a shorter prefix";

@@ -46,7 +46,9 @@ function reachable({ access, groups, allow }: EgressPolicy): string[] {
 }
 
 function readingOnly({ allow }: EgressPolicy): string {
-  const inspected = allow.filter(({ tls, write }) => tls === "inspect" && !write);
-  const also = inspected.length > 0 ? ", and those above with the word inspect" : "";
+  const some = allow.some(
+    ({ tls, path, methods, write }) => !write && (tls === "inspect" || (path ?? methods)),
+  );
+  const also = some ? ", and those above with inspect, path= or methods= but for methods that are named" : "";
   return `Only to be read from (GET, HEAD, OPTIONS, git fetch): hosts where anybody can publish, such as code hosts, package registries, object stores and telemetry${also}; unless a rule says write. Pushes go to the task's own repositories alone.`;
 }

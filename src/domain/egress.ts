@@ -140,6 +140,11 @@ export interface EgressPort {
 export interface EgressLedger {
   /** Written down when it is decided, so that a tunnel is seen while it is open; returns the handle to close it. */
   open(entry: EgressEntry): (end: EgressEnd) => void;
+  /**
+   * Bytes as they leave a sandbox, for `EgressPort.uploaded`: what a tunnel has sent counts though the server be killed
+   * before it ends.
+   */
+  sent(sandboxId: SandboxId, bytes: number): void;
 }
 export type EgressEnd = Pick<
   EgressEntry,

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { bytesText } from "./amounts.ts";
 import { defaultGroups } from "./default-allowlist.ts";
 import { formatEgressRule, parseEgressRule } from "./egress-rule.ts";
-import { type Parsed, parseHost } from "./host.ts";
+import { type Host, type Parsed, parseHost } from "./host.ts";
 import { formatHostPattern, parseHostPattern } from "./host-pattern.ts";
 import { minSecretLength } from "./secret-names.ts";
 
@@ -55,7 +55,6 @@ export const egressSchema = z.object({
   credentials: z.array(credentialSchema).max(100).default([]),
   limits: egressLimitsSchema.default(egressLimitsSchema.parse({})),
 });
-export type EnvironmentEgress = z.infer<typeof egressSchema>;
 
 /** The same, as a person types it: each line is checked, and becomes its canonical text. */
 export const egressInputSchema = egressSchema.extend({
@@ -114,13 +113,18 @@ export function secretOf(template: string): string | undefined {
   return names.length === 1 ? names[0] : undefined;
 }
 
+/** As it is typed, and as it is kept: an IPv6 address with brackets or without. */
+export function parseCredentialHost(text: string): Parsed<Host> {
+  return parseHost(/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) ? `[${text}]` : text);
+}
+
 /** What is wrong with a credential, and how to mend it; undefined where nothing is. */
 export function whyNotInjected(
   { host, header, template }: EnvironmentCredential,
   secrets: readonly string[],
 ): string | undefined {
   const shown = `The credential for ${JSON.stringify(host)}`;
-  const parsed = parseHost(host);
+  const parsed = parseCredentialHost(host);
   if (!parsed.ok) return `${shown} is not for one exact host: ${parsed.why}`;
   const forge = neverInjected.find((each) => host === each || host.endsWith(`.${each}`));
   if (forge !== undefined) {
@@ -177,6 +181,6 @@ function knownGroup(line: string): Parsed<string> {
 }
 
 function asCanonical(credential: EnvironmentCredential): EnvironmentCredential {
-  const host = parseHost(credential.host);
+  const host = parseCredentialHost(credential.host);
   return host.ok ? { ...credential, host: host.value.text } : credential;
 }

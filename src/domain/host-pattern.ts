@@ -128,7 +128,8 @@ function misfitOf(text: string): string | undefined {
   if (/[,;]/.test(text)) return "write one host a line";
   const url = /^(?:[a-z][a-z0-9+.-]*:)?\/\/([^/?#]*)(.*)$/i.exec(text) ?? /^([^/?#]+)([/?#].*)$/.exec(text);
   if (url !== null) {
-    const [, host = "", path = ""] = url;
+    const [, authority = "", path = ""] = url;
+    const host = authority.slice(authority.lastIndexOf("@") + 1);
     const bits = /^\/[0-9]{1,3}$/.test(path) && !/[a-z]\.|\*/i.test(host);
     if (bits && !text.includes("//")) {
       return `${shown} is a range: an operator opens ranges of addresses in ccw.toml, a rule names one address`;

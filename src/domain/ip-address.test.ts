@@ -56,7 +56,7 @@ const refused: readonly (readonly [address: string, kind: string])[] = [
   ["2002:7f00:1::", "a 6to4 address"],
   ["2001:0:4136:e378:8000:63bf:3fff:fdd2", "a Teredo address"],
   ["2606:4700::5efe:10.0.0.1", "an ISATAP address"],
-  ["2606:4700::200:5efe:8.8.8.8", "an ISATAP address"],
+  ["2606:4700::200:5efe:808:808", "an ISATAP address"],
   ["fe80::1", "link-local"],
   ["fec0::1", "site-local"],
   ["fc00::1", "private"],
@@ -108,13 +108,21 @@ describe("the operator's ranges", () => {
     expect(whyNotDialled("169.254.1.1", rules(["169.254.0.0/16"]))).toBeUndefined();
     expect(whyNotDialled("169.254.169.254", rules(["169.254.169.254/32"]))).toBeUndefined();
     expect(whyNotDialled("fd00:ec2::254", rules(["fd00::/8"]))).toBe("metadata");
+    expect(whyNotDialled("64:ff9b::169.254.169.254", rules(["64:ff9b::/96"]))).toBe("metadata");
   });
   test("never open the machine's own addresses, in any form", () => {
     const mine = rules(
-      ["10.0.0.0/8", "::ffff:0:0/96", "fe80::/10"],
+      ["10.0.0.0/8", "::ffff:0:0/96", "64:ff9b::/96", "fe80::/10"],
       ["10.0.0.5", "203.0.113.9", "fe80::1%eth0", "2606:4700:0:0::5"],
     );
-    for (const address of ["10.0.0.5", "::ffff:10.0.0.5", "fe80::1", "2606:4700::5", "203.0.113.9"]) {
+    for (const address of [
+      "10.0.0.5",
+      "::ffff:10.0.0.5",
+      "64:ff9b::a00:5",
+      "fe80::1",
+      "2606:4700::5",
+      "203.0.113.9",
+    ]) {
       expect(whyNotDialled(address, mine)).toBe("this machine itself");
     }
     expect(whyNotDialled("10.0.0.6", mine)).toBeUndefined();

@@ -84,6 +84,12 @@ export function whyNotDialled(address: string, rules: AddressRules): string | un
   return listed ? undefined : kind;
 }
 
+/** Canonical text of what a kernel would dial for this address; what is none stays as it is. */
+export function dialledAddress(text: string): string {
+  const address = parse(text);
+  return address === undefined ? text : destination(address);
+}
+
 const ownMachine = "this machine itself";
 
 /** Where cloud machines get their credentials: AWS, Google and Azure share the first; Azure's second is a public one. */
@@ -119,7 +125,7 @@ const kinds: Readonly<Record<string, string>> = {
 };
 
 function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
-  if (metadata.has(address.toString())) return "metadata";
+  if (metadata.has(destination(address))) return "metadata";
   const range = address.range();
   const known = embedding[range] ?? kinds[range];
   if (known !== undefined) return known;
@@ -133,12 +139,13 @@ function kindOf(address: ipaddr.IPv4 | ipaddr.IPv6): string | undefined {
   return undefined;
 }
 
-/** Canonical text of what a kernel would dial: an IPv4-mapped address is that IPv4 address. */
+/** Canonical text of where packets end up: a kernel or a translator takes these forms for the IPv4 address they end in. */
 function destination(address: ipaddr.IPv4 | ipaddr.IPv6): string {
-  return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
-    ? address.toIPv4Address().toString()
-    : address.toString();
+  if (address instanceof ipaddr.IPv4 || !translated.has(address.range())) return address.toString();
+  return new ipaddr.IPv4(address.toByteArray().slice(12)).toString();
 }
+
+const translated: ReadonlySet<string> = new Set(["ipv4Mapped", "rfc6145", "rfc6052"]);
 
 /** Four decimal parts or IPv6 without a zone: what a resolver answers. Other spellings were settled in `parseHost`. */
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {

@@ -71,13 +71,20 @@ export function faultOf(
       };
     }
   }
+  const publishing = isMarked(host) || isShared(permit, host);
   const careful = guarded || isNarrow(permit, host);
-  const namesWriting = methods !== undefined && !isReadingMethod(method);
+  // Where anybody can publish it takes the word: `* methods=GET,POST` is meant to narrow.
+  const namesWriting = methods !== undefined && !isReadingMethod(method) && !publishing;
   if (careful && !write && !namesWriting) {
     const why = whyNotReading(request);
-    if (why !== undefined) return { code: "read-only", text: `${shown} may only be read from, and ${why}` };
+    if (why !== undefined) {
+      return {
+        code: "read-only",
+        text: `${shown} may only be read from unless a rule of the environment says write, and ${why}`,
+      };
+    }
   }
-  if (isMarked(host) || isShared(permit, host) || (careful && !write)) {
+  if (publishing || (careful && !write)) {
     const where = credentialIn(request, listed.matches(host)[0]?.pullTokens === true);
     if (where !== undefined) {
       return {

@@ -37,9 +37,9 @@ export interface Wakes {
 }
 /**
  * One task's events, one sandbox's commands, the list of tasks (with what is asked of a person), which tokens are in
- * force, the ledger, or what egress policies are made of.
+ * force, or what egress policies are made of.
  */
-export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "egress" | "policy";
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy";
 
 export interface Person {
   id: PersonId;
@@ -217,8 +217,9 @@ export interface EgressStore {
   after(id: number, filter: EgressFilter & { limit: number }): EgressRow[];
   /** The id of the newest entry; 0 where there is none. */
   lastId(): number;
-  stats(filter: Pick<EgressFilter, "taskId" | "since">): EgressStats;
-  /** Bytes that the sandbox has uploaded in entries that have ended, of earlier server processes too. */
+  /** Goes through all entries that match, in portions, so that nothing waits for it. */
+  stats(filter: Pick<EgressFilter, "taskId" | "since">): Promise<EgressStats>;
+  /** Bytes that the sandbox has uploaded, as the ledger was told of them; to earlier server processes, too. */
   uploaded(sandboxId: SandboxId): number;
 }
 

@@ -118,6 +118,9 @@ const everyKind: TaskEventBody[] = [
   { kind: "sandbox_died", sandboxId: "s", exitCode: 1, reason: hostile },
   { kind: "push_refused", repository: hostile, ref: hostile, reason: hostile },
   { kind: "egress_refused", target: hostile, reason: hostile },
+  { kind: "access_requested", requestId: 1, host: hostile, port: 443, reason: hostile },
+  { kind: "access_granted", requestId: 1, host: hostile, port: 443, scope: "task", person: hostile },
+  { kind: "access_denied", requestId: 1, host: hostile, port: 443, person: hostile },
   { kind: "limit_reached", reason: hostile, hint: hostile },
 ];
 

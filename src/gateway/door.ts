@@ -2,12 +2,12 @@ import { chmod, mkdir, readdir, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import type { UnixSocketListener } from "bun";
-import { CcwError } from "../domain/errors.ts";
+import { CcwError, messageOf } from "../domain/errors.ts";
 import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
 import { createInnerHttp } from "./inner-http.ts";
 import { createDeadlines, type Deadlines } from "./wire/deadlines.ts";
-import { type WireData, wireHandlers } from "./wire/socket-wire.ts";
+import { type Failed, type WireData, wireHandlers } from "./wire/socket-wire.ts";
 import type { Wire } from "./wire/wire.ts";
 
 /** Whose door a request came through. The socket says it; nothing in the request can. */
@@ -56,7 +56,8 @@ interface OpenDoor {
 
 export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promise<void> } {
   const open = new Map<SandboxId, OpenDoor>();
-  const deadlines = createDeadlines();
+  const failed = (thrown: unknown) => options.log.error("a connection failed", { reason: messageOf(thrown) });
+  const deadlines = createDeadlines(failed);
 
   const closeOne = (id: SandboxId) => {
     const door = open.get(id);
@@ -86,7 +87,7 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
       await rm(path, { force: true });
       // Another call may have been quicker while this one waited.
       if (open.has(sandboxId)) return folder;
-      open.set(sandboxId, openDoor({ id: sandboxId, taskId }, path, options, deadlines));
+      open.set(sandboxId, openDoor({ id: sandboxId, taskId }, path, options, deadlines, failed));
       await chmod(path, 0o666);
       return folder;
     },
@@ -106,7 +107,13 @@ export function createDoors(options: DoorOptions): DoorKeeper & { shut(): Promis
   };
 }
 
-function openDoor(sandbox: DoorSandbox, path: string, options: DoorOptions, deadlines: Deadlines): OpenDoor {
+function openDoor(
+  sandbox: DoorSandbox,
+  path: string,
+  options: DoorOptions,
+  deadlines: Deadlines,
+  failed: Failed,
+): OpenDoor {
   const wires = new Set<Wire>();
   const inner = createInnerHttp(sandbox, options.ways, options.log);
   const handlers = wireHandlers((wire) => {
@@ -116,7 +123,7 @@ function openDoor(sandbox: DoorSandbox, path: string, options: DoorOptions, dead
       if (isForTheAppliance(first)) inner.accept(wire, first);
       else options.egress.accept(sandbox, wire, first);
     });
-  });
+  }, failed);
   const listener = Bun.listen<WireData>({
     unix: path,
     allowHalfOpen: true,
@@ -141,7 +148,7 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
     data(bytes) {
       first = first.length === 0 ? bytes : Buffer.concat([first, bytes]);
       const space = first.indexOf(0x20);
-      const known = space >= 0 ? first.length > space + 1 : first.length > 32 || first.includes(0x0a);
+      const known = space >= 0 ? first.length > space + 1 : first.length > 32 || !beginsMethod(first);
       if (!known) return;
       deadline.clear();
       then(first);
@@ -150,6 +157,11 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
     end: () => wire.destroy(),
     close: () => deadline.clear(),
   };
+}
+
+/** What begins otherwise is another protocol (SOCKS, TLS), whose client waits for an answer to its first few bytes. */
+function beginsMethod(first: Uint8Array): boolean {
+  return first.every((byte) => (byte >= 0x41 && byte <= 0x5a) || byte === 0x2d);
 }
 
 /** Origin-form (RFC 9112, 3.2.1): the target is a path. All else asks for another host, or is no HTTP. */

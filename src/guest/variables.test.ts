@@ -41,7 +41,7 @@ test("no variable of the environment or the image can lead the agent past the do
     ANTHROPIC_AUTH_TOKEN: "scoped-model",
     HTTPS_PROXY: "http://127.0.0.1:3128",
     https_proxy: "http://127.0.0.1:3128",
-    NO_PROXY: "127.0.0.1,localhost",
+    NO_PROXY: "127.0.0.1,localhost,::1",
     IS_SANDBOX: "1",
   });
   for (const name of ["ANTHROPIC_API_KEY", "anthropic_custom_headers", "All_Proxy", "GIT_CONFIG_GLOBAL"]) {

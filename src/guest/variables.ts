@@ -60,8 +60,8 @@ export function sandboxVariables(sources: VariableSources): SandboxVariables {
     HTTPS_PROXY: door,
     http_proxy: door,
     https_proxy: door,
-    NO_PROXY: "127.0.0.1,localhost",
-    no_proxy: "127.0.0.1,localhost",
+    NO_PROXY: "127.0.0.1,localhost,::1",
+    no_proxy: "127.0.0.1,localhost,::1",
     GIT_CONFIG_SYSTEM: gitConfigPath,
     GIT_TERMINAL_PROMPT: "0",
   };

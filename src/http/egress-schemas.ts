@@ -1,5 +1,5 @@
 import { z } from "@hono/zod-openapi";
-import { type AccessRequest, accessStateKinds } from "../domain/access-request.ts";
+import { type AccessRequest, type AccessState, accessStateKinds } from "../domain/access-request.ts";
 import { egressKinds, egressVerdicts } from "../domain/egress.ts";
 import type { Store } from "../domain/store.ts";
 import { taskStateKinds } from "../domain/task.ts";
@@ -75,26 +75,36 @@ export const accessRequestSchema = z
   .openapi("AccessRequest");
 export type AccessRequestJson = z.infer<typeof accessRequestSchema>;
 
-/** Undefined for one whose task is gone. */
-export function accessRequestJson(
-  store: Store,
-  { state, ...request }: AccessRequest,
+/** With what a person wants to know of the tasks that ask. */
+export function accessRequestsJson(
+  { tasks }: Pick<Store, "tasks">,
+  requests: readonly AccessRequest[],
   now: number,
 ): AccessRequestJson[] {
-  const task = store.tasks.get(request.taskId);
-  if (task === undefined) return [];
-  const of = { taskTitle: task.title, taskState: task.state.kind, environment: task.environment };
-  const decided = state.kind === "pending" ? {} : { person: state.person, decidedAt: state.at };
+  const asking = new Map([...new Set(requests.map(({ taskId }) => taskId))].map((id) => [id, tasks.get(id)]));
+  return requests.flatMap(({ state, ...request }) => {
+    const task = asking.get(request.taskId);
+    if (task === undefined) return [];
+    const { title: taskTitle, environment } = task;
+    return [{ ...request, taskTitle, taskState: task.state.kind, environment, ...stateJson(state, now) }];
+  });
+}
+
+function stateJson(
+  state: AccessState,
+  now: number,
+): Pick<AccessRequestJson, "state" | "scope" | "person" | "decidedAt" | "until"> {
   switch (state.kind) {
     case "pending":
+      return { state: "pending" };
     case "denied":
     case "used":
-      return [{ ...request, ...of, ...decided, state: state.kind }];
+      return { state: state.kind, person: state.person, decidedAt: state.at };
     case "granted":
-      return [{ ...request, ...of, ...decided, state: "granted", scope: state.scope }];
+      return { state: "granted", scope: state.scope, person: state.person, decidedAt: state.at };
     case "granted-once": {
-      const kind = now < state.until ? "granted-once" : "used";
-      return [{ ...request, ...of, ...decided, state: kind, scope: "once", until: state.until }];
+      const { person, at: decidedAt, until } = state;
+      return { state: now < until ? "granted-once" : "used", scope: "once", person, decidedAt, until };
     }
   }
 }

@@ -4,12 +4,13 @@ import { defaultGroups } from "../domain/default-allowlist.ts";
 import { denyCodes, egressVerdicts } from "../domain/egress.ts";
 import { checkEgress } from "../domain/egress-check.ts";
 import { CcwError } from "../domain/errors.ts";
+import { parseHost } from "../domain/host.ts";
 import { decideAccess } from "../runs/access-requests.ts";
 import { policyOf } from "../runs/egress.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import {
-  accessRequestJson,
   accessRequestSchema,
+  accessRequestsJson,
   egressRowSchema,
   egressStatsSchema,
 } from "./egress-schemas.ts";
@@ -65,7 +66,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
         request: { query: z.object({ task: z.string().optional(), since: time.optional() }) },
         responses: { 200: json(egressStatsSchema, "Statistics"), ...failures },
       }),
-      (c) => c.json(store.egress.stats(filterOf(c.req.valid("query"))), 200),
+      async (c) => c.json(await store.egress.stats(filterOf(c.req.valid("query"))), 200),
     )
     .openapi(
       createRoute({
@@ -135,10 +136,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
           ...(task !== undefined && { taskId: taskIdOf(task) }),
           ...(state !== undefined && { kinds: [state] }),
         });
-        return c.json(
-          rows.flatMap((row) => accessRequestJson(store, row, ids.now())),
-          200,
-        );
+        return c.json(accessRequestsJson(store, rows, ids.now()), 200);
       },
     )
     .openapi(
@@ -160,7 +158,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
           accessRequestIdOf(c.req.valid("param").id),
           decision,
         );
-        const [shown] = accessRequestJson(store, decided, ids.now());
+        const [shown] = accessRequestsJson(store, [decided], ids.now());
         if (shown === undefined) throw new CcwError("not_found", "The task of this request is gone.");
         return c.json(shown, 200);
       },
@@ -206,10 +204,16 @@ interface Query {
 function filterOf({ task, host, verdict, since }: Query) {
   return {
     ...(task !== undefined && { taskId: taskIdOf(task) }),
-    ...(host !== undefined && { host: host.toLowerCase() }),
+    ...(host !== undefined && { host: canonical(host) }),
     ...(verdict !== undefined && { verdict }),
     ...(since !== undefined && { since }),
   };
+}
+
+/** As the ledger has it; what is no host is found under no name. */
+function canonical(host: string): string {
+  const parsed = parseHost(host);
+  return parsed.ok ? parsed.value.text : host;
 }
 
 function accessRequestIdOf(text: string): number {

@@ -122,7 +122,7 @@ function nameOf({ host, header }: Credential): string {
 /** The line that is meant, however it is spaced or cased: a slip of the pen must not leave a hole open. */
 function standing(what: string, lines: readonly string[], wanted: string): string {
   const plain = (line: string) => line.trim().replace(/\s+/g, " ").toLowerCase();
-  const found = lines.find((line) => plain(line) === plain(wanted));
+  const found = lines.find((line) => line === wanted) ?? lines.find((line) => plain(line) === plain(wanted));
   if (found !== undefined) return found;
   throw new CcwError(
     "not_found",

@@ -5,7 +5,7 @@ import type { Token } from "../domain/store.ts";
 import { follow, wakeUps } from "../runs/follow.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { accessRequestJson } from "./egress-schemas.ts";
+import { accessRequestsJson } from "./egress-schemas.ts";
 import { taskJson } from "./schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 
@@ -37,9 +37,8 @@ export function liveRoutes({ store, ids, log }: HttpContext) {
         pump(c.get("token"), async (socket, signal) => {
           for await (const _ of wakeUps(store, "tasks", signal)) {
             const tasks = store.tasks.list({ limit: listLength }).map(taskJson);
-            const requests = store.access
-              .list({ kinds: ["pending"], limit: listLength })
-              .flatMap((request) => accessRequestJson(store, request, ids.now()));
+            const pending = store.access.list({ kinds: ["pending"], limit: listLength });
+            const requests = accessRequestsJson(store, pending, ids.now());
             await send(socket, { tasks, requests }, signal);
             await Bun.sleep(listPauseMs);
           }

@@ -148,6 +148,7 @@ test("a host that gets a credential is inspected, since nothing can be added to 
       allow: ["api.example", "plain.example"],
       credentials: [
         { host: "api.example", header: "X-Key", template: `\${KEY}` },
+        { host: "[2001:db8::1]", header: "X-Key", template: `\${KEY}` },
         { host: "off.example", header: "X-Key", template: `\${KEY}` },
       ],
     },
@@ -164,7 +165,10 @@ test("a rule that this version cannot read lets nothing through, and is logged o
   const environment = store.environments.get("default");
   if (environment === undefined) throw new Error("no environment");
   store.environments.save({ ...environment, egress: { ...environment.egress, deny: ["https://x"] } });
-  for (let i = 0; i < 100; i++) expect(port.egressOf(sandboxId)).toBeUndefined();
+  for (let i = 0; i < 100; i++) {
+    expect(port.egressOf(sandboxId)).toBeUndefined();
+    store.wakes.wake("tasks");
+  }
   expect(logged).toHaveLength(1);
 });
 
@@ -324,6 +328,19 @@ test("a notice is shown once", () => {
   expect(eventsOf(taskId)).toHaveLength(200);
 });
 
+test("a listener that fails does not make a decision fail", () => {
+  const { port, run, decide, logged } = createPort({ access: "limited" });
+  const { sandboxId } = run();
+  port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed");
+  let told = 0;
+  port.onChange(() => {
+    throw new Error("defect");
+  });
+  port.onChange(() => told++);
+  decide(1, "task");
+  expect([told, logged]).toEqual([1, ["a change of egress could not be told"]]);
+});
+
 test("a database that fails lets nothing through and throws nothing into the traffic", () => {
   const { port, store, run, logged } = createPort({ access: "full" });
   const { sandboxId } = run();
@@ -332,5 +349,6 @@ test("a database that fails lets nothing through and throws nothing into the tra
   expect(port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed")).toBe("not-asked");
   expect(port.takeOnce(sandboxId, "a.example", 443)).toBe(false);
   port.notice(sandboxId, "x");
-  expect(logged).toHaveLength(3);
+  expect(port.uploaded(sandboxId)).toBe(Number.POSITIVE_INFINITY);
+  expect(logged).toHaveLength(4);
 });

@@ -7,14 +7,15 @@ import {
   type EgressPolicy,
 } from "../domain/egress-policy.ts";
 import type { Environment } from "../domain/environment.ts";
-import { egressSchema, secretOf } from "../domain/environment-egress.ts";
+import { egressSchema, parseCredentialHost, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
-import { parseHost } from "../domain/host.ts";
+import { hostText } from "../domain/host.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log } from "../domain/ports.ts";
 import { isSecretVariable, minSecretLength } from "../domain/secret-names.ts";
 import type { Store } from "../domain/store.ts";
+import { isActive } from "../domain/task.ts";
 import { type AccessDesk, createAccessDesk } from "./access-requests.ts";
 import { taskOf } from "./session.ts";
 
@@ -47,12 +48,24 @@ interface Known {
 export function createEgressPort(options: EgressPortOptions): EgressPort & { close(): void } {
   const { store, log, now } = options;
   const known = new Map<SandboxId, Known>();
-  const notices = new Map<SandboxId, Set<string>>();
+  const notices = new Map<SandboxId, { taskId: TaskId; said: Set<string> }>();
   const listeners = new Set<() => void>();
   const desk: AccessDesk = createAccessDesk(options);
 
   const tell = () => {
-    for (const listener of listeners) listener();
+    for (const listener of listeners) {
+      // Called behind a commit: what fails in a listener must not look as if the change had failed.
+      try {
+        listener();
+      } catch (thrown) {
+        log.error("a change of egress could not be told", { reason: messageOf(thrown) });
+      }
+    }
+  };
+  /** Costs far less than the whole task, and is asked at every change of any. */
+  const worksFor = (sandboxId: SandboxId, taskId: TaskId) => {
+    const state = store.tasks.stateOf(taskId);
+    return state !== undefined && isActive(state) && state.sandboxId === sandboxId;
   };
   const offs = [
     store.wakes.on("policy", () => {
@@ -61,16 +74,13 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
       tell();
     }),
     store.wakes.on("tasks", () => {
-      let gone = false;
-      for (const [id, { made }] of known) {
-        const state = made && store.tasks.stateOf(made.taskId);
-        if (state !== undefined && "sandboxId" in state && state.sandboxId === id) continue;
-        known.delete(id);
-        notices.delete(id);
-        desk.forget();
-        gone = true;
-      }
-      if (gone) tell();
+      for (const [id, { taskId }] of notices) if (!worksFor(id, taskId)) notices.delete(id);
+      const ended = [...known].filter(([id, { made }]) => made !== undefined && !worksFor(id, made.taskId));
+      for (const [id, { until }] of known) if (now() >= until) known.delete(id);
+      if (ended.length === 0) return;
+      for (const [id] of ended) known.delete(id);
+      desk.forget();
+      tell();
     }),
   ];
 
@@ -101,7 +111,11 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
       else known.set(sandboxId, next);
       return next?.made?.egress;
     },
-    uploaded: (sandboxId) => store.egress.uploaded(sandboxId),
+    // What cannot be read is taken for spent.
+    uploaded: (sandboxId) =>
+      guarded("uploaded bytes cannot be read", sandboxId, Number.POSITIVE_INFINITY, () =>
+        store.egress.uploaded(sandboxId),
+      ),
     requestAccess: (sandboxId, host, port, reason) =>
       guarded("an access request cannot be written", sandboxId, "not-asked", () => {
         const { made } = known.get(sandboxId) ?? egressNow(sandboxId, options) ?? {};
@@ -124,12 +138,12 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
     notice: (sandboxId, text) =>
       guarded("a notice cannot be written", sandboxId, undefined, () => {
         const cut = text.slice(0, maxNoticeText);
-        const said = notices.get(sandboxId) ?? new Set<string>();
+        const taskId = notices.get(sandboxId)?.taskId ?? taskOf(store, sandboxId)?.id;
+        if (taskId === undefined) return;
+        const { said } = notices.get(sandboxId) ?? { said: new Set<string>() };
         if (said.has(cut) || said.size >= maxNotices) return;
-        const task = taskOf(store, sandboxId);
-        if (task === undefined) return;
-        notices.set(sandboxId, said.add(cut));
-        store.events.append(task.id, { kind: "appliance_notice", level: "warning", text: cut });
+        notices.set(sandboxId, { taskId, said: said.add(cut) });
+        store.events.append(taskId, { kind: "appliance_notice", level: "warning", text: cut });
       }),
     onChange(listener) {
       listeners.add(listener);
@@ -182,9 +196,12 @@ export function policyOf(environment: Environment | undefined, grants: readonly 
   const { allow, deny, groupsOff, credentials } = egress;
   const policy = compileEgressPolicy({ access, allow, deny, groupsOff, grants });
   const unread = credentials.flatMap(({ host }) => {
-    const parsed = parseHost(host);
-    const decision = parsed.ok ? decideConnection(policy, parsed.value, 443) : undefined;
-    return decision?.allowed === true && decision.treatment === "pass" ? [`${host} port=443 inspect`] : [];
+    const parsed = parseCredentialHost(host);
+    if (!parsed.ok) return [];
+    const decision = decideConnection(policy, parsed.value, 443);
+    return decision.allowed && decision.treatment === "pass"
+      ? [`${hostText(parsed.value)} port=443 inspect`]
+      : [];
   });
   return unread.length === 0
     ? policy

@@ -5,7 +5,8 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import { migrations } from "./migrations.ts";
 import * as schema from "./schema.ts";
 
-export type Db = BunSQLiteDatabase<typeof schema>;
+/** `$client` is for the one statement that is run thousands of times a second. */
+export type Db = BunSQLiteDatabase<typeof schema> & { $client: Database };
 
 /** Above this size a check of every page would delay the start for too long. */
 const checkedAtStart = 64 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { SandboxId } from "../domain/ids.ts";
 import type { Log } from "../domain/ports.ts";
 import type { StoreContext } from "./context.ts";
-import { accessRequests, egressRequests, sandboxes } from "./schema.ts";
+import { accessRequests, sandboxes } from "./schema.ts";
 
 export interface LedgerOptions {
   log: Log;
@@ -44,7 +44,7 @@ export interface LedgerWriter extends EgressLedger {
  * An entry that ends before it was written is one insert.
  */
 export function createLedgerWriter(context: StoreContext, { log, maxQueue }: LedgerOptions): LedgerWriter {
-  const { db, ids, wakeAfterCommit } = context;
+  const { db, ids } = context;
   let nextId = lastIdEver(context) + 1;
   let queue: Line[] = [];
   const uploads = new Map<SandboxId, number>();
@@ -53,10 +53,14 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   let lostUntold = 0;
   let timer: Timer | undefined;
   let dueAtOnce = false;
+  /** The last write failed: nothing but time hastens the next one. */
+  let failing = false;
+  let closed = false;
   const { insert, update } = prepare(context);
 
   const arm = (ms: number) => {
-    if (timer !== undefined && !(ms === 0 && !dueAtOnce)) return;
+    if (closed) return;
+    if (timer !== undefined && (failing || ms > 0 || dueAtOnce)) return;
     clearTimeout(timer);
     dueAtOnce = ms === 0;
     timer = setTimeout(() => {
@@ -75,8 +79,8 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
 
   const write = (batch: readonly Line[]) => {
     for (const { id, entry, end, kept } of batch) {
-      if (kept && end !== undefined) update.run({ id, ...cut(end) });
-      else if (!kept) insert.run({ id, ...cut({ ...entry, ...end }), open: end === undefined });
+      if (!kept) insert(id, entry, end);
+      else if (end !== undefined) update(id, end);
     }
     for (const [id, bytes] of uploads) {
       db.update(sandboxes)
@@ -96,7 +100,9 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
     const batch = queue.slice(0, batchRows);
     try {
       withoutSync(context, () => db.transaction(() => write(batch)));
+      failing = false;
     } catch (thrown) {
+      failing = true;
       log.error("the egress ledger cannot be written; trying again", { reason: messageOf(thrown) });
       return arm(retryMs);
     }
@@ -107,7 +113,6 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
     }
     uploads.clear();
     repeats.clear();
-    wakeAfterCommit("egress");
     if (queue.length > 0) arm(queue.length >= batchRows ? 0 : flushMs);
   };
 
@@ -127,7 +132,7 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   return {
     open(entry) {
       const line: Line = { id: 0, entry, end: undefined, kept: false, queued: false };
-      const room = queue.length < maxQueue;
+      const room = queue.length < maxQueue && !closed;
       if (room) {
         line.id = nextId++;
         push(line);
@@ -137,12 +142,13 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
       return (end) => {
         if (line.end !== undefined) return;
         line.end = end;
-        const { sandboxId } = line.entry;
-        uploads.set(sandboxId, (uploads.get(sandboxId) ?? 0) + end.bytesUp);
         // The end of what is in the table already is never lost for want of room: each stands for one open request.
         if (room && !line.queued) push(line);
-        else arm(flushMs);
       };
+    },
+    sent(sandboxId, bytes) {
+      uploads.set(sandboxId, (uploads.get(sandboxId) ?? 0) + bytes);
+      arm(flushMs);
     },
     lost: () => lost,
     uploadedSince: (sandboxId) => uploads.get(sandboxId) ?? 0,
@@ -158,6 +164,7 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
         before = queue.length;
         flush();
       } while (queue.length > 0 && queue.length < before);
+      closed = true;
       clearTimeout(timer);
     },
   };
@@ -183,56 +190,32 @@ function lastIdEver({ db }: StoreContext): number {
   );
 }
 
+/** Without the query builder, which takes several times as long as the database does. */
 function prepare({ db }: StoreContext) {
-  const { placeholder } = sql;
-  const end = {
-    verdict: placeholder("verdict"),
-    reason: placeholder("reason"),
-    status: placeholder("status"),
-    bytesUp: placeholder("bytesUp"),
-    bytesDown: placeholder("bytesDown"),
-    ms: placeholder("ms"),
-  };
+  const insert = db.$client.prepare(
+    `INSERT INTO egress_requests (id, task_id, sandbox_id, at, kind, host, port, method, path, address,
+       verdict, reason, status, bytes_up, bytes_down, ms, open)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const update = db.$client.prepare(
+    `UPDATE egress_requests
+     SET address = ?, verdict = ?, reason = ?, status = ?, bytes_up = ?, bytes_down = ?, ms = ?, open = 0 WHERE id = ?`,
+  );
   return {
-    insert: db
-      .insert(egressRequests)
-      .values({
-        id: placeholder("id"),
-        taskId: placeholder("taskId"),
-        sandboxId: placeholder("sandboxId"),
-        at: placeholder("at"),
-        kind: placeholder("kind"),
-        host: placeholder("host"),
-        port: placeholder("port"),
-        method: placeholder("method"),
-        path: placeholder("path"),
-        address: placeholder("address"),
-        open: placeholder("open"),
-        ...end,
-      })
-      .prepare(),
-    update: db
-      .update(egressRequests)
-      .set({
-        address: sql`${placeholder("address")}`,
-        verdict: sql`${end.verdict}`,
-        reason: sql`${end.reason}`,
-        status: sql`${end.status}`,
-        bytesUp: sql`${end.bytesUp}`,
-        bytesDown: sql`${end.bytesDown}`,
-        ms: sql`${end.ms}`,
-        open: false,
-      })
-      .where(eq(egressRequests.id, placeholder("id")))
-      .prepare(),
+    insert(id: number, entry: EgressEntry, end: EgressEnd | undefined) {
+      const { address, verdict, reason, status, bytesUp, bytesDown, ms } = end ?? entry;
+      insert.run(
+        ...[id, entry.taskId, entry.sandboxId, entry.at, entry.kind, cut(entry.host), entry.port],
+        ...[cut(entry.method), cut(entry.path), cut(address)],
+        ...[verdict, cut(reason), status, bytesUp, bytesDown, ms, end === undefined ? 1 : 0],
+      );
+    },
+    update(id: number, { address, verdict, reason, status, bytesUp, bytesDown, ms }: EgressEnd) {
+      update.run(cut(address), verdict, cut(reason), status, bytesUp, bytesDown, ms, id);
+    },
   };
 }
 
-function cut<Fields extends Partial<EgressEntry>>(fields: Fields): Fields {
-  const short = { ...fields };
-  for (const name of ["host", "method", "path", "address", "reason"] as const) {
-    const text = short[name];
-    if (text !== undefined && text.length > maxText) short[name] = `${text.slice(0, maxText - 1)}…`;
-  }
-  return short;
+function cut(text: string): string {
+  return text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text;
 }

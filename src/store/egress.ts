@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { and, desc, eq, gt, gte, lt, lte, max, min, type SQL, sql } from "drizzle-orm";
-import type { EgressFilter } from "../domain/egress.ts";
+import type { EgressFilter, EgressHostStats } from "../domain/egress.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
 import type { EgressStore } from "../domain/store.ts";
@@ -21,7 +22,14 @@ const dayMs = 24 * 3600 * 1000;
 const pruneEveryMs = 3 * 60_000;
 /** One batch of deletions, a few milliseconds; the traffic passes in between. */
 const pruneRows = 1000;
-const statsHosts = 100;
+/** Rows that are summed up at once: a few milliseconds. */
+const statsRows = 4000;
+const shownHosts = 100;
+/** A sandbox can think of names without end; those beyond count in the total alone. */
+const maxHosts = 50_000;
+
+type Sums = Omit<EgressHostStats, "host">;
+const nothing: Sums = { requests: 0, refused: 0, bytesUp: 0, bytesDown: 0 };
 
 /** The ledger of egress: written by `egress-ledger.ts`, read and pruned here. */
 export function createEgressStore(
@@ -68,12 +76,18 @@ export function createEgressStore(
   pruneLater(pruneEveryMs);
 
   const store: EgressStore = {
-    ledger: { open: (entry) => writer.open(entry) },
+    ledger: { open: (entry) => writer.open(entry), sent: (id, bytes) => writer.sent(id, bytes) },
     list: ({ before, limit, ...filter }) =>
       db
         .select()
         .from(egressRequests)
-        .where(and(where(filter), before === undefined ? undefined : lt(egressRequests.id, before)))
+        .where(
+          and(
+            where(filter),
+            before === undefined ? undefined : lt(egressRequests.id, before),
+            filter.since === undefined ? undefined : gte(egressRequests.id, firstSince(db, filter.since)),
+          ),
+        )
         .orderBy(desc(egressRequests.id))
         .limit(limit)
         .all(),
@@ -90,27 +104,26 @@ export function createEgressStore(
         .select({ id: max(egressRequests.id) })
         .from(egressRequests)
         .get()?.id ?? 0,
-    stats(filter) {
-      const columns = {
-        requests: sql<number>`count(*)`,
-        refused: sql<number>`coalesce(sum(${egressRequests.verdict} = 'refused'), 0)`,
-        bytesUp: sql<number>`coalesce(sum(${egressRequests.bytesUp}), 0)`,
-        bytesDown: sql<number>`coalesce(sum(${egressRequests.bytesDown}), 0)`,
-      };
-      const total = db.select(columns).from(egressRequests).where(where(filter)).get();
-      const hosts = db
-        .select({ host: egressRequests.host, ...columns })
-        .from(egressRequests)
-        .where(where(filter))
-        .groupBy(egressRequests.host)
-        .orderBy(desc(columns.requests), egressRequests.host)
-        .limit(statsHosts)
-        .all();
-      return {
-        total: total ?? { requests: 0, refused: 0, bytesUp: 0, bytesDown: 0 },
-        hosts,
-        lost: writer.lost(),
-      };
+    async stats(filter) {
+      const hosts = new Map<string, Sums>();
+      const total = { ...nothing };
+      for (let after = 0; ; ) {
+        const portion = summed(context, filter, after);
+        if (portion.length === 0) break;
+        for (const { host, last, ...sums } of portion) {
+          after = Math.max(after, last);
+          add(total, sums);
+          const of = hosts.get(host) ?? (hosts.size < maxHosts ? { ...nothing } : undefined);
+          if (of !== undefined) hosts.set(host, add(of, sums));
+        }
+        // The traffic takes its turn in between.
+        await nextTurn();
+      }
+      const most = [...hosts]
+        .map(([host, sums]) => ({ host, ...sums }))
+        .sort((a, b) => b.requests - a.requests || (a.host < b.host ? -1 : 1))
+        .slice(0, shownHosts);
+      return { total, hosts: most, lost: writer.lost() };
     },
     uploaded: (sandboxId) =>
       (db.select({ bytes: sandboxes.uploadedBytes }).from(sandboxes).where(eq(sandboxes.id, sandboxId)).get()
@@ -133,6 +146,56 @@ function closeWhatWasOpen({ db }: StoreContext): void {
     .set({ verdict: "failed", reason: "server-stopped", open: false })
     .where(sql`open = 1`)
     .run();
+}
+
+/** The sums of the next rows behind `after`, by host; none where there are no more. */
+function summed({ db }: StoreContext, filter: EgressFilter, after: number) {
+  const first = filter.since === undefined ? 0 : firstSince(db, filter.since);
+  const rows = db
+    .select({
+      id: egressRequests.id,
+      host: egressRequests.host,
+      verdict: egressRequests.verdict,
+      bytesUp: egressRequests.bytesUp,
+      bytesDown: egressRequests.bytesDown,
+    })
+    .from(egressRequests)
+    .where(and(where(filter), gt(egressRequests.id, Math.max(after, first - 1))))
+    .orderBy(egressRequests.id)
+    .limit(statsRows)
+    .as("rows");
+  return db
+    .select({
+      host: rows.host,
+      last: sql<number>`max(${rows.id})`,
+      requests: sql<number>`count(*)`,
+      refused: sql<number>`sum(${rows.verdict} = 'refused')`,
+      bytesUp: sql<number>`sum(${rows.bytesUp})`,
+      bytesDown: sql<number>`sum(${rows.bytesDown})`,
+    })
+    .from(rows)
+    .groupBy(rows.host)
+    .all();
+}
+
+function add(to: Sums, { requests, refused, bytesUp, bytesDown }: Sums): Sums {
+  to.requests += requests;
+  to.refused += refused;
+  to.bytesUp += bytesUp;
+  to.bytesDown += bytesDown;
+  return to;
+}
+
+/** Where a time begins among the ids, which stand in the order of time; past all of them where nothing is as new. */
+function firstSince(db: StoreContext["db"], since: number): number {
+  const found = db
+    .select({ id: egressRequests.id })
+    .from(egressRequests)
+    .where(gte(egressRequests.at, since))
+    .orderBy(egressRequests.at)
+    .limit(1)
+    .get();
+  return found?.id ?? Number.MAX_SAFE_INTEGER;
 }
 
 function where({ taskId, host, verdict, since }: EgressFilter): SQL | undefined {

@@ -194,7 +194,7 @@ export const egressRequests = sqliteTable(
     index("egress_by_host").on(table.host, table.id),
     index("egress_by_time").on(table.at),
     // Few among many: what a reviewer looks for, and what the last server process left open.
-    index("egress_not_allowed").on(table.id).where(sql`verdict <> 'allowed'`),
+    index("egress_not_allowed").on(table.verdict, table.id).where(sql`verdict <> 'allowed'`),
     index("egress_open").on(table.id).where(sql`open = 1`),
   ],
 );

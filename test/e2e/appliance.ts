@@ -61,12 +61,15 @@ export async function startAppliance(options: {
   dataFolder: string;
   env?: Record<string, string>;
   argv?: string[];
+  /** A command that the server's own is given to. */
+  under?: string[];
 }): Promise<Appliance> {
-  const { engine, dataFolder, env = {}, argv = [] } = options;
+  const { engine, dataFolder, env = {}, argv = [], under = [] } = options;
   const socket = typeof engine === "string" ? engine : engine.socket;
   rmSync(join(dataFolder, "server.json"), { force: true });
   let printed = "";
-  const child = Bun.spawn([executable, "start", "--data", dataFolder, "--port", "0", ...argv], {
+  const command = [...under, executable, "start", "--data", dataFolder, "--port", "0", ...argv];
+  const child = Bun.spawn(command, {
     cwd: tmpdir(),
     env: { PATH: process.env["PATH"] ?? "", HOME: dataFolder, CCW_ENGINE_SOCKET: socket, ...env },
     stdio: ["ignore", "pipe", "pipe"],

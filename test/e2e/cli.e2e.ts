@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { EgressEntry } from "../../src/domain/egress.ts";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import type { TaskJson } from "../../src/http/schemas.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
@@ -273,6 +274,53 @@ test("an environment's variables come from files and go out by name alone", asyn
   });
   expect(`${shown.out}${(await run(["env", "list", "--json"])).out}`).not.toContain("s3cret");
 });
+
+test("an environment's secrets are piped in, and stand in no shell history", async () => {
+  const made = await run(
+    [
+      ...["env", "add", "api", "--access", "limited", "--secrets-file", "-"],
+      ...["--credential", `api.example.com Authorization: Bearer \${API_KEY}`],
+    ],
+    "API_KEY=s3cret-value\n",
+  );
+  expect([made.code, made.err]).toEqual([0, "Added api.\n"]);
+  expect(server.store.environments.get("api")?.secrets).toEqual({ API_KEY: "s3cret-value" });
+  expect((await run(["env", "show", "api"])).out).not.toContain("s3cret");
+});
+
+test("the ledger is followed until one has seen enough", async () => {
+  const child = spawn(["egress", "tail", "--follow"]);
+  const entry: EgressEntry = {
+    taskId: newId("TaskId", server.ids),
+    sandboxId: newId("SandboxId", server.ids),
+    at: Date.now(),
+    kind: "tunnel",
+    host: "a.example",
+    port: 443,
+    method: "CONNECT",
+    path: "",
+    address: "192.0.2.1",
+    verdict: "allowed",
+    reason: "a.example (environment)",
+    status: 200,
+    bytesUp: 1,
+    bytesDown: 2,
+    ms: 3,
+  };
+  const reader = child.stdout.getReader();
+  let seen = "";
+  for (const host of ["first.example", "second.example"]) {
+    server.store.egress.ledger.open({ ...entry, host })(entry);
+    while (!seen.includes(`CONNECT ${host}:443 200`)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`it ended: ${seen}`);
+      seen += new TextDecoder().decode(value);
+    }
+  }
+  child.kill("SIGINT");
+  await child.exited;
+  expect(seen.trimEnd().split("\n")).toHaveLength(2);
+}, 20_000);
 
 test("a token that is made works from another machine, and not after it is revoked", async () => {
   const secret = (await run(["token", "add", "laptop", "--person", "grace"])).out.trim();

@@ -154,7 +154,7 @@ const tools: readonly Tool[] = [
     name: "apt-get",
     needs: debian,
     // The image has no folder for manual pages, which a JDK's packages link into.
-    commands: `mkdir -p /usr/share/man/man1; apt-get update -qq
+    commands: `apt-get update -qq
       DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cargo golang-go maven default-jdk-headless > apt.log 2>&1 || tail -n 20 apt.log
       dpkg-query -W -f '\${Package} \${Status}\\n' cargo golang-go maven default-jdk-headless`,
     shows: /^(\S+ install ok installed\n?){4}/m,
@@ -218,8 +218,6 @@ beforeAll(async () => {
         name: "toolchains",
         access: "limited",
         setupScript,
-        // Not on the default list.
-        egress: { allow: [...debian, "index.crates.io", "repo.maven.apache.org"] },
       },
     }),
   );

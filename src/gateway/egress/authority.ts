@@ -1,11 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  X509Certificate,
-} from "node:crypto";
+import { createPrivateKey, type KeyObject, randomBytes, X509Certificate } from "node:crypto";
 import {
   chmodSync,
   closeSync,
@@ -19,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
-import { certificatePem } from "./certificate.ts";
+import { certificatePem, keyAlgorithm } from "./certificate.ts";
 
 /** The appliance's certificate authority: trusted in its own sandboxes, and nowhere else. */
 export interface Authority {
@@ -27,9 +20,9 @@ export interface Authority {
   readonly certificatePem: string;
   /**
    * The certificate to show in the name of `host`, which is canonical: a name in lower-case ASCII, or an IP address
-   * without brackets. Throws `unavailable` once the authority itself has expired.
+   * without brackets. Rejects once the authority itself has expired.
    */
-  leafFor(host: string): Leaf;
+  leafFor(host: string): Promise<Leaf>;
 }
 
 export interface Leaf {
@@ -58,42 +51,47 @@ const namePattern = /^CN=(ccw-server [0-9a-f]{8})$/;
  * cannot be used is never replaced: sandboxes that live would no longer trust what the appliance shows them. Throws
  * `invalid` for such a file, and `unavailable` for one that cannot be read or written.
  */
-export function openAuthority({ folder, now }: AuthorityOptions): Authority {
+export async function openAuthority({ folder, now }: AuthorityOptions): Promise<Authority> {
   const path = join(folder, "authority.pem");
-  const root = existsSync(path) ? readRoot(path, now()) : makeRoot(folder, path, now());
+  const root = existsSync(path) ? await readRoot(path, now()) : await makeRoot(folder, path, now());
   // One key for all leaves: making a pair for each would only slow the first connection to a host.
-  const leafKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const leafKeyPem = pemOf(leafKey.privateKey);
-  const leaves = new Map<string, { leaf: Leaf; notBefore: number; notAfter: number }>();
+  const leafKey = await crypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"]);
+  const key = await pemOf(leafKey.privateKey);
+  const leaves = new Map<string, { leaf: Promise<Leaf>; notBefore: number; notAfter: number }>();
+
+  const mint = async (host: string, notBefore: number, notAfter: number): Promise<Leaf> => ({
+    key,
+    cert: await certificatePem({
+      publicKey: leafKey.publicKey,
+      subject: "ccw-server egress proxy",
+      issuer: root,
+      serialNumber: serialNumber(),
+      notBefore: new Date(notBefore),
+      notAfter: new Date(notAfter),
+      purpose: { kind: "server", host },
+    }),
+  });
 
   return {
     certificatePem: root.pem,
-    leafFor(host) {
+    async leafFor(host) {
       const at = now();
       const known = leaves.get(host);
       leaves.delete(host);
       if (known !== undefined && known.notBefore <= at && at < known.notAfter - leafReserveMs) {
         // Set anew, so that the map's order is that of use.
         leaves.set(host, known);
-        return known.leaf;
+        return await known.leaf;
       }
       refuseOutOfDate(root.certificate, path, at);
       const notBefore = at - hourMs;
       const notAfter = Math.min(at + leafMs, root.certificate.validToDate.getTime());
-      const cert = certificatePem({
-        publicKey: leafKey.publicKey,
-        subject: "ccw-server egress proxy",
-        issuer: { name: root.name, publicKey: root.publicKey, privateKey: root.privateKey },
-        serial: randomBytes(16),
-        notBefore,
-        notAfter,
-        purpose: { kind: "server", host },
-      });
-      const leaf = { key: leafKeyPem, cert };
+      const leaf = mint(host, notBefore, notAfter);
+      leaf.catch(() => leaves.delete(host));
       leaves.set(host, { leaf, notBefore, notAfter });
       const [oldest] = leaves.keys();
       if (leaves.size > keptLeaves && oldest !== undefined) leaves.delete(oldest);
-      return leaf;
+      return await leaf;
     },
   };
 }
@@ -102,27 +100,28 @@ interface Root {
   name: string;
   pem: string;
   certificate: X509Certificate;
-  publicKey: KeyObject;
-  privateKey: KeyObject;
+  publicKey: CryptoKey;
+  privateKey: CryptoKey;
 }
 
-function makeRoot(folder: string, path: string, at: number): Root {
-  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+async function makeRoot(folder: string, path: string, at: number): Promise<Root> {
+  const { publicKey, privateKey } = await crypto.subtle.generateKey(keyAlgorithm, true, ["sign", "verify"]);
   const name = `ccw-server ${randomBytes(4).toString("hex")}`;
-  const pem = certificatePem({
+  const pem = await certificatePem({
     publicKey,
     subject: name,
     issuer: { name, publicKey, privateKey },
-    serial: randomBytes(16),
+    serialNumber: serialNumber(),
     // A day of grace for clocks: the sandboxes' is this machine's, but it may yet be set right.
-    notBefore: at - dayMs,
-    notAfter: at + authorityMs,
+    notBefore: new Date(at - dayMs),
+    notAfter: new Date(at + authorityMs),
     purpose: { kind: "authority" },
   });
+  const keyPem = await pemOf(privateKey);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     chmodSync(folder, 0o700);
-    writeWhole(folder, path, `${pem}${pemOf(privateKey)}`);
+    writeWhole(folder, path, `${pem}${keyPem}`);
   } catch (cause) {
     throw new CcwError(
       "unavailable",
@@ -151,7 +150,7 @@ function writeWhole(folder: string, path: string, text: string): void {
   closeSync(entry);
 }
 
-function readRoot(path: string, at: number): Root {
+async function readRoot(path: string, at: number): Promise<Root> {
   const text = readText(path);
   const pem = blockOf(text, "CERTIFICATE");
   const keyPem = blockOf(text, "PRIVATE KEY");
@@ -170,7 +169,16 @@ function readRoot(path: string, at: number): Root {
   if (name === undefined || !certificate.ca) throw unusable(path, "ccw-server has not made it");
   if (!certificate.checkPrivateKey(privateKey)) throw unusable(path, "its key and certificate do not match");
   refuseOutOfDate(certificate, path, at);
-  return { name, pem, certificate, publicKey: createPublicKey(privateKey), privateKey };
+  const { subtle } = crypto;
+  const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
+  const spki = certificate.publicKey.export({ type: "spki", format: "der" });
+  return {
+    name,
+    pem,
+    certificate,
+    publicKey: await subtle.importKey("spki", spki, keyAlgorithm, true, ["verify"]),
+    privateKey: await subtle.importKey("pkcs8", pkcs8, keyAlgorithm, false, ["sign"]),
+  };
 }
 
 function readText(path: string): string {
@@ -209,5 +217,13 @@ function unusable(path: string, why: string): CcwError {
   );
 }
 
-const pemOf = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();
+async function pemOf(privateKey: CryptoKey): Promise<string> {
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey("pkcs8", privateKey));
+  return createPrivateKey({ key: pkcs8, type: "pkcs8", format: "der" })
+    .export({ type: "pkcs8", format: "pem" })
+    .toString();
+}
+
+/** Not negative, not zero (RFC 5280, section 4.1.2.2). */
+const serialNumber = (): string => `01${randomBytes(15).toString("hex")}`;
 const dayOf = (date: Date): string => date.toISOString().slice(0, 10);

@@ -1,6 +1,6 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
-import { connectSocket } from "../wire/socket-wire.ts";
+import { type Asker, connectSocket, type Failed } from "../wire/socket-wire.ts";
 import type { Wire } from "../wire/wire.ts";
 import { readResponseHead } from "./http/response-head.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
@@ -23,7 +23,7 @@ export type Dialled =
 
 export interface Dialler {
   /** A connection to the host, at an address that was judged; bytes that came right behind are in `first`. */
-  dial(host: Host, port: number, signal: AbortSignal): Promise<Dialled>;
+  dial(host: Host, port: number, asker: Asker): Promise<Dialled>;
 }
 
 const connectMs = 10_000;
@@ -31,23 +31,29 @@ const connectMs = 10_000;
 export function createDialler({
   resolver,
   proxy,
+  failed,
 }: {
   resolver: Resolver;
   proxy: UpstreamProxy | undefined;
+  failed: Failed;
 }): Dialler {
   return {
-    async dial(host, port, signal) {
+    async dial(host, port, asker) {
       if (proxy?.resolves === true && host.kind === "name")
-        return await through(proxy, hostText(host), port, signal);
+        return await through(proxy, hostText(host), port, { asker, failed });
       const resolved = await resolver.resolve(host, port);
       if (!resolved.ok) return resolved;
       let last: Dialled | undefined;
       for (const address of resolved.addresses) {
-        if (signal.aborted) break;
+        if (asker.gone) break;
         last =
           proxy === undefined
-            ? await directly(address, port, signal, connectMs / resolved.addresses.length)
-            : await through(proxy, address.includes(":") ? `[${address}]` : address, port, signal);
+            ? await directly(address, port, {
+                asker,
+                failed,
+                timeoutMs: connectMs / resolved.addresses.length,
+              })
+            : await through(proxy, address.includes(":") ? `[${address}]` : address, port, { asker, failed });
         if (last.ok) return last;
       }
       return last ?? { ok: false, refusal: refusalOf("unreachable", "the request was given up") };
@@ -58,11 +64,10 @@ export function createDialler({
 async function directly(
   address: string,
   port: number,
-  signal: AbortSignal,
-  timeoutMs: number,
+  options: { asker: Asker; failed: Failed; timeoutMs: number },
 ): Promise<Dialled> {
   try {
-    const wire = await connectSocket({ hostname: address, port }, { signal, timeoutMs });
+    const wire = await connectSocket({ hostname: address, port }, options);
     return { ok: true, wire, address, first: nothing };
   } catch (thrown) {
     return { ok: false, refusal: unreachable(address, port, thrown) };
@@ -74,23 +79,24 @@ async function through(
   proxy: UpstreamProxy,
   target: string,
   port: number,
-  signal: AbortSignal,
+  { asker, failed }: { asker: Asker; failed: Failed },
 ): Promise<Dialled> {
   const authority = `${target}:${port}`;
+  const name = `the upstream proxy ${proxy.hostname}:${proxy.port}`;
   let wire: Wire;
   try {
     wire = await connectSocket(
       { hostname: proxy.hostname, port: proxy.port },
-      { signal, timeoutMs: connectMs },
+      { asker, timeoutMs: connectMs, failed },
     );
   } catch (thrown) {
-    const text = `the upstream proxy ${proxy.hostname}:${proxy.port} cannot be reached (${messageOf(thrown)})`;
+    const text = `${name} cannot be reached (${messageOf(thrown)})`;
     return { ok: false, refusal: refusalOf("unreachable", text) };
   }
-  const answer = await answerTo(wire, connectRequest(authority, proxy.authorization), signal);
+  const answer = await answerTo(wire, connectRequest(authority, proxy.authorization), asker);
   if (answer.ok) return { ok: true, wire, address: target.replace(/^\[|\]$/g, ""), first: answer.rest };
   wire.destroy();
-  return { ok: false, refusal: refusalOf("unreachable", `the upstream proxy ${answer.why}`) };
+  return { ok: false, refusal: refusalOf("unreachable", `${name} ${answer.why}`) };
 }
 
 function connectRequest(authority: string, authorization: string | undefined): Uint8Array {
@@ -101,19 +107,17 @@ function connectRequest(authority: string, authorization: string | undefined): U
 function answerTo(
   wire: Wire,
   request: Uint8Array,
-  signal: AbortSignal,
+  asker: Asker,
 ): Promise<{ ok: true; rest: Uint8Array } | { ok: false; why: string }> {
   return new Promise((resolve) => {
     let seen: Uint8Array = nothing;
     const done = (outcome: { ok: true; rest: Uint8Array } | { ok: false; why: string }) => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
       wire.pause();
       resolve(outcome);
     };
-    const abort = () => done({ ok: false, why: "was given up" });
     const timer = setTimeout(() => done({ ok: false, why: "does not answer" }), connectMs);
-    signal.addEventListener("abort", abort);
+    asker.onGone(() => done({ ok: false, why: "was given up" }));
     wire.listener = {
       data(bytes) {
         seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);

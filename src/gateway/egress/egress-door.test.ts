@@ -50,7 +50,7 @@ test("a refusal says what, why and that a person was asked", async () => {
 
 test("a tunnel carries TLS unread", async () => {
   const door0 = await openEgress();
-  const origin = await startTlsOrigin(door0.authority.leafFor("ok.test"));
+  const origin = await startTlsOrigin(await door0.authority.leafFor("ok.test"));
   const door = await openEgress({
     names: { "ok.test": ["127.0.0.1"] },
     allow: [`ok.test port=${origin.port}`],
@@ -70,7 +70,7 @@ test("an inspected host is read", async () => {
   const door0 = await openEgress();
   const ca = `/tmp/ca-${Math.random()}.pem`;
   await Bun.write(ca, door0.authority.certificatePem);
-  const origin = await startTlsOrigin(door0.authority.leafFor("ok.test"));
+  const origin = await startTlsOrigin(await door0.authority.leafFor("ok.test"));
   const door = await openEgress({
     names: { "ok.test": ["127.0.0.1"] },
     caFile: ca,

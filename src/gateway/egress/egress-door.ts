@@ -2,6 +2,7 @@ import type { DenyCode, EgressLedger, EgressPort } from "../../domain/egress.ts"
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { createDeadlines } from "../wire/deadlines.ts";
+import type { Failed } from "../wire/socket-wire.ts";
 import type { Wire } from "../wire/wire.ts";
 import type { Authority } from "./authority.ts";
 import { createDialler, type UpstreamProxy } from "./dial.ts";
@@ -25,6 +26,8 @@ export interface EgressDoorOptions {
   trust: UpstreamTrust;
   /** Called for each refusal that no person was asked to lift; it may show it. */
   refused(sandbox: { id: SandboxId; taskId: TaskId }, target: string, reason: DenyCode): void;
+  /** Told of defects: each ends one connection, and must not end the server. */
+  failed: Failed;
   /** One line for each decision. */
   decided(fields: LogFields): void;
   /** Milliseconds since the epoch. */
@@ -43,11 +46,11 @@ export interface EgressDoor {
 
 /** The way out: plain HTTP in absolute form, and CONNECT. */
 export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
-  const { port, authority, now } = options;
-  const deadlines = createDeadlines();
+  const { port, authority, failed, now } = options;
+  const deadlines = createDeadlines(failed);
   const waits: Waits = { ...usualWaits, ...options.waits };
   const resolver = createResolver({ lookup: options.lookup, whyNot: options.whyNot, now });
-  const dialler = createDialler({ resolver, proxy: options.proxy });
+  const dialler = createDialler({ resolver, proxy: options.proxy, failed });
   const known = new Map<SandboxId, { traffic: Traffic; upstreams: Upstreams }>();
   const stop = port.onChange(() => {
     for (const { traffic } of [...known.values()]) traffic.review();
@@ -58,7 +61,7 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
     if (found !== undefined) return found;
     const made = {
       traffic: createTraffic(sandbox, options),
-      upstreams: createUpstreams({ dialler, deadlines, waits, trust: options.trust }),
+      upstreams: createUpstreams({ dialler, deadlines, waits, failed, trust: options.trust }),
     };
     known.set(sandbox.id, made);
     return made;
@@ -78,7 +81,18 @@ export function createEgressDoor(options: EgressDoorOptions): EgressDoor {
           kind: "proxy",
           connect: (head, rest) =>
             openTunnel({
-              ...{ traffic, dialler, upstreams, authority, deadlines, waits, client: wire, head, rest },
+              ...{
+                traffic,
+                dialler,
+                upstreams,
+                authority,
+                deadlines,
+                waits,
+                failed,
+                client: wire,
+                head,
+                rest,
+              },
               resolver: options.proxy?.resolves === true ? undefined : resolver,
             }),
         },

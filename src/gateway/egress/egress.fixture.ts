@@ -13,6 +13,7 @@ import type {
   Secret,
 } from "../../domain/egress.ts";
 import { compileEgressPolicy } from "../../domain/egress-policy.ts";
+import type { SandboxId } from "../../domain/ids.ts";
 import { createAddressRules, parseRange, whyNotDialled } from "../../domain/ip-address.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import { sandboxId, silent, taskId } from "../door.fixture.ts";
@@ -28,6 +29,8 @@ import type { Waits } from "./waits.ts";
  * name, a ledger that keeps every row.
  */
 
+const neighbourId = "sbx_01m7yp7pv64zn56ttn5g" as SandboxId;
+
 type PolicyInput = Parameters<typeof compileEgressPolicy>[0];
 
 export interface EgressSetting extends Partial<PolicyInput> {
@@ -37,9 +40,10 @@ export interface EgressSetting extends Partial<PolicyInput> {
 }
 
 export interface EgressFixtureOptions extends EgressSetting {
-  /** Addresses of names; a name that is missing has none. */
-  names?: Record<string, string[]>;
+  /** Addresses of names, which may be others at each look-up; a name that is missing has none. */
+  names?: Record<string, string[] | (() => string[])>;
   allowedRanges?: string[];
+  ownAddresses?: string[];
   proxy?: UpstreamProxy;
   /** The operator's file of authorities. */
   caFile?: string;
@@ -47,6 +51,8 @@ export interface EgressFixtureOptions extends EgressSetting {
   /** How long each look-up takes. */
   lookupMs?: number;
   waits?: Partial<Waits>;
+  /** Judges addresses in place of the ranges. */
+  whyNot?: (address: string, port: number) => string | undefined;
 }
 
 export interface EgressFixture {
@@ -59,6 +65,8 @@ export interface EgressFixture {
   authority: Authority;
   /** Changes what is in force, as an operator would. */
   change(setting: EgressSetting): void;
+  /** Another sandbox of the same appliance, with a door and a policy of its own. */
+  neighbour(setting: EgressSetting): Promise<{ id: SandboxId; socket: string }>;
   /** Once the row of the last request is complete. */
   row(index?: number): Promise<EgressEntry>;
   answerToAsking: AccessRequestState;
@@ -74,10 +82,14 @@ const limits: EgressLimits = {
 };
 
 const closers: (() => unknown)[] = [];
+/** Defects of the engine: none may come up in any test. */
+const failures: unknown[] = [];
 
 /** For `afterEach`. */
 export async function closeEgress(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
+  const [failure] = failures.splice(0);
+  if (failure !== undefined) throw failure;
 }
 
 export async function openEgress(options: EgressFixtureOptions = {}): Promise<EgressFixture> {
@@ -105,13 +117,14 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     credentials: setting.credentials ?? [],
   });
   let current = egressOf(options);
+  const neighbours = new Map<SandboxId, SandboxEgress>();
   const listeners = new Set<() => void>();
   const once = new Set(
     (options.grants ?? []).filter(({ scope }) => scope === "once").map((grant) => grant.host),
   );
   const ranges = allowedRanges.map(parseRange).flatMap((range) => (range.ok ? [range.value] : []));
-  const rules = createAddressRules(ranges, []);
-  const authority = openAuthority({ folder: join(base, "authority"), now: Date.now });
+  const rules = createAddressRules(ranges, options.ownAddresses ?? []);
+  const authority = await openAuthority({ folder: join(base, "authority"), now: Date.now });
   const fixture: EgressFixture = {
     socket: "",
     rows: [],
@@ -125,6 +138,11 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       current = egressOf(setting);
       for (const listener of listeners) listener();
     },
+    async neighbour(setting) {
+      neighbours.set(neighbourId, egressOf(setting));
+      const socket = join(await doors.open(neighbourId, taskId), "door.sock");
+      return { id: neighbourId, socket };
+    },
     async row(index = 0) {
       for (let i = 0; i < 400; i++) {
         const row = fixture.rows[index];
@@ -137,7 +155,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
   };
   const door = createEgressDoor({
     port: {
-      egressOf: () => current,
+      egressOf: (id) => neighbours.get(id) ?? current,
       uploaded: () => uploaded,
       requestAccess(_, host, port, reason) {
         fixture.asked.push({ host, port, reason });
@@ -157,6 +175,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
         fixture.rows.push(row);
         return (end) => void Object.assign(row, end);
       },
+      sent() {},
     },
     authority,
     async lookup(name) {
@@ -164,12 +183,13 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       if (lookupMs > 0) await Bun.sleep(lookupMs);
       const addresses = names[name];
       if (addresses === undefined) throw Object.assign(new Error("no such name"), { code: "ENOTFOUND" });
-      return addresses;
+      return typeof addresses === "function" ? addresses() : addresses;
     },
-    whyNot: (address) => whyNotDialled(address, rules),
+    whyNot: options.whyNot ?? ((address) => whyNotDialled(address, rules)),
     proxy,
     trust: openUpstreamTrust({ caFile }),
     refused() {},
+    failed: (thrown) => void failures.push(thrown),
     decided: (fields) => void fixture.lines.push(fields),
     now: Date.now,
     waits,

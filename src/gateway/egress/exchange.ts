@@ -5,7 +5,6 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import { writeAll } from "../wire/write-all.ts";
 import { createAnswer } from "./answer.ts";
-import { createRedaction } from "./filter/redaction.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
 import { headerOf, type RequestHead, wantsClose } from "./http/request-head.ts";
@@ -65,13 +64,12 @@ export function startExchange(options: ExchangeOptions): Exchange {
     else stop(refusalOf("timeout", "nothing moved for too long"), "failed");
   });
 
-  const redaction = createRedaction(credentials.map(({ value }) => value));
   const answer = createAnswer({
     client,
     method: head.method,
     minor: head.minor,
     wantsClose: wantsClose(head),
-    redaction: credentials.length > 0 ? redaction : undefined,
+    redaction: credentials.length > 0 ? traffic.echoesAt(origin.host) : undefined,
     sent: (bytes) => passage.down(bytes),
   });
 
@@ -160,7 +158,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
     );
 
   const begin = async (fresh: boolean) => {
-    const got = await upstreams.get(origin, { fresh, signal: passage.signal });
+    const got = await upstreams.get(origin, { fresh, asker: passage });
     if (over) return void (got.ok && got.upstream.wire.destroy());
     if (!got.ok) return stop(got.refusal, got.refusal.code === "address-not-allowed" ? "refused" : "failed");
     const chosen = got.upstream;
@@ -207,6 +205,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
       ...(credentials.length > 0 && { omit: ["accept-encoding"] }),
     });
     if (!passage.up(out.length)) return stop(budgetSpent(traffic), "refused");
+    // A connection through an upstream proxy was paused when it was granted.
+    chosen.wire.resume();
     chosen.wire.write(out);
     const expects = head.minor === 1 && headerOf(head, "expect")?.toLowerCase() === "100-continue";
     if (!bodyDone && expects && buffer.bytes.length === 0)

@@ -8,7 +8,7 @@ type Hello = { ok: true; bytes: Uint8Array } | { ok: false; verdict: "refused" |
 
 /**
  * A client's first words in a tunnel, held until they are whole: a ClientHello that names the tunnel's host in the
- * clear. The wire is paused afterwards.
+ * clear. Whoever waits for it sets the wire's listener in the same turn.
  */
 export function readHello(
   client: Wire,
@@ -24,7 +24,6 @@ export function readHello(
       if (done) return;
       done = true;
       deadline.clear();
-      client.pause();
       if (code === undefined) resolve({ ok: true, bytes });
       else resolve({ ok: false, verdict: code === "sandbox-closed" ? "failed" : "refused", reason: code });
     };

@@ -29,10 +29,10 @@ export async function openInspected(
 ): Promise<Inspected> {
   const folder = mkdtempSync(join(tmpdir(), "ccw-origin-"));
   try {
-    const signer = openAuthority({ folder: join(folder, "authority"), now: Date.now });
+    const signer = await openAuthority({ folder: join(folder, "authority"), now: Date.now });
     const caFile = join(folder, "ca.pem");
     await Bun.write(caFile, signer.certificatePem);
-    const origin = await startTlsOrigin(signer.leafFor("ok.test"), behave);
+    const origin = await startTlsOrigin(await signer.leafFor("ok.test"), behave);
     const allow = [`ok.test port=${origin.port} inspect write`, ...(options.allow ?? [])];
     const door = await openEgress({ names: { "ok.test": ["127.0.0.1"] }, ...options, caFile, allow });
     const authority = `ok.test:${origin.port}`;

@@ -17,9 +17,9 @@ import { interceptTls } from "./intercept.ts";
 import { openUpstreamTrust } from "./upstream-tls.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "ccw-intercept-"));
-const authority = openAuthority({ folder: join(folder, "a"), now: Date.now });
-const stranger = openAuthority({ folder: join(folder, "b"), now: Date.now });
-const weekAgo = openAuthority({ folder: join(folder, "c"), now: () => Date.now() - 8 * 24 * 3600_000 });
+const authority = await openAuthority({ folder: join(folder, "a"), now: Date.now });
+const stranger = await openAuthority({ folder: join(folder, "b"), now: Date.now });
+const weekAgo = await openAuthority({ folder: join(folder, "c"), now: () => Date.now() - 8 * 24 * 3600_000 });
 const caFile = join(folder, "ca.pem");
 writeFileSync(caFile, `a comment\n${authority.certificatePem}\n${weekAgo.certificatePem}`);
 const trust = openUpstreamTrust({ caFile });
@@ -150,23 +150,23 @@ const reasonOf = async (work: Promise<unknown>): Promise<string> => {
   }
 };
 
-const early = openAuthority({ folder: join(folder, "a"), now: () => Date.now() + 2 * 24 * 3600_000 });
-const leaf = authority.leafFor("origin.test");
+const early = await openAuthority({ folder: join(folder, "a"), now: () => Date.now() + 2 * 24 * 3600_000 });
+const leaf = await authority.leafFor("origin.test");
 
 test.each([
   ["good", leaf, "origin.test", /^connected$/],
-  ["an address", authority.leafFor("127.0.0.1"), "127.0.0.1", /^connected$/],
+  ["an address", await authority.leafFor("127.0.0.1"), "127.0.0.1", /^connected$/],
   ["another name", leaf, "other.test", /other\.test showed is for other names \(DNS:origin\.test\)/],
   ["a name for an address", leaf, "127.0.0.1", /is for other names/],
-  ["an address for a name", authority.leafFor("127.0.0.1"), "origin.test", /is for other names/],
+  ["an address for a name", await authority.leafFor("127.0.0.1"), "origin.test", /is for other names/],
   [
     "an unknown authority",
-    stranger.leafFor("origin.test"),
+    await stranger.leafFor("origin.test"),
     "origin.test",
     /that this appliance does not know/,
   ],
-  ["expired", weekAgo.leafFor("origin.test"), "origin.test", /has expired/],
-  ["not yet valid", early.leafFor("origin.test"), "origin.test", /is not valid yet/],
+  ["expired", await weekAgo.leafFor("origin.test"), "origin.test", /has expired/],
+  ["not yet valid", await early.leafFor("origin.test"), "origin.test", /is not valid yet/],
   [
     "old TLS",
     { ...leaf, minVersion: "TLSv1", maxVersion: "TLSv1.1" },

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { createSecureContext, TLSSocket } from "node:tls";
 import { CcwError } from "../../domain/errors.ts";
-import type { Authority } from "./authority.ts";
+import type { Authority, Leaf } from "./authority.ts";
 import { handshake } from "./handshake.ts";
 
 /**
@@ -11,20 +11,21 @@ import { handshake } from "./handshake.ts";
  * Rejects with a CcwError in words for the ledger, and destroys the stream, when the handshake fails or takes longer
  * than `withinMs`. A failure after it destroys the socket that was returned: listen for its `close`.
  */
-export function interceptTls(options: {
+export async function interceptTls(options: {
   stream: Duplex;
   authority: Authority;
   /** Canonical; an address without brackets. */
   host: string;
   withinMs?: number;
 }): Promise<TLSSocket> {
-  const { stream, authority, host, withinMs = 10_000 } = options;
-  return handshake({
+  const { stream, host, withinMs = 10_000 } = options;
+  const leaf = await leafOf(options);
+  return await handshake({
     stream,
     open: () =>
       new TLSSocket(stream, {
         isServer: true,
-        secureContext: createSecureContext({ ...authority.leafFor(host), minVersion: "TLSv1.2" }),
+        secureContext: createSecureContext({ ...leaf, minVersion: "TLSv1.2" }),
         ALPNProtocols: ["http/1.1"],
       }),
     done: "secure",
@@ -32,6 +33,15 @@ export function interceptTls(options: {
     signal: undefined,
     describe: (error) => describe(host, error),
   });
+}
+
+async function leafOf({ stream, authority, host }: Parameters<typeof interceptTls>[0]): Promise<Leaf> {
+  try {
+    return await authority.leafFor(host);
+  } catch (thrown) {
+    stream.destroy();
+    throw thrown;
+  }
 }
 
 function describe(host: string, { message }: Error): CcwError {

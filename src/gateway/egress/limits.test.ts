@@ -40,7 +40,7 @@ test("only so many requests are open at once; each makes room once", () => {
   expect(traffic.begin()).toMatchObject({
     ok: false,
     code: "too-many-connections",
-    text: expect.stringContaining("2 requests and tunnels open"),
+    text: expect.stringContaining("2 connections open"),
   });
   if (!first.ok || !second.ok) throw new Error("refused too early");
   first.release();

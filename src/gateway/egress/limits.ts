@@ -47,7 +47,7 @@ export function createTrafficLimits(
         return {
           ok: false,
           code: "too-many-connections",
-          text: `This sandbox may have ${count(current.connections, "request")} and tunnels open at once, and has. Try again when one has ended.`,
+          text: `This sandbox may have ${count(current.connections, "connection")} open at once, and has. Try again when one has ended.`,
         };
       }
       refill();

@@ -25,8 +25,8 @@ export interface ProxyConnectionOptions {
         kind: "origin";
         origin: Origin;
         rowKind: Attempt["kind"];
-        /** The policy of the moment when this connection was granted, where the grant was good for it alone. */
-        granted: EgressPolicy | undefined;
+        /** The connection has taken a grant for one connection. */
+        granted: boolean;
       };
   /** The connection is over. */
   closed?(): void;
@@ -111,7 +111,8 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       port: origin.port,
       method: head.method,
       path,
-      ...(serves.kind === "origin" && serves.granted !== undefined && { granted: serves.granted }),
+      searched: false,
+      granted: serves.kind === "origin" && serves.granted,
     };
     const isHead = head.method === "HEAD";
     const refuse = (refusal: Refusal) => {
@@ -144,7 +145,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     for (const found of [stream.push(raw), stream.end()])
       if ("found" in found) return refuse(secretFound(traffic, found.found, origin));
 
-    const admitted = traffic.admit(attempt, decide);
+    const admitted = traffic.admit({ ...attempt, searched: true }, decide);
     if (!admitted.ok) {
       // A client that only reads may go on with its connection.
       if (framing.kind !== "none" || wantsClose(head)) return fail(admitted.refusal, attempt, isHead);

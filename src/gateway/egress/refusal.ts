@@ -8,6 +8,8 @@ export interface Refusal {
   text: string;
   /** What a person was asked; undefined where no person can help. */
   access?: AccessRequestState;
+  /** What stood where a host belongs, as it came; for the ledger, escaped. */
+  about?: string;
 }
 
 const statusTexts: Record<number, string> = {

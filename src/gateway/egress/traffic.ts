@@ -7,15 +7,19 @@ import type {
   InjectedCredential,
   SandboxEgress,
 } from "../../domain/egress.ts";
-import type { EgressDecision, EgressPolicy } from "../../domain/egress-policy.ts";
+import { type EgressDecision, type EgressPolicy, withTakenGrant } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
+import type { Asker } from "../wire/socket-wire.ts";
+import { decisionLine } from "./decision-line.ts";
+import { echoesOf } from "./filter/echoes.ts";
+import { createNameSearch } from "./filter/name-search.ts";
 import { redactTarget } from "./filter/query-redaction.ts";
-import { createRedaction } from "./filter/redaction.ts";
+import { createRedaction, type Redaction } from "./filter/redaction.ts";
 import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
 import { createTrafficLimits, type TrafficLimits } from "./limits.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { type Refusal, refusalOf, shown } from "./refusal.ts";
 
 /** What a ledger row says of a request before anything is decided. */
 export interface Attempt {
@@ -25,16 +29,17 @@ export interface Attempt {
   method: string;
   /** Path and query as sent; empty for a tunnel. */
   path: string;
-  /** Decides instead of the policy in force: inside a connection that a grant for one connection let through. */
-  granted?: EgressPolicy;
+  /** The request's head was searched, and holds no secret. */
+  searched: boolean;
+  /** It stands inside a connection that has taken a grant for one connection. */
+  granted: boolean;
 }
 
 /** One admitted request or tunnel, from its decision to its end: ledger, limits and cutting in one hand. */
-export interface Passage {
+export interface Passage extends Asker {
   readonly rule: string;
-  /** The policy that let it, where its grant was good for this one connection. */
-  readonly granted: EgressPolicy | undefined;
-  readonly signal: AbortSignal;
+  /** Its grant was good for this one connection, and is taken. */
+  readonly granted: boolean;
   /** Bytes about to leave the sandbox; false where its budget does not have them: then the passage must end. */
   up(bytes: number): boolean;
   down(bytes: number): void;
@@ -54,6 +59,8 @@ export interface Traffic {
   search(): SecretSearch;
   /** What the proxy adds on the way to this host. */
   credentialsFor(host: Host): readonly InjectedCredential[];
+  /** Blots those out of what this host answers. */
+  echoesAt(host: Host): Redaction;
   /** Carries a decision out: limits, one-time grants, requests for access, the ledger's row and the log's line. */
   admit(attempt: Attempt, decide: (policy: EgressPolicy) => EgressDecision): Admission;
   /** A refusal after or without a decision; it is written down and, where it helps, shown to the person. */
@@ -78,6 +85,9 @@ export interface TrafficOptions {
   now(): number;
 }
 
+const policyFor = (attempt: Attempt, policy: EgressPolicy, granted: boolean): EgressPolicy =>
+  granted ? withTakenGrant(policy, attempt.host, attempt.port) : policy;
+
 const ended = refusalOf("no-egress", "the task has ended");
 
 export function createTraffic(
@@ -88,6 +98,8 @@ export function createTraffic(
   let known: SandboxEgress | undefined;
   let search = createSecretSearch([]);
   let redaction = createRedaction([]);
+  let inNames = createNameSearch([]);
+  const echoes = new Map<string, Redaction>();
   const live = new Set<() => void>();
 
   const current = (): SandboxEgress | undefined => {
@@ -96,44 +108,42 @@ export function createTraffic(
     if (known?.secrets !== egress.secrets) {
       search = createSecretSearch(egress.secrets);
       redaction = createRedaction(egress.secrets.map(({ value }) => value));
+      inNames = createNameSearch(egress.secrets);
     }
     if (limits === undefined) limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
     else limits.update(egress.limits);
     known = egress;
+    echoes.clear();
     return egress;
   };
+
+  const credentialsFor = (host: Host): readonly InjectedCredential[] =>
+    known?.credentials.filter((credential) => credential.host === host.text) ?? [];
 
   const rowOf = (attempt: Attempt | undefined): Omit<EgressEntry, "verdict" | "reason" | "status"> => ({
     sandboxId: sandbox.id,
     taskId: sandbox.taskId,
     at: now(),
     kind: attempt?.kind ?? "http",
-    host: attempt?.host.text ?? "",
+    host: inNames.blotted(attempt?.host.text ?? ""),
     port: attempt?.port ?? 0,
     method: attempt?.method ?? "",
-    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, redaction),
+    path:
+      attempt === undefined || attempt.path === ""
+        ? ""
+        : redactTarget(attempt.path, attempt.searched ? undefined : redaction),
     address: "",
     bytesUp: 0,
     bytesDown: 0,
     ms: 0,
   });
 
-  const tell = (row: EgressEntry) =>
-    decided({
-      sandbox: row.sandboxId,
-      task: row.taskId,
-      kind: row.kind,
-      host: row.host,
-      port: row.port,
-      method: row.method,
-      path: row.path,
-      verdict: row.verdict,
-      reason: row.reason,
-    });
+  const tell = (row: EgressEntry) => decided(decisionLine(row));
 
   const refuse = (attempt: Attempt | undefined, refusal: Refusal) => {
     const row: EgressEntry = {
       ...rowOf(attempt),
+      ...(refusal.about !== undefined && { host: shown(inNames.blotted(refusal.about)) }),
       verdict: "refused",
       reason: refusal.code,
       status: refusal.status,
@@ -143,7 +153,7 @@ export function createTraffic(
     if (refusal.access === undefined)
       refused(
         sandbox,
-        attempt === undefined ? "" : `${hostText(attempt.host)}:${attempt.port}`,
+        attempt === undefined ? "" : inNames.blotted(`${hostText(attempt.host)}:${attempt.port}`),
         refusal.code,
       );
   };
@@ -163,14 +173,26 @@ export function createTraffic(
     sandbox,
     egress: current,
     search: () => search,
-    credentialsFor: (host) => known?.credentials.filter((credential) => credential.host === host.text) ?? [],
+    credentialsFor,
+    echoesAt(host) {
+      const made =
+        echoes.get(host.text) ??
+        createRedaction(credentialsFor(host).flatMap((each) => echoesOf(each, known?.secrets ?? [])));
+      echoes.set(host.text, made);
+      return made;
+    },
     refuse,
-    notice: (text) => port.notice(sandbox.id, text),
+    notice: (text) => port.notice(sandbox.id, inNames.blotted(text)),
     admit(attempt, decide) {
       const egress = current();
       if (egress === undefined || limits === undefined) return turnAway(attempt, ended);
-      const policy = attempt.granted ?? egress.policy;
-      const decision = decide(policy);
+      const secret = inNames.secretIn(attempt.host.text);
+      if (secret !== undefined) {
+        const text = `the host's name carries ${secret}, which must not leave`;
+        port.notice(sandbox.id, `A request was stopped: ${text} this appliance.`);
+        return turnAway(attempt, refusalOf("secret-found", text));
+      }
+      const decision = decide(policyFor(attempt, egress.policy, attempt.granted));
       if (!decision.allowed) {
         const refusal = refusalOf(decision.code, decision.text);
         return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
@@ -180,7 +202,7 @@ export function createTraffic(
       if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
       if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
-      const once = decision.once && attempt.granted === undefined;
+      const once = decision.once && !attempt.granted;
       if (once && !port.takeOnce(sandbox.id, attempt.host.text, attempt.port)) {
         begun.release();
         return asked(
@@ -192,8 +214,9 @@ export function createTraffic(
       const row: EgressEntry = { ...rowOf(attempt), verdict: "allowed", reason: decision.rule, status: 0 };
       tell(row);
       const close = ledger.open(row);
+      const granted = once || attempt.granted;
       const budget = limits;
-      const controller = new AbortController();
+      let gone: () => void = () => {};
       let bytesUp = 0;
       let bytesDown = 0;
       let address = "";
@@ -201,9 +224,7 @@ export function createTraffic(
       let cut: (refusal: Refusal) => void = () => {};
       const review = () => {
         const egress = current();
-        // A grant for one connection is spent by this very one.
-        if (egress !== undefined && decision.once) return;
-        const again = egress && decide(egress.policy);
+        const again = egress && decide(policyFor(attempt, egress.policy, granted));
         if (again?.allowed === true && again.treatment === decision.treatment) return;
         cut(refusalOf("policy-changed", "the policy was changed while this ran, and forbids it now"));
       };
@@ -213,10 +234,16 @@ export function createTraffic(
         decision,
         passage: {
           rule: decision.rule,
-          granted: decision.once ? policy : undefined,
-          signal: controller.signal,
+          granted,
+          get gone() {
+            return over;
+          },
+          onGone(then) {
+            gone = then;
+          },
           up(bytes) {
             if (!budget.upload(bytes)) return false;
+            ledger.sent(sandbox.id, bytes);
             bytesUp += bytes;
             return true;
           },
@@ -234,7 +261,8 @@ export function createTraffic(
             over = true;
             live.delete(review);
             begun.release();
-            controller.abort();
+            gone();
+            if (verdict === "refused" || verdict === "cut") tell({ ...row, verdict, reason });
             close({ address, verdict, reason, status, bytesUp, bytesDown, ms: now() - row.at });
           },
         },

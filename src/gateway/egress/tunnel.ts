@@ -1,6 +1,7 @@
 import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import type { Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Authority } from "./authority.ts";
@@ -25,6 +26,7 @@ export interface TunnelOptions {
   upstreams: Upstreams;
   authority: Authority;
   deadlines: Deadlines;
+  failed: Failed;
   waits: Waits;
   client: Wire;
   head: RequestHead;
@@ -57,7 +59,15 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "" };
+  const attempt: Attempt = {
+    kind: "tunnel",
+    host,
+    port,
+    method: "CONNECT",
+    path: "",
+    searched: false,
+    granted: false,
+  };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
@@ -90,10 +100,15 @@ export function openTunnel(options: TunnelOptions): void {
       fail(refusal, name);
     },
   };
+  const broken = (thrown: unknown) => {
+    options.failed(thrown);
+    passage.end("failed", "internal", 0);
+    client.destroy();
+  };
   // HTTP in a tunnel is read like any other.
   if (decision.treatment === "inspect" || (decision.treatment === "pass" && port === 80))
-    void readInside(tunnel);
-  else void passThrough(tunnel, decision.treatment === "pass");
+    void readInside(tunnel).catch(broken);
+  else void passThrough(tunnel, decision.treatment === "pass").catch(broken);
 }
 
 interface Tunnel extends TunnelOptions {
@@ -108,8 +123,8 @@ interface Tunnel extends TunnelOptions {
 /** Bytes that are not looked at; `checked`: but for the ClientHello, which must name the host. */
 async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
   const { client, passage, traffic, deadlines, waits, host, port } = tunnel;
-  const dialled = await tunnel.dialler.dial(host, port, passage.signal);
-  if (passage.signal.aborted) {
+  const dialled = await tunnel.dialler.dial(host, port, passage);
+  if (passage.gone) {
     if (dialled.ok) dialled.wire.destroy();
     return;
   }
@@ -133,7 +148,7 @@ async function passThrough(tunnel: Tunnel, checked: boolean): Promise<void> {
       client.destroy();
     });
     const hello = await readHello(client, deadlines, fromClient, host, waits.hello);
-    if (!hello.ok || passage.signal.aborted) {
+    if (!hello.ok || passage.gone) {
       if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
       upstream.listener = deaf;
       upstream.destroy();
@@ -149,7 +164,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
   const { client, passage, deadlines, waits, authority, host, port } = tunnel;
   // A name that leads nowhere is told before the tunnel is granted.
   const resolved = await tunnel.resolver?.resolve(host, port);
-  if (passage.signal.aborted) return;
+  if (passage.gone) return;
   if (resolved?.ok === false) return tunnel.fail(resolved.refusal);
   client.write(established);
   passage.onCut(({ code }) => {
@@ -158,14 +173,14 @@ async function readInside(tunnel: Tunnel): Promise<void> {
   });
   if (port === 80) return serveInside(tunnel, "http", client, tunnel.early());
   const hello = await readHello(client, deadlines, tunnel.early(), host, waits.hello);
-  if (!hello.ok || passage.signal.aborted) {
+  if (!hello.ok || passage.gone) {
     if (!hello.ok) passage.end(hello.verdict, hello.reason, 200);
     return endWithAlert(client, deadlines, waits);
   }
   try {
     const over = streamOf(client, hello.bytes);
     const tls = await interceptTls({ stream: over, authority, host: host.text, withinMs: waits.hello });
-    serveInside(tunnel, "https", wireOf(tls, over), new Uint8Array());
+    serveInside(tunnel, "https", wireOf(tls, over, tunnel.failed), new Uint8Array());
   } catch {
     // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);

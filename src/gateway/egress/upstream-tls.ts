@@ -1,15 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import { join } from "node:path";
 import { Duplex } from "node:stream";
-import {
-  checkServerIdentity,
-  connect,
-  createSecureContext,
-  getCACertificates,
-  type TLSSocket,
-} from "node:tls";
-import { CcwError, messageOf } from "../../domain/errors.ts";
+import { checkServerIdentity, connect, createSecureContext, type TLSSocket } from "node:tls";
+import { CcwError } from "../../domain/errors.ts";
+import { readAuthorities } from "./authorities.ts";
 import { handshake } from "./handshake.ts";
 
 /** Which authorities a server on the internet may be signed by: the runtime's list, the machine's, the operator's own. */
@@ -38,20 +31,10 @@ export interface UpstreamTrust {
  * of a company's private one. Throws `invalid` where it holds none.
  */
 export function openUpstreamTrust(options: { caFile: string | undefined }): UpstreamTrust {
-  const publicOnes = getCACertificates("bundled");
-  const system = [...getCACertificates("system"), ...getCACertificates("extra")];
-  const added = anchorsOfMachine();
-  const named = options.caFile === undefined ? [] : readCertificates(options.caFile);
-  const secureContext = createSecureContext({
-    ca: [...publicOnes, ...system, ...added, ...named],
-    minVersion: "TLSv1.2",
-  });
-  const local = new Map([...named, ...added].map((pem) => [bodyOf(pem), pem]));
-  // The file may be the system's whole list, with authorities that others have ceased to trust.
-  const addedByHand = new Set(added.map(bodyOf));
-  for (const pem of [...publicOnes, ...system]) if (!addedByHand.has(bodyOf(pem))) local.delete(bodyOf(pem));
+  const { trusted, local } = readAuthorities(options.caFile);
+  const secureContext = createSecureContext({ ca: [...trusted], minVersion: "TLSv1.2" });
   return {
-    localAuthorities: [...local.values()].map((pem) => `${pem.trim()}\n`).join(""),
+    localAuthorities: local.join(""),
     connect({ over, host, signal, withinMs = 10_000 }) {
       const stream = over instanceof Duplex ? over : undefined;
       const target = over instanceof Duplex ? { socket: over } : { host: over.address, port: over.port };
@@ -76,50 +59,6 @@ export function openUpstreamTrust(options: { caFile: string | undefined }): Upst
     },
   };
 }
-
-function readCertificates(file: string): string[] {
-  let found: string[];
-  try {
-    found = certificatesIn(readFileSync(file, "latin1"));
-  } catch (cause) {
-    const message = `The file of authorities ${file} cannot be read: ${messageOf(cause)}.`;
-    throw new CcwError("invalid", message, "", { cause });
-  }
-  if (found.length > 0) return found;
-  throw new CcwError(
-    "invalid",
-    `The file of authorities ${file} holds no certificate in PEM.`,
-    "Convert it: openssl x509 -inform der -in FILE -out FILE.pem",
-  );
-}
-
-/** Where Debian and Alpine, Fedora and RHEL, SUSE, and Arch keep what somebody has added to the public authorities. */
-const anchorFolders = [
-  "/usr/local/share/ca-certificates",
-  "/etc/pki/ca-trust/source/anchors",
-  "/etc/pki/trust/anchors",
-  "/etc/ca-certificates/trust-source/anchors",
-];
-
-function anchorsOfMachine(): string[] {
-  return anchorFolders
-    .filter((folder) => existsSync(folder))
-    .flatMap((folder) => readdirSync(folder, { withFileTypes: true, recursive: true }))
-    .filter((entry) => !entry.isDirectory())
-    .flatMap((entry) => {
-      try {
-        return certificatesIn(readFileSync(join(entry.parentPath, entry.name), "latin1"));
-      } catch {
-        return []; // not for this user to read
-      }
-    });
-}
-
-const certificatesIn = (text: string): string[] =>
-  text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
-
-/** The same for one certificate, whatever lines it was broken into. */
-const bodyOf = (pem: string): string => pem.replace(/\s/g, "");
 
 /** What OpenSSL (verify(1)) and the runtime call a failed check, in words. */
 function describe(host: string, error: Error): CcwError {

@@ -1,6 +1,7 @@
 import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadline, Deadlines } from "../wire/deadlines.ts";
+import type { Asker, Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
@@ -30,7 +31,7 @@ interface Idle extends Upstream {
 export interface Upstreams {
   get(
     origin: Origin,
-    options: { fresh: boolean; signal: AbortSignal },
+    options: { fresh: boolean; asker: Asker },
   ): Promise<{ ok: true; upstream: Upstream } | { ok: false; refusal: Refusal }>;
   /** It has answered in full and can take another request. */
   keep(origin: Origin, upstream: Upstream): void;
@@ -44,8 +45,9 @@ export function createUpstreams(options: {
   deadlines: Deadlines;
   waits: Waits;
   trust: UpstreamTrust;
+  failed: Failed;
 }): Upstreams {
-  const { dialler, deadlines, waits, trust } = options;
+  const { dialler, deadlines, failed, waits, trust } = options;
   const idle = new Map<string, Idle[]>();
   let count = 0;
   const keyOf = ({ scheme, host, port }: Origin) => `${scheme}://${hostText(host)}:${port}`;
@@ -61,7 +63,7 @@ export function createUpstreams(options: {
   };
 
   return {
-    async get(origin, { fresh, signal }) {
+    async get(origin, { fresh, asker }) {
       const key = keyOf(origin);
       const kept = fresh ? undefined : idle.get(key)?.at(-1);
       if (kept !== undefined) {
@@ -70,15 +72,17 @@ export function createUpstreams(options: {
         wire.listener = deaf;
         return { ok: true, upstream: { wire, address, used } };
       }
-      const dialled = await dialler.dial(origin.host, origin.port, signal);
+      const dialled = await dialler.dial(origin.host, origin.port, asker);
       if (!dialled.ok) return dialled;
       const { address, first } = dialled;
       if (origin.scheme === "http")
         return { ok: true, upstream: { wire: dialled.wire, address, used: false } };
       try {
+        const giveUp = new AbortController();
+        asker.onGone(() => giveUp.abort());
         const over = streamOf(dialled.wire, first);
-        const tls = await trust.connect({ over, host: origin.host.text, signal });
-        return { ok: true, upstream: { wire: wireOf(tls, over), address, used: false } };
+        const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
+        return { ok: true, upstream: { wire: wireOf(tls, over, failed), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
         const text = messageOf(thrown).replace(/\.$/, "");

@@ -13,14 +13,21 @@ export interface Deadline {
 
 const sweepMs = 500;
 
-export function createDeadlines(now: () => number = performance.now.bind(performance)): Deadlines {
+export function createDeadlines(
+  failed: (thrown: unknown) => void,
+  now: () => number = performance.now.bind(performance),
+): Deadlines {
   const armed = new Map<Deadline, { due: number; expired: () => void }>();
   const timer = setInterval(() => {
     const at = now();
     for (const [deadline, { due, expired }] of armed) {
       if (due > at) continue;
       armed.delete(deadline);
-      expired();
+      try {
+        expired();
+      } catch (thrown) {
+        failed(thrown);
+      }
     }
   }, sweepMs);
   timer.unref();

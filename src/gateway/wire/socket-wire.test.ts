@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { connectSocket, type WireData, wireHandlers } from "./socket-wire.ts";
+import { type Asker, connectSocket, type WireData, wireHandlers } from "./socket-wire.ts";
 import type { Wire } from "./wire.ts";
 import { writeAll } from "./write-all.ts";
 
@@ -36,15 +36,21 @@ async function pair(): Promise<[Told, Told]> {
     port: 0,
     allowHalfOpen: true,
     data: { wire: undefined },
-    socket: wireHandlers(accepted.resolve),
+    socket: wireHandlers(accepted.resolve, broke),
   });
   stops.push(() => server.stop(true));
   const wire = await dial(server.port);
   return [listenTo(wire), listenTo(await accepted.promise)];
 }
 
-const dial = (port: number, signal = new AbortController().signal, timeoutMs = 1000) =>
-  connectSocket({ hostname: "127.0.0.1", port }, { signal, timeoutMs });
+const patient: Asker = { gone: false, onGone() {} };
+const dial = (port: number, asker = patient, timeoutMs = 1000) =>
+  connectSocket({ hostname: "127.0.0.1", port }, { asker, timeoutMs, failed: broke });
+
+/** A defect in a test's own listener is to be seen. */
+function broke(thrown: unknown): void {
+  throw thrown;
+}
 
 const big = Buffer.alloc(20_000_000, "z");
 /** Until nothing has come for a while. */
@@ -152,9 +158,11 @@ test("dialling: refused, given up, given up before it began", async () => {
   const { port } = gone;
   gone.stop(true);
   await expect(dial(port)).rejects.toThrow();
-  const controller = new AbortController();
-  controller.abort();
-  await expect(dial(port, controller.signal)).rejects.toThrow("given up");
+  await expect(dial(port, { ...patient, gone: true })).rejects.toThrow("given up");
+  let leave = () => {};
+  const dialling = dial(port, { gone: false, onGone: (then) => (leave = then) });
+  leave();
+  await expect(dialling).rejects.toThrow("given up");
 });
 
 test("small pieces are joined, large ones go as they are, all in order", () => {

@@ -1,37 +1,59 @@
 import type { Socket } from "bun";
-import { deaf, type Wire } from "./wire.ts";
+import { deaf, type Wire, type WireListener } from "./wire.ts";
 
 /** What Bun keeps with a socket. */
 export interface WireData {
   wire: SocketWire | undefined;
 }
 
-interface SocketWire extends Wire {
-  drained(): void;
-  peerEnded(): void;
-  gone(): void;
-}
+/** Told of what a listener throws: a defect, which ends that one connection. */
+export type Failed = (thrown: unknown) => void;
 
 /** Handlers for `Bun.listen` and `Bun.connect`, with `allowHalfOpen`. `opened` gets the wire of each connection. */
-export function wireHandlers(opened: (wire: Wire) => void) {
+export function wireHandlers(opened: (wire: Wire) => void, failed: Failed) {
+  // What a handler of Bun's throws would end the process.
+  const broken = (socket: Socket<WireData>, thrown: unknown) => {
+    failed(thrown);
+    socket.terminate();
+  };
   return {
     binaryType: "uint8array" as const,
     open(socket: Socket<WireData>) {
-      const wire = socketWire(socket);
+      const wire = new SocketWire(socket);
       socket.data = { wire };
-      opened(wire);
+      try {
+        opened(wire);
+      } catch (thrown) {
+        broken(socket, thrown);
+      }
     },
     data(socket: Socket<WireData>, bytes: Uint8Array) {
-      socket.data.wire?.listener.data(bytes);
+      try {
+        socket.data.wire?.listener.data(bytes);
+      } catch (thrown) {
+        broken(socket, thrown);
+      }
     },
     drain(socket: Socket<WireData>) {
-      socket.data.wire?.drained();
+      try {
+        socket.data.wire?.drained();
+      } catch (thrown) {
+        broken(socket, thrown);
+      }
     },
     end(socket: Socket<WireData>) {
-      socket.data.wire?.peerEnded();
+      try {
+        socket.data.wire?.peerEnded();
+      } catch (thrown) {
+        broken(socket, thrown);
+      }
     },
     close(socket: Socket<WireData>) {
-      socket.data?.wire?.gone();
+      try {
+        socket.data?.wire?.gone();
+      } catch (thrown) {
+        failed(thrown);
+      }
     },
     error(socket: Socket<WireData>) {
       socket.terminate();
@@ -39,34 +61,39 @@ export function wireHandlers(opened: (wire: Wire) => void) {
   };
 }
 
+/** For whom something is done that takes time. An AbortSignal says the same, at many times the cost. */
+export interface Asker {
+  /** Nobody waits for it any more. */
+  readonly gone: boolean;
+  /** Calls back when that happens; replaces what was set before. */
+  onGone(then: () => void): void;
+}
+
 /**
- * Connects. Rejects when nobody listens, when the signal aborts and after `timeoutMs`. Whoever waits for it sets the
+ * Connects. Rejects when nobody listens, when the asker is gone and after `timeoutMs`. Whoever waits for it sets the
  * wire's listener in the same turn: nothing is kept for a listener that comes later.
  */
 export async function connectSocket(
   to: { hostname: string; port: number },
-  options: { signal: AbortSignal; timeoutMs: number },
+  options: { asker: Asker; timeoutMs: number; failed: Failed },
 ): Promise<Wire> {
-  const { signal, timeoutMs } = options;
+  const { asker, timeoutMs, failed } = options;
   return await new Promise<Wire>((resolve, reject) => {
     let over = false;
     const fail = (reason: Error) => {
       over = true;
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
       reject(reason);
     };
-    const abort = () => fail(new Error("given up"));
     const timer = setTimeout(() => fail(new Error("no answer in time")), timeoutMs);
-    if (signal.aborted) return abort();
-    signal.addEventListener("abort", abort);
+    if (asker.gone) return fail(new Error("given up"));
+    asker.onGone(() => over || fail(new Error("given up")));
     const handlers = wireHandlers((wire) => {
       if (over) return wire.destroy();
       over = true;
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
       resolve(wire);
-    });
+    }, failed);
     Bun.connect<WireData>({
       hostname: to.hostname,
       port: to.port,
@@ -77,85 +104,105 @@ export async function connectSocket(
   });
 }
 
-function socketWire(socket: Socket<WireData>): SocketWire {
-  let pending: Uint8Array[] = [];
-  let buffered = 0;
-  let ending = false;
-  let readOver = false;
-  let closed = false;
+const nothing: Uint8Array[] = [];
+
+/** A class, so that a connection costs no closures: there are thousands a second. */
+class SocketWire implements Wire {
+  listener: WireListener = deaf;
+  closed = false;
+  buffered = 0;
+  private pending = nothing;
+  private ending = false;
+  private paused = false;
+  private readOver = false;
+  private readonly socket: Socket<WireData>;
+
+  constructor(socket: Socket<WireData>) {
+    this.socket = socket;
+  }
+
+  get behind(): boolean {
+    return this.buffered > 0;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.closed || this.ending) return true;
+    let rest = bytes;
+    if (this.buffered === 0) {
+      const written = Math.max(0, this.socket.write(bytes));
+      if (written === bytes.length) return true;
+      rest = bytes.subarray(written);
+      this.pending = [];
+    }
+    this.pending.push(rest);
+    this.buffered += rest.length;
+    return false;
+  }
+
+  end(): void {
+    if (this.closed || this.ending) return;
+    this.ending = true;
+    if (this.buffered === 0) this.finish();
+  }
+
+  destroy(): void {
+    if (this.closed) return;
+    // In order where nothing is left to say: a reset could overtake the last answer.
+    const abrupt = this.buffered > 0;
+    this.drop();
+    if (abrupt) this.socket.terminate();
+    else this.socket.end();
+  }
+
+  pause(): void {
+    if (this.closed || this.paused) return;
+    this.paused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.closed || !this.paused) return;
+    this.paused = false;
+    this.socket.resume();
+  }
+
+  drained(): void {
+    for (let first = this.pending[0]; first !== undefined; first = this.pending[0]) {
+      const written = Math.max(0, this.socket.write(first));
+      this.buffered -= written;
+      if (written < first.length) {
+        this.pending[0] = first.subarray(written);
+        return;
+      }
+      this.pending.shift();
+    }
+    if (this.ending) this.finish();
+    else this.listener.drain();
+  }
+
+  peerEnded(): void {
+    this.readOver = true;
+    if (this.ending && this.buffered === 0) this.socket.end();
+    this.listener.end();
+  }
+
+  gone(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.drop();
+    const { listener } = this;
+    this.listener = deaf;
+    listener.close();
+  }
+
+  private drop(): void {
+    this.pending = nothing;
+    this.buffered = 0;
+  }
 
   /** The whole connection once the other side has ended, too; else this direction alone. */
-  const finish = () => void (readOver ? socket.end() : socket.shutdown());
-
-  const wire: SocketWire = {
-    listener: deaf,
-    get closed() {
-      return closed;
-    },
-    get behind() {
-      return buffered > 0;
-    },
-    get buffered() {
-      return buffered;
-    },
-    write(bytes) {
-      if (closed || ending) return true;
-      if (buffered === 0) {
-        const written = Math.max(0, socket.write(bytes));
-        if (written === bytes.length) return true;
-        bytes = bytes.subarray(written);
-      }
-      pending.push(bytes);
-      buffered += bytes.length;
-      return false;
-    },
-    end() {
-      if (closed || ending) return;
-      ending = true;
-      if (buffered === 0) finish();
-    },
-    destroy() {
-      if (closed) return;
-      // In order where nothing is left to say: a reset could overtake the last answer.
-      const abrupt = buffered > 0;
-      pending = [];
-      buffered = 0;
-      if (abrupt) socket.terminate();
-      else socket.end();
-    },
-    pause() {
-      if (!closed) socket.pause();
-    },
-    resume() {
-      if (!closed) socket.resume();
-    },
-    drained() {
-      while (pending.length > 0) {
-        const first = pending[0] as Uint8Array;
-        const written = Math.max(0, socket.write(first));
-        buffered -= written;
-        if (written < first.length) {
-          pending[0] = first.subarray(written);
-          return;
-        }
-        pending.shift();
-      }
-      if (ending) finish();
-      else wire.listener.drain();
-    },
-    peerEnded() {
-      readOver = true;
-      if (ending && buffered === 0) socket.end();
-      wire.listener.end();
-    },
-    gone() {
-      if (closed) return;
-      closed = true;
-      pending = [];
-      buffered = 0;
-      wire.listener.close();
-      wire.listener = deaf;
-    },
-  };
-  return wire;
+  private finish(): void {
+    if (this.readOver) this.socket.end();
+    else this.socket.shutdown();
+  }
 }

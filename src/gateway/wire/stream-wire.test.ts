@@ -33,6 +33,9 @@ function recordingWire() {
   return { wire, ...state, state };
 }
 
+const broke = (thrown: unknown) => {
+  throw thrown;
+};
 const turn = () => Bun.sleep(1);
 
 test("a stream over a wire waits where the wire is behind", async () => {
@@ -110,7 +113,7 @@ function slowStream() {
 
 test("a wire over a stream says when it is behind, and when no more", async () => {
   const { stream, take } = slowStream();
-  const wire = wireOf(stream, new PassThrough());
+  const wire = wireOf(stream, new PassThrough(), broke);
   let drains = 0;
   wire.listener = { ...deaf, drain: () => drains++ };
   expect(wire.write(Buffer.alloc(3))).toBe(true);
@@ -127,7 +130,7 @@ test("a wire over a stream says when it is behind, and when no more", async () =
 test("a wire over a stream closes once, whatever the stream's end was, and knows one that is over already", async () => {
   for (const end of [(s: Duplex) => s.destroy(), (s: Duplex) => s.destroy(new Error("broken"))]) {
     const { stream } = slowStream();
-    const wire = wireOf(stream, new PassThrough());
+    const wire = wireOf(stream, new PassThrough(), broke);
     let closes = 0;
     wire.listener = { ...deaf, close: () => closes++ };
     end(stream);
@@ -136,14 +139,14 @@ test("a wire over a stream closes once, whatever the stream's end was, and knows
     wire.end();
     expect(wire.write(Buffer.alloc(1))).toBe(true);
     await turn();
-    expect([closes, wire.closed, wireOf(stream, new PassThrough()).closed]).toEqual([1, true, true]);
+    expect([closes, wire.closed, wireOf(stream, new PassThrough(), broke).closed]).toEqual([1, true, true]);
   }
 });
 
 test("a wire over TLS is behind when what TLS is spoken over is, however much TLS takes", async () => {
   const tls = new PassThrough({ highWaterMark: 1_000_000 }).resume();
   const { stream: over, take } = slowStream();
-  const wire = wireOf(tls, over);
+  const wire = wireOf(tls, over, broke);
   let drains = 0;
   wire.listener = { ...deaf, drain: () => drains++ };
   over.write(Buffer.alloc(100));
@@ -157,7 +160,7 @@ test("a wire over TLS is behind when what TLS is spoken over is, however much TL
 test("a paused wire over TLS keeps what was read already, and its end, until it is resumed", async () => {
   const tls = new PassThrough();
   const over = new PassThrough();
-  const wire = wireOf(tls, over);
+  const wire = wireOf(tls, over, broke);
   const told: string[] = [];
   wire.listener = {
     data(bytes) {

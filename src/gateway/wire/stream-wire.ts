@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import type { Failed } from "./socket-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
 /** What a stream holds before it says "no more": the same as a wire's listener may get in one read. */
@@ -52,7 +53,7 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
  * never waits for it, so who is behind is seen there; and what it has read it keeps without bound when it is paused
  * and resumed in turns, so that stream is paused in its stead.
  */
-export function wireOf(tls: Duplex, over: Duplex): Wire {
+export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
   let closed = tls.destroyed;
   let ending = false;
   let paused = false;
@@ -94,13 +95,24 @@ export function wireOf(tls: Duplex, over: Duplex): Wire {
       queueMicrotask(deliver);
     },
   };
-  const deliver = () => {
+  // What an event's listener throws would end the process.
+  const guarded = <Arguments extends unknown[]>(listen: (...given: Arguments) => void) => {
+    return (...given: Arguments) => {
+      try {
+        listen(...given);
+      } catch (thrown) {
+        failed(thrown);
+        tls.destroy();
+      }
+    };
+  };
+  const deliver = guarded(() => {
     while (!paused && held.length > 0) wire.listener.data(held.shift() as Uint8Array);
     if (paused) return;
     if (ended) tellEnd();
     if (gone) tellClose();
     else over.resume();
-  };
+  });
   const tellEnd = () => {
     ended = false;
     wire.listener.end();
@@ -108,26 +120,30 @@ export function wireOf(tls: Duplex, over: Duplex): Wire {
   const tellClose = () => {
     if (closed) return;
     closed = true;
-    wire.listener.close();
+    const { listener } = wire;
     wire.listener = deaf;
+    listener.close();
   };
-  const drain = () => {
+  const drain = guarded(() => {
     if (!wire.behind) wire.listener.drain();
-  };
-  tls.on("data", (bytes: Uint8Array) => {
+  });
+  const data = guarded((bytes: Uint8Array) => {
     if (paused || held.length > 0) held.push(bytes);
     else wire.listener.data(bytes);
   });
-  tls.on("drain", drain);
-  over.on("drain", drain);
-  tls.on("end", () => {
+  const end = guarded(() => {
     ended = true;
     if (held.length === 0) tellEnd();
   });
-  tls.on("error", () => tls.destroy());
-  tls.on("close", () => {
+  const close = guarded(() => {
     gone = true;
     if (held.length === 0) tellClose();
   });
+  tls.on("data", data);
+  tls.on("drain", drain);
+  over.on("drain", drain);
+  tls.on("end", end);
+  tls.on("error", () => tls.destroy());
+  tls.on("close", close);
   return wire;
 }

@@ -1,3 +1,14 @@
+import {
+  at,
+  classesOf,
+  createTrie,
+  ignoredClass,
+  none,
+  otherClass,
+  type Pattern,
+  type Trie,
+} from "./trie.ts";
+
 /**
  * Finds many strings in one pass (Aho and Corasick, 1975): linear time whatever the number of patterns and however
  * the text was made up.
@@ -26,21 +37,11 @@ export interface Cursor {
   at: number;
 }
 
-export interface Pattern {
-  bytes: Uint8Array;
-  /** What it is a form of, by the caller's numbering. */
-  owner: number;
-}
-
-/** Line breaks do not count, in patterns and in what is read: encoders wrap their lines (RFC 2045 6.8), and people do. */
-export function ignored(byte: number): boolean {
-  return byte === 10 || byte === 13;
-}
-
 /** `fold` maps bytes that are to be taken as the same to one of them. */
 export function createAutomaton(patterns: readonly Pattern[], fold: (byte: number) => number): Automaton {
   const { classes, width } = classesOf(patterns, fold);
   const trie = createTrie(patterns, classes);
+  const { shortest, longest } = trie;
   const { order, denseCount, acceptFrom, acceptTo } = arrange(trie);
   const idOf = new Int32Array(trie.count);
   order.forEach((node, id) => {
@@ -91,8 +92,6 @@ export function createAutomaton(patterns: readonly Pattern[], fold: (byte: numbe
     table[row + ignoredClass] = id;
   }
 
-  const shortest = patterns.length === 0 ? 0 : Math.min(...trie.patternLengths);
-
   /** The first place from `from` on where a pattern may begin, given that none is under way. */
   function skim(bytes: Uint8Array, from: number, to: number): number {
     let start = from;
@@ -108,7 +107,7 @@ export function createAutomaton(patterns: readonly Pattern[], fold: (byte: numbe
   }
 
   return {
-    longest: Math.max(0, ...trie.patternLengths),
+    longest,
     depth: (state) => at(depths, state),
     match: (state) => ({ owner: at(owners, state), length: at(lengths, state) }),
 
@@ -141,98 +140,10 @@ export function createAutomaton(patterns: readonly Pattern[], fold: (byte: numbe
   };
 }
 
-/** Bytes in no pattern. */
-const otherClass = 0;
-const ignoredClass = 1;
 /** No byte has it: patterns are UTF-8, in which thirteen bytes never occur. */
 const noClass = 255;
-const none = -1;
 /** States up to this depth have a full row. */
 const denseDepth = 2;
-
-/** What stands at an index that is known to be inside. */
-function at(array: Int32Array | Uint8Array, index: number): number {
-  return array[index] as number;
-}
-
-/** Bytes that no pattern tells apart share a column. */
-function classesOf(patterns: readonly Pattern[], fold: (byte: number) => number) {
-  const classes = new Uint8Array(256);
-  let width = 2;
-  for (const { bytes } of patterns) {
-    for (const byte of bytes) {
-      const folded = fold(byte);
-      if (!ignored(byte) && classes[folded] === otherClass) classes[folded] = width++;
-    }
-  }
-  for (let byte = 0; byte < 256; byte++) {
-    classes[byte] = ignored(byte) ? ignoredClass : at(classes, fold(byte));
-  }
-  return { classes, width };
-}
-
-type Trie = ReturnType<typeof createTrie>;
-
-function createTrie(patterns: readonly Pattern[], classes: Uint8Array) {
-  const most = patterns.reduce((sum, { bytes }) => sum + bytes.length, 1);
-  const trie = {
-    count: 1,
-    child: new Int32Array(most).fill(none),
-    sibling: new Int32Array(most).fill(none),
-    class: new Uint8Array(most),
-    depth: new Int32Array(most),
-    fail: new Int32Array(most),
-    /** Of the longest pattern that ends here; length 0 where none does. */
-    owner: new Int32Array(most),
-    length: new Int32Array(most),
-    breadthFirst: [0],
-    patternLengths: [] as number[],
-  };
-
-  const childOf = (node: number, kind: number): number => {
-    let child = at(trie.child, node);
-    while (child !== none && trie.class[child] !== kind) child = at(trie.sibling, child);
-    return child;
-  };
-
-  for (const { bytes, owner } of patterns) {
-    let node = 0;
-    for (const byte of bytes) {
-      const kind = at(classes, byte);
-      if (kind === ignoredClass) continue;
-      let child = childOf(node, kind);
-      if (child === none) {
-        child = trie.count++;
-        trie.class[child] = kind;
-        trie.depth[child] = at(trie.depth, node) + 1;
-        trie.sibling[child] = at(trie.child, node);
-        trie.child[node] = child;
-      }
-      node = child;
-    }
-    trie.owner[node] = owner;
-    trie.length[node] = at(trie.depth, node);
-    trie.patternLengths.push(at(trie.depth, node));
-  }
-
-  // The list grows while it is gone through.
-  for (const node of trie.breadthFirst) {
-    for (let child = at(trie.child, node); child !== none; child = at(trie.sibling, child)) {
-      trie.breadthFirst.push(child);
-      if (node === 0) continue;
-      const kind = at(trie.class, child);
-      let back = at(trie.fail, node);
-      while (back !== 0 && childOf(back, kind) === none) back = at(trie.fail, back);
-      const fallback = Math.max(0, childOf(back, kind));
-      trie.fail[child] = fallback;
-      if (trie.length[child] === 0) {
-        trie.length[child] = at(trie.length, fallback);
-        trie.owner[child] = at(trie.owner, fallback);
-      }
-    }
-  }
-  return trie;
-}
 
 /** Numbers the nodes so that one comparison tells a full row from a tail, and two whether a pattern ends here. */
 function arrange(trie: Trie) {

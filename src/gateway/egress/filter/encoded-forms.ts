@@ -1,30 +1,35 @@
 /** The forms in which a value is looked for, besides those that reading the stream undoes (`scanner.ts`). */
-export interface EncodedForms {
+interface EncodedForms {
   /** As such and in base64; letters count as they are. */
   exact: Uint8Array[];
   /** Hexadecimal digits, in lower case. */
   hex: Uint8Array[];
 }
 
-/** Shorter ones would be found in innocent text. */
-export const shortestSecret = 8;
-
 /** What is looked for of one value: itself without the white space around it, and the lines of a key. */
 export function piecesOf(value: string): string[] {
   const whole = value.trim();
-  if (whole.replace(/[\r\n]/g, "").length < shortestSecret) return [];
+  if (!longEnough(whole)) return [];
   return [whole.slice(0, longestPiece), ...keyLines(whole)];
 }
 
 export function encodedForms(piece: string): EncodedForms {
   const bytes = Buffer.from(piece);
   const exact = [bytes, ...base64Cores(bytes)];
-  for (const reading of [unescaped(piece, /%([0-9a-f]{2})/gi), unescaped(piece, /\\u00([0-7][0-9a-f])/gi)]) {
-    if (reading !== piece && reading.length >= shortestSecret) exact.push(Buffer.from(reading));
+  for (const undone of [percentUndone, backslashUndone]) {
+    const once = undone(bytes);
+    for (const reading of [once, undone(once)]) {
+      if (!reading.equals(bytes) && longEnough(reading.toString("latin1"))) exact.push(reading);
+    }
   }
   const halves = surrogateHalves(piece);
   if (halves !== undefined) exact.push(halves);
   return { exact, hex: [Buffer.from(bytes.toString("hex"))] };
+}
+
+/** Shorter ones would be found in innocent text. Line breaks do not count. */
+function longEnough(text: string): boolean {
+  return text.replace(/[\r\n]/g, "").length >= 8;
 }
 
 /** In characters. Of a longer value the beginning is looked for: that bounds what is held back, and the tables. */
@@ -34,11 +39,12 @@ const shortestLine = 20;
 
 /**
  * A key in armour (RFC 7468) may leave in part, or with its lines joined in another way, so each line of it is looked
- * for. Lines of other texts are not: those of a JSON key file, say, are mostly the same for everyone. Neither is the
- * first line of an OpenSSH key, which is the same in all keys of a kind.
+ * for, also where the value has it in one line with `\n` in between. Lines of other texts are not: those of a JSON key
+ * file, say, are mostly the same for everyone. Neither is the first line of an OpenSSH key, which is the same in all
+ * keys of a kind.
  */
 function keyLines(value: string): string[] {
-  const lines = value.split(/\r?\n/).map((line) => line.trim());
+  const lines = value.split(/\r?\n|\\n/).map((line) => line.trim());
   if (lines.length < 2) return [];
   return lines
     .filter((line) => line.length >= shortestLine && /^[A-Za-z0-9+/=]+$/.test(line))
@@ -65,9 +71,20 @@ function base64Cores(bytes: Buffer): Buffer[] {
   return [...cores].map((core) => Buffer.from(core));
 }
 
-/** A value that holds something like an escape itself is read as another one where only the rest of it was encoded. */
-function unescaped(piece: string, form: RegExp): string {
-  return piece.replace(form, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+/*
+ * A value that holds what looks like an escape is read as another one where only the rest of it was encoded: `%41` by
+ * a writer of JSON, `\n` by one that percent-encodes some characters alone. That reading is looked for too, if it is
+ * long enough.
+ */
+
+function percentUndone(bytes: Buffer): Buffer {
+  const byteOf = (_: string, digits: string) => String.fromCharCode(Number.parseInt(digits, 16));
+  return Buffer.from(bytes.toString("latin1").replace(/%([0-9a-f]{2})/gi, byteOf), "latin1");
+}
+
+function backslashUndone(bytes: Buffer): Buffer {
+  const meaning = (escaped: string) => String(JSON.parse(`"${escaped}"`));
+  return Buffer.from(bytes.toString().replace(/\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])/g, meaning));
 }
 
 /** With each half of a surrogate pair as three bytes, which is what `\ud83d\ude00` is read as. */

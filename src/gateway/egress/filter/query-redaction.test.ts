@@ -120,5 +120,5 @@ test("a hostile target takes no longer than its length", () => {
   ]) {
     redactTarget(`/?${part.repeat((64 * 1024) / part.length)}`);
   }
-  expect(performance.now() - started).toBeLessThan(2000);
+  expect(performance.now() - started).toBeLessThan(1000);
 });

@@ -77,7 +77,7 @@ const credentialForms = [
   /\b(?:npm|hf|pypi|dop_v1|shpat|dckr_pat)[-_][\w-]{20,}/g,
   /\bSG\.[\w-]{16,}\.[\w-]{16,}/g,
   /\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)*/g,
-  /\d{6,}:[\w-]{30,}/g,
+  /(?<!\d)\d{6,20}:[\w-]{30,}/g,
   // The credentials of a URL.
   /(?<=\/\/)[^/?#@\s]{1,300}(?=@)/g,
 ];

@@ -37,8 +37,33 @@ test("credentials that overlap are both blotted out", () => {
   expect(createRedaction(["abcdefghij", "ghijklmnop"]).text("-abcdefghijklmnop-")).toBe(
     `-${"*".repeat(16)}-`,
   );
+  // Two begin alike, and a third one begins inside that.
+  const three = createRedaction(["abcdefgh1one", "abcdefgh2two", "defghijkl"]);
+  expect(three.text("abcdefghijkl abcdefgh2two")).toBe(`abc${"*".repeat(9)} ${"*".repeat(12)}`);
   expect(createRedaction(["abcdefghij", "cdefghij"]).text("-abcdefghij-xcdefghij-")).toBe(
     "-**********-x********-",
+  );
+});
+
+test("however values overlap, exactly the characters that are in one are blotted out", () => {
+  const letters = fc.constantFrom("a", "b", "c");
+  const values = fc.array(fc.string({ minLength: 8, maxLength: 14, unit: letters }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(values, fc.string({ maxLength: 300, unit: letters }), fc.nat(), (values, filler, where) => {
+      const at = where % (filler.length + 1);
+      const text =
+        filler.slice(0, at) + values.map((value) => value.slice(0, 6) + value).join("") + filler.slice(at);
+      const expected = Array.from(text);
+      for (const value of values) {
+        for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1))
+          expected.fill("*", at, at + value.length);
+      }
+      expect(createRedaction(values).text(text)).toBe(expected.join(""));
+    }),
+    { numRuns: 300 },
   );
 });
 

@@ -1,5 +1,6 @@
-import { type Automaton, type Cursor, createAutomaton, ignored, type Pattern } from "./automaton.ts";
+import { type Automaton, type Cursor, createAutomaton } from "./automaton.ts";
 import { encodedForms, piecesOf } from "./encoded-forms.ts";
+import { ignored, type Pattern } from "./trie.ts";
 import { createReading, headroom, type Reading, undoEscapes } from "./undo-escapes.ts";
 
 /** Where a value stands in a stream: offsets in bytes from the stream's beginning, `end` is after it. */
@@ -10,7 +11,7 @@ export interface Occurrence {
   end: number;
 }
 
-export interface Scan {
+interface Scan {
   /**
    * The next bytes of the stream; `last`: there are no more. Calls back for each occurrence that they complete, in
    * any order and perhaps more than once; a callback that returns true ends the scan.
@@ -20,7 +21,7 @@ export interface Scan {
   readonly clearTo: number;
 }
 
-export interface Scanner {
+interface Scanner {
   start(): Scan;
 }
 
@@ -38,15 +39,15 @@ export function createScanner(values: readonly string[]): Scanner {
       hex.push(...forms.hex.map((bytes) => ({ bytes, owner })));
     }
   });
-  const automata = [createAutomaton(exact, formSpace), createAutomaton(hex, lowerCase)] as const;
+  const automata = [createAutomaton(exact, formSpace), createAutomaton(hex, lowerCase)];
   const longestHold = longestEscape * Math.max(...automata.map(({ longest }) => longest));
 
   // Streams take turns: nothing of one is in these when another one is fed.
-  let readings: readonly Reading[] | undefined;
+  let rooms: readonly Reading[] | undefined;
   return {
     start() {
-      readings ??= Array.from({ length: depth + 1 }, () => createReading(pieceSize));
-      return startScan(automata, readings, longestHold);
+      rooms ??= Array.from({ length: depth + 1 }, () => createReading(pieceSize));
+      return startScan(automata, rooms, longestHold);
     },
   };
 }
@@ -64,23 +65,21 @@ const lowerCase = (byte: number) => (byte >= 65 && byte <= 70 ? byte + 32 : byte
 
 /** One reading of one stream. */
 interface View {
-  cursors: readonly [Cursor, Cursor];
-  /** Offsets of the last bytes that count, as many as the longer of the two partial matches has. */
+  /** Where the reading is written if it differs from the one below. */
+  room: Reading;
+  searches: readonly { automaton: Automaton; cursor: Cursor }[];
+  /** Offsets of the last bytes that count, as many as the longest partial match has. */
   partial: number[];
   /** The beginning of an escape whose rest has not come: what the next reading has not read of this one. */
   unread: { byte: number; origin: number }[];
 }
 
-function startScan(
-  automata: readonly [Automaton, Automaton],
-  readings: readonly Reading[],
-  longestHold: number,
-): Scan {
-  const views: View[] = readings.map(() => ({
-    cursors: [
-      { state: 0, at: 0 },
-      { state: 0, at: 0 },
-    ],
+type OnFound = (occurrence: Occurrence) => boolean;
+
+function startScan(automata: readonly Automaton[], rooms: readonly Reading[], longestHold: number): Scan {
+  const views: View[] = rooms.map((room) => ({
+    room,
+    searches: automata.map((automaton) => ({ automaton, cursor: { state: 0, at: 0 } })),
     partial: [],
     unread: [],
   }));
@@ -88,31 +87,34 @@ function startScan(
   let clearTo = 0;
 
   /** True when the scan is to end. */
-  function feedPiece(bytes: Uint8Array, last: boolean, found: (occurrence: Occurrence) => boolean): boolean {
+  function feedPiece(bytes: Uint8Array, last: boolean, found: OnFound): boolean {
     const base = seen;
     seen += bytes.length;
-    let below: { view: View; before: readonly number[] } | undefined;
-    let reading = readings[0] as Reading;
-    fill(reading, bytes);
+    let below: { view: View; reading: Reading; before: readonly number[] } | undefined;
 
-    for (const [level, view] of views.entries()) {
+    for (const view of views) {
+      let reading = view.room;
       let same = false;
-      if (below !== undefined) {
-        const next = readings[level] as Reading;
-        same = !readOn(below.view, reading, next, base, last);
-        if (!same) reading = next;
+      if (below === undefined) {
+        // A copy, since what the next reading left over has to stand in front of it.
+        reading.bytes.set(bytes, headroom);
+        reading.end = headroom + bytes.length;
+      } else {
+        same = !readOn(below.view, below.reading, view.room, base, last);
+        if (same) reading = below.reading;
       }
-      const before = view.cursors.map(({ state }) => state);
+      const before = view.searches.map(({ cursor }) => cursor.state);
       if (same && below?.before.every((state, which) => state === before[which])) {
         // What the reading below has found, this one would find again.
-        for (const [which, cursor] of view.cursors.entries()) {
-          cursor.state = below.view.cursors[which]?.state ?? 0;
+        for (const [which, { cursor }] of view.searches.entries()) {
+          cursor.state = below.view.searches[which]?.cursor.state ?? 0;
         }
       } else if (searchReading(view, reading, base, found)) {
         return true;
       }
-      view.partial = partialMatch(view, reading, base);
-      below = { view, before };
+      const depths = view.searches.map(({ automaton, cursor }) => automaton.depth(cursor.state));
+      view.partial = lastOffsets(view, reading, base, reading.end, Math.max(...depths));
+      below = { view, reading, before };
     }
 
     const holds = views.flatMap(({ partial, unread }) => [partial[0] ?? seen, unread[0]?.origin ?? seen]);
@@ -138,14 +140,8 @@ function startScan(
     return changed || unread.length > 0 || left.length > 0;
   }
 
-  function searchReading(
-    view: View,
-    reading: Reading,
-    base: number,
-    found: (occurrence: Occurrence) => boolean,
-  ): boolean {
-    for (const [which, automaton] of automata.entries()) {
-      const cursor = view.cursors[which] as Cursor;
+  function searchReading(view: View, reading: Reading, base: number, found: OnFound): boolean {
+    for (const { automaton, cursor } of view.searches) {
       cursor.at = headroom;
       while (automaton.run(cursor, reading.bytes, reading.end)) {
         const { owner, length } = automaton.match(cursor.state);
@@ -155,11 +151,6 @@ function startScan(
       }
     }
     return false;
-  }
-
-  function partialMatch(view: View, reading: Reading, base: number): number[] {
-    const lengths = automata.map((automaton, which) => automaton.depth(view.cursors[which]?.state ?? 0));
-    return lastOffsets(view, reading, base, reading.end, Math.max(...lengths));
   }
 
   return {
@@ -175,16 +166,6 @@ function startScan(
   };
 }
 
-/** A copy, since what the next reading left over has to stand in front of it. */
-function fill(reading: Reading, bytes: Uint8Array): void {
-  reading.bytes.set(bytes, headroom);
-  reading.end = headroom + bytes.length;
-  // The first reading's origins are the same for each piece.
-  if (reading.origins[headroom + 1] !== 1) {
-    for (let index = 0; index <= pieceSize; index++) reading.origins[headroom + index] = index;
-  }
-}
-
 function hasEscapes({ bytes, end }: Reading): boolean {
   const piece = bytes.subarray(headroom, end);
   return piece.includes(37) || piece.includes(92);
@@ -197,6 +178,6 @@ function lastOffsets(view: View, reading: Reading, base: number, before: number,
     if (!ignored(reading.bytes[at] ?? 0)) offsets.push(base + (reading.origins[at] ?? 0));
   }
   const missing = count - offsets.length;
-  const earlier = missing === 0 ? [] : view.partial.slice(-missing);
-  return [...earlier, ...offsets.reverse()];
+  offsets.reverse();
+  return missing === 0 ? offsets : view.partial.slice(-missing).concat(offsets);
 }

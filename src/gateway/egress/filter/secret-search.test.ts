@@ -33,6 +33,7 @@ const percentAll = (text: string) =>
 const forms: Record<string, (value: string) => string> = {
   "as such": (value) => value,
   "with line breaks put in": (value) => wrapped(value, 5, "\r\n"),
+  "with a line break after each character": (value) => wrapped(value, 1, "\n"),
   "base64, first place": base64,
   "base64, second place": (value) => base64(`u${value}v`),
   "base64, third place": (value) => base64(`u:${value}vw`),
@@ -117,6 +118,20 @@ test("an innocent stream is not held back beyond its last few bytes", () => {
   expect("pass" in after && Buffer.concat(after.pass).toString()).toBe("hunting");
 });
 
+test("what may be the encoded beginning of a secret is held back whole", () => {
+  for (const [text, clear] of [
+    ["x%6", "x"],
+    ["x%25", "x"],
+    ["x\\u00", "x"],
+    ["x%5", "x"],
+    ["x%6g", "x%6g"],
+    ["x\\q", "x\\q"],
+  ] as const) {
+    const result = search.start().push(Buffer.from(text));
+    expect("pass" in result && Buffer.concat(result.pass).toString()).toBe(clear);
+  }
+});
+
 test("once a secret was found, nothing more is passed on", () => {
   const stream = search.start();
   expect(stream.push(Buffer.from(`x${value}`))).toEqual({ found: "DATABASE" });
@@ -172,6 +187,23 @@ test("a key is found whole, in any armour of line breaks, and by each of its lin
   expect(send(keySearch, "-----BEGIN PRIVATE KEY-----\n", 9).found).toBeUndefined();
 });
 
+test("a key in one line with escaped line breaks, as in a JSON key file, is found by its lines", () => {
+  const line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj";
+  const file = `{"type":"account","private_key":"-----BEGIN PRIVATE KEY-----\\n${line}\\nsecond/line/of/the/key/in/it\\n"}`;
+  const keySearch = createSecretSearch([{ name: "FILE", value: file }]);
+  expect(send(keySearch, `-----BEGIN PRIVATE KEY-----\n${line}\n`, 10).found).toBe("FILE");
+  expect(send(keySearch, '{"type":"account","private_key":"-----BEGIN', 10).found).toBeUndefined();
+});
+
+test("an escape cut by the border of a large piece neither hides what follows nor is lost", () => {
+  const encoded = `%68${value.slice(1)}`;
+  for (let shift = 0; shift < 40; shift++) {
+    const text = `${"a".repeat(16 * 1024 - 5)}\\u004z${"b".repeat(16 * 1024 - Buffer.byteLength(encoded) - 20 + shift)}`;
+    expect(send(search, text + encoded, 1 << 20).found).toBe("DATABASE");
+    expect(send(search, text, 1 << 20).passed.toString()).toBe(text);
+  }
+});
+
 test("the line that all OpenSSH keys share raises no alarm", () => {
   const head = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
   const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${head}\nQyNTUxOQAAACBsecretsecretsecret\n-----END`;
@@ -198,11 +230,10 @@ const anySecret = fc
   .oneof(
     fc.string({ minLength: 8, maxLength: 60, unit: "grapheme-ascii" }),
     fc.string({ minLength: 8, maxLength: 20, unit: "grapheme" }),
-    fc.string({
-      minLength: 8,
-      maxLength: 12,
-      unit: fc.constantFrom("%", "\\", "4", "1", "u", "0", "n", '"', "a"),
-    }),
+    // Where all of a secret is made of escapes, it may read as something too short to be searched for.
+    fc
+      .string({ maxLength: 12, unit: fc.constantFrom("%", "\\", "4", "1", "u", "0", "n", '"', "a") })
+      .map((text) => `${text}-plainly`),
   )
   .filter((text) => text.trim().length >= 8 && text.isWellFormed());
 

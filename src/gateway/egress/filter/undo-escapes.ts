@@ -15,10 +15,12 @@ export interface Reading {
 
 export const headroom = 8;
 
+/** For pieces of `size` bytes and what was left over before them; the origins are those of a piece as it came. */
 export function createReading(size: number): Reading {
+  const room = size + 2 * headroom;
   return {
-    bytes: new Uint8Array(headroom + size),
-    origins: new Int32Array(headroom + size + 1),
+    bytes: new Uint8Array(headroom + room),
+    origins: Int32Array.from({ length: headroom + room + 1 }, (_, index) => index - headroom),
     end: headroom,
   };
 }

@@ -13,7 +13,10 @@ export { headerOf, maxHeadBytes } from "./header-lines.ts";
 
 export interface RequestHead {
   method: string;
-  /** As sent: visible ASCII without `#`; which form it has is for the caller to see. */
+  /**
+   * As sent: visible ASCII without `#`, but for a host beyond ASCII, which is UTF-8 on the wire and text here; which
+   * form it has is for the caller to see.
+   */
   target: string;
   /** Minor version: 0 or 1. */
   minor: 0 | 1;
@@ -73,10 +76,28 @@ export function readRequestHead(bytes: Uint8Array, searchedFrom = 0): HeadRead<R
 
 type RequestLine = Omit<RequestHead, "headers">;
 
-const linePattern = /^([A-Z][A-Z-]*) ([\x21\x22\x24-\x7e]+) HTTP\/1\.([01])$/;
+const linePattern = /^([A-Z][A-Z-]*) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP\/1\.([01])$/;
+const authorityPattern = /^((?:[A-Za-z][A-Za-z0-9+.-]*:\/\/)?)([^/?]+)([\x21-\x7e]*)$/;
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Clients that know no IDNA send a name as it was typed (curl without libidn2). Undefined where a byte beyond ASCII
+ * stands elsewhere than in the host, or in no UTF-8.
+ */
+function withNameRead(target: string): string | undefined {
+  if (/^[\x21-\x7e]*$/.test(target)) return target;
+  const [, scheme = "", authority, rest = ""] = authorityPattern.exec(target) ?? [];
+  if (authority === undefined) return undefined;
+  try {
+    return `${scheme}${utf8.decode(Buffer.from(authority, "latin1"))}${rest}`;
+  } catch {
+    return undefined;
+  }
+}
 
 function readRequestLine(line: string): { kind: "line"; line: RequestLine } | { kind: "bad"; bad: Bad } {
-  const [, method, target, minor] = linePattern.exec(line) ?? [];
+  const [, method, sent, minor] = linePattern.exec(line) ?? [];
+  const target = sent === undefined ? undefined : withNameRead(sent);
   if (method === undefined || target === undefined) return bad(...whyNoRequestLine(line));
   if (method.length > maxMethodBytes) {
     return bad(400, "bad-request", `The method has more than ${maxMethodBytes} bytes.`);
