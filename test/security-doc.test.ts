@@ -30,7 +30,7 @@ test("docs/security.md names only tests that exist", async () => {
   expect(names.filter((name) => !named(name))).toEqual([]);
 });
 
-test("docs/security.md has a row for each line from 1 to 45", async () => {
-  const lines = (await rows()).map(({ line }) => line).filter((line) => /^\d+$/.test(line));
-  expect(lines).toEqual(Array.from({ length: 45 }, (_, i) => String(i + 1)));
+test("docs/security.md has a row with a test for each line from 1 to 45", async () => {
+  const lines = (await rows()).filter(({ line, names }) => /^\d+$/.test(line) && names.length > 0);
+  expect(lines.map(({ line }) => line)).toEqual(Array.from({ length: 45 }, (_, i) => String(i + 1)));
 });

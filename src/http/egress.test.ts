@@ -89,7 +89,7 @@ test("the ledger is read by task, host and verdict, page by page, and followed",
   expect(await idsOf("after=2")).toEqual([3, 4]);
   expect(await idsOf(`task=${one.taskId}`)).toEqual([3, 2, 1]);
   expect(await idsOf("verdict=refused")).toEqual([4]);
-  expect(await idsOf("host=EVIL.example")).toEqual([4]);
+  expect(await idsOf("host=EVIL.example.")).toEqual([4]);
   expect(await idsOf(`since=${Date.now() + 60_000}`)).toEqual([]);
   expect((await call("GET", `/egress/stats?task=${two.taskId}`)).json).toEqual({
     total: { requests: 1, refused: 1, bytesUp: 0, bytesDown: 0 },

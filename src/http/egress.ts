@@ -4,6 +4,7 @@ import { defaultGroups } from "../domain/default-allowlist.ts";
 import { denyCodes, egressVerdicts } from "../domain/egress.ts";
 import { checkEgress } from "../domain/egress-check.ts";
 import { CcwError } from "../domain/errors.ts";
+import { parseHost } from "../domain/host.ts";
 import { decideAccess } from "../runs/access-requests.ts";
 import { policyOf } from "../runs/egress.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -203,10 +204,16 @@ interface Query {
 function filterOf({ task, host, verdict, since }: Query) {
   return {
     ...(task !== undefined && { taskId: taskIdOf(task) }),
-    ...(host !== undefined && { host: host.toLowerCase() }),
+    ...(host !== undefined && { host: canonical(host) }),
     ...(verdict !== undefined && { verdict }),
     ...(since !== undefined && { since }),
   };
+}
+
+/** As the ledger has it; what is no host is found under no name. */
+function canonical(host: string): string {
+  const parsed = parseHost(host);
+  return parsed.ok ? parsed.value.text : host;
 }
 
 function accessRequestIdOf(text: string): number {

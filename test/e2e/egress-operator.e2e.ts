@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import { enginesUnderTest, executable, freshFolder, run, until } from "./appliance.ts";
-import { curl, openWorld, originAddress, type Sandbox, type World } from "./egress-world.ts";
+import { curl, ledgerOf, openWorld, originAddress, type World } from "./egress-world.ts";
 
-/** Secrets, budgets, the ledger, a corporate proxy: what an operator relies on, with the executable and real parts. */
+/** Secrets, budgets and the ledger: what an operator relies on, with the executable and real parts. */
 const [engine] = enginesUnderTest();
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -17,22 +17,6 @@ async function opened(options: Omit<Parameters<typeof openWorld>[0], "engine"> =
   const world = await openWorld({ engine, ...options });
   closers.push(() => world.close());
   return world;
-}
-
-const ledgerOf = (world: World, box: Sandbox, ...argv: string[]) =>
-  world.json<LedgerRow[]>("egress", "list", "--task", box.taskId, "--limit", "1000", ...argv);
-
-interface LedgerRow {
-  id: number;
-  host: string;
-  method: string;
-  path: string;
-  address: string;
-  verdict: string;
-  reason: string;
-  bytesUp: number;
-  bytesDown: number;
-  open: boolean;
 }
 
 /** The demo model behind a key of one's own, and what the agent asked it. */
@@ -128,7 +112,7 @@ print(s.recv(2000).decode())'`;
       expect(JSON.stringify(rows)).not.toContain(form);
       expect(JSON.stringify(world.seen)).not.toContain(form);
       expect(world.appliance.output()).not.toContain(form);
-      expect((await run(["grep", "-rlaF", "--exclude-dir=sandboxes", form, world.folder])).out).toBe("");
+      expect((await run(["grep", "-rlaF", form, world.folder])).out).toBe("");
     }
   }
 }, 120_000);
@@ -273,48 +257,6 @@ describe("the ledger", () => {
   }, 120_000);
 });
 
-describe("a corporate proxy", () => {
-  test("everything goes through squid, judged before squid hears of it; what is wrong with it is named", async () => {
-    const squid = await startSquid();
-    const proxied = (password: string, port = squid.port) =>
-      `upstream_proxy = "http://ada:${password}@${squid.address}:${port}"\n`;
-    const world = await opened({ toml: proxied("hunter-22-%40") });
-    const allow = ["open.test", "api.test inspect", "inside.test", "self.test"];
-    const box = await world.sandbox({ access: "custom", egress: { allow } });
-    for (const url of ["http://open.test/", "https://open.test/", "https://api.test/"])
-      expect((await box.sh(`${curl} ${url}`)).out).toStartWith("hello from");
-    for (const url of ["http://inside.test/", "http://self.test/"])
-      expect((await box.sh(`${curl} -i ${url}`)).out).toContain("X-Deny-Reason: address-not-allowed");
-    const log = await until("squid has written", () => {
-      const text = readFileSync(squid.log, "utf8");
-      return text.split("\n").filter((line) => line.includes("CONNECT")).length >= 3 && text;
-    });
-    expect(log.match(/TCP_TUNNEL\/200 \d+ CONNECT 127\.77\.0\.2:(80|443) ada/g)).toHaveLength(3);
-    expect(log).not.toContain("10.9.9.9");
-    expect(log).not.toContain("127.0.0.1:");
-
-    for (const [toml, words] of [
-      [proxied("wrong-99"), "wants other credentials (407)"],
-      [proxied("hunter-22-%40", 9), "cannot be reached"],
-    ] as const) {
-      const other = await opened({ toml });
-      const away = await other.sandbox({ access: "custom", egress: { allow } });
-      for (const url of ["http://open.test/", "https://open.test/"]) {
-        const { out } = await away.sh(`${curl} -v -i ${url} 2>&1`);
-        expect(out).toContain(" 502 Bad Gateway");
-      }
-      const { out } = await away.sh(`${curl} http://open.test/`);
-      expect(out).toContain(`the upstream proxy ${squid.address}:`);
-      expect(out).toContain(words);
-      const everything = out + other.appliance.output() + JSON.stringify(await ledgerOf(other, away));
-      for (const password of ["wrong-99", "hunter-22", "YWRhO"]) expect(everything).not.toContain(password);
-      expect(await away.transcript()).not.toContain("wrong-99");
-      await other.close();
-      closers.pop();
-    }
-  }, 180_000);
-});
-
 test("the agent is told what it may reach, in its instructions", async () => {
   const { env, asked } = modelEndpoint("sk-m0del-Xq82kfTzLw19");
   const world = await opened({ env });
@@ -332,118 +274,3 @@ test("the agent is told what it may reach, in its instructions", async () => {
   await world.sandbox({ access: "none" });
   expect(asked.join()).toContain("this sandbox has no access to the internet");
 });
-
-describe("what cannot be right", () => {
-  const rules: [string, string][] = [
-    ["https://open.test/", "write open.test"],
-    ["https://me:pass@open.test/", "write open.test"],
-    ["*.com", "anybody can register a name below com"],
-    ["open.test other.test", "other.test is no option. There are"],
-    ["h\u00e9llo.test", "write xn--hllo-bpa.test"],
-    ["open.test:8443", "write open.test port=8443"],
-    ["open.test port=0", "each from 1 to 65535"],
-    ["open.test methods=get", "write GET"],
-    ["open.test methds=GET", "did you mean methods=?"],
-    ["open.test path=x", "write path=/x"],
-    ["open.test path=/a*", "a path holds no *"],
-    ["open.test raw path=/a", "leave one of them out"],
-    ["10.0.0.0/8", "an operator opens ranges of addresses in ccw.toml"],
-    ["127.1", "write 127.0.0.1"],
-  ];
-  test("in a rule, credential or secret is refused on the command line, with the correction", async () => {
-    const world = await opened();
-    const edit = (...argv: string[]) => world.ccw("env", "edit", "default", ...argv);
-    for (const [rule, words] of rules) expectWords(await edit("--allow", rule), words);
-    const one = `X-Key: \${KEY}`;
-    expectWords(await edit("--deny-host", "https://x.test"), "write x.test");
-    expectWords(await edit("--groups-off", "gists"), "there is no such group", "Version Control");
-    expectWords(await edit("--credential", `api.test ${one}`), "which this environment does not have");
-    expectWords(await edit("--secret", "KEY=abcdefghijk", "--credential", `github.com ${one}`), "is refused");
-    expectWords(await edit("--secret", "KEY=abcdefghijk", "--credential", `*.test ${one}`), "one exact host");
-    expectWords(await edit("--secret", "KEY=short"), "at least 8 characters");
-    const nameless = await edit("--secret", "verysecretvalue");
-    expectWords(nameless, "without a name");
-    expect(nameless.err).not.toContain("verysecretvalue");
-    expectWords(await edit("--upload-budget", "lots"), "is not a size");
-    expectWords(await world.ccw("egress", "list", "--since", "5y"), "is not a time");
-    expect(await world.ccw("egress", "allow", "77")).toMatchObject({ code: 3 });
-    expect(await edit("--remove-allow", "x.test")).toMatchObject({ code: 3 });
-  });
-
-  const settings: [string, string][] = [
-    [`allowed_ranges = ["10.1.2.3/8"]`, "write 10.0.0.0/8"],
-    [`allowed_ranges = ["0.0.0.0/0"]`, "so wide"],
-    [`allowed_ranges = ["intranet"]`, "write a range of addresses"],
-    [`upstream_proxy = "proxy.test:3128"`, "must be the http address of a proxy"],
-    [`upstream_proxy = "socks5://ada:hunter22@proxy.test:1080"`, "must be the http address of a proxy"],
-    [`upstream_proxy = "http://ada:hunter22%zz@proxy.test:3128"`, "is written %25"],
-    [`ca_file = "/nowhere.pem"`, "/nowhere.pem cannot be read"],
-    [`ca_file = "/etc/hostname"`, "holds no certificate in PEM"],
-    [`allow_ranges = []`, "allow_ranges"],
-  ];
-  test("in the settings ends the start, with the setting and the correction", async () => {
-    const folder = freshFolder();
-    closers.push(() => rmSync(folder, { recursive: true, force: true }));
-    for (const [line, words] of settings) {
-      writeFileSync(join(folder, "ccw.toml"), `[egress]\n${line}\n`);
-      const started = await run(["timeout", "20", executable, "start", "--data", folder, "--port", "0"], {
-        env: { CCW_ENGINE_SOCKET: engine?.socket ?? "" },
-      });
-      expectWords(started, words);
-      expect(started.err).not.toContain("hunter22");
-    }
-  });
-});
-
-function expectWords({ code, err }: { code: number; err: string }, ...words: string[]): void {
-  expect(err).toStartWith("error: ");
-  for (const word of words) expect(err).toContain(word);
-  expect(err).not.toMatch(/\n\s+at |node_modules|\$bunfs|internal error/);
-  expect(code).toBe(2);
-}
-
-/** Squid with one user, ada, who has to say her password. */
-async function startSquid(): Promise<{ address: string; port: number; log: string }> {
-  const program = Bun.which("squid") ?? "/usr/sbin/squid";
-  const address = "127.77.0.3";
-  const probe = Bun.listen({ hostname: address, port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop();
-  const folder = freshFolder();
-  chmodSync(folder, 0o777);
-  const hash = await run(["openssl", "passwd", "-apr1", "hunter-22-@"]);
-  writeFileSync(join(folder, "users"), `ada:${hash.out.trim()}\n`);
-  const log = join(folder, "access.log");
-  const lines = [
-    `http_port ${address}:${port}`,
-    `auth_param basic program /usr/lib/squid/basic_ncsa_auth ${join(folder, "users")}`,
-    "acl known proxy_auth REQUIRED",
-    "http_access allow known",
-    "http_access deny all",
-    "cache deny all",
-    `access_log stdio:${log} squid`,
-    `cache_log ${join(folder, "cache.log")}`,
-    `pid_filename ${join(folder, "squid.pid")}`,
-    `coredump_dir ${folder}`,
-    "shutdown_lifetime 0 seconds",
-    "max_filedescriptors 1024",
-  ];
-  writeFileSync(join(folder, "squid.conf"), `${lines.join("\n")}\n`);
-  const child = Bun.spawn([program, "-N", "-f", join(folder, "squid.conf")], {
-    stdio: ["ignore", "ignore", "ignore"],
-  });
-  closers.push(async () => {
-    child.kill("SIGTERM");
-    await child.exited;
-    rmSync(folder, { recursive: true, force: true });
-  });
-  await until("squid listens", async () => {
-    if (child.exitCode !== null)
-      throw new Error(`squid ended: ${readFileSync(join(folder, "cache.log"), "utf8")}`);
-    return fetch(`http://${address}:${port}/`).then(
-      () => true,
-      () => false,
-    );
-  });
-  return { address, port, log };
-}

@@ -33,8 +33,8 @@ export interface World {
   json<Value>(...argv: string[]): Promise<Value>;
   /** A task that waits in an environment of its own, to run commands in its sandbox. */
   sandbox(environment: EnvironmentJson): Promise<Sandbox>;
-  /** Kills the server at once and starts another on the same data. */
-  killAndRestart(): Promise<void>;
+  /** Kills the server at once and starts another on the same data; `toml` in place of the lines that were given. */
+  killAndRestart(toml?: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -98,12 +98,12 @@ export async function openWorld(options: {
   writeFileSync(join(folder, "ca.pem"), authority.certificatePem);
   const hosts = Object.entries(names).map(([name, address]) => `${address} ${name}\n`);
   writeFileSync(join(folder, "hosts"), `127.0.0.1 localhost\n${hosts.join("")}`);
-  writeFileSync(
-    join(folder, "ccw.toml"),
-    `[egress]\nallowed_ranges = ["${originRange}"]\nca_file = "${join(folder, "ca.pem")}"\n${toml}`,
-  );
-  const start = () =>
-    startAppliance({
+  const start = (more: string) => {
+    writeFileSync(
+      join(folder, "ccw.toml"),
+      `[egress]\nallowed_ranges = ["${originRange}"]\nca_file = "${join(folder, "ca.pem")}"\n${more}`,
+    );
+    return startAppliance({
       engine,
       dataFolder,
       env: { CCW_PARALLEL: "12", ...env },
@@ -114,9 +114,16 @@ export async function openWorld(options: {
         "sh",
       ],
     });
+  };
+  const stopOrigins = async () => {
+    for (const origin of origins) await origin.stop(true);
+  };
   let count = 0;
   const world: World = {
-    appliance: await start(),
+    appliance: await start(toml).catch(async (thrown: unknown) => {
+      await stopOrigins();
+      throw thrown;
+    }),
     engine,
     folder,
     seen,
@@ -136,13 +143,13 @@ export async function openWorld(options: {
       );
       return sandboxOf(world, name);
     },
-    async killAndRestart() {
+    async killAndRestart(more = toml) {
       await world.appliance.killHard();
-      world.appliance = await start();
+      world.appliance = await start(more);
     },
     async close() {
       await world.appliance.stop();
-      for (const origin of origins) await origin.stop(true);
+      await stopOrigins();
       await removeLeftOvers(engine);
       rmSync(folder, { recursive: true, force: true });
     },
@@ -190,6 +197,23 @@ export async function sandboxOf(world: World, environment: string): Promise<Sand
     },
     transcript: async () => JSON.stringify(await eventsOf(world.appliance, id)),
   };
+}
+
+/** Newest first. */
+export const ledgerOf = (world: World, box: Sandbox, ...argv: string[]) =>
+  world.json<LedgerRow[]>("egress", "list", "--task", box.taskId, "--limit", "1000", ...argv);
+
+export interface LedgerRow {
+  id: number;
+  host: string;
+  method: string;
+  path: string;
+  address: string;
+  verdict: string;
+  reason: string;
+  bytesUp: number;
+  bytesDown: number;
+  open: boolean;
 }
 
 /** curl's arguments that print status and headers of interest, for a request that may be refused. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { networkInterfaces } from "node:os";
+import { parseRange } from "../../domain/ip-address.ts";
 import { vetAddresses } from "../../network.ts";
 import { answerTo, expectPassage, expectRefusal, forms, open, utf8 } from "./attacks.fixture.ts";
 import { closeEgress, connectTo } from "./egress.fixture.ts";
@@ -140,12 +141,11 @@ describe.each(forms)("%s", (form, request) => {
     const names = Object.fromEntries(own.map((address, i) => [`n${i}.wild.test`, [address]]));
     let ownPort = 0;
     const everything = ["0.0.0.0", ...own.map((address) => address.replace(/%.*$/, ""))];
-    const allowedRanges = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", ...everything];
-    const whyNot = vetAddresses({
-      allowedRanges: [...allowedRanges, "::ffff:0:0/96"],
-      ownPort: () => ownPort,
-      now: Date.now,
-    });
+    const ranges = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::ffff:0:0/96"];
+    const allowedRanges = [...ranges, ...everything]
+      .map(parseRange)
+      .flatMap((it) => (it.ok ? [it.value] : []));
+    const whyNot = vetAddresses({ allowedRanges, ownPort: () => ownPort, now: Date.now });
     const { door, origin, port } = await open({ names: { ...names, "ok.test": ["127.0.0.1"] }, whyNot });
     ownPort = port;
     for (const [i] of own.entries()) {

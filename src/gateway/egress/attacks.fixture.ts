@@ -118,7 +118,7 @@ export async function openInspected(
   const { authority, socket } = await openEgress();
   const caFile = join(dirname(socket), "public-authority.pem");
   await Bun.write(caFile, authority.certificatePem);
-  const origin = await startTlsOrigin(authority.leafFor(host), behave);
+  const origin = await startTlsOrigin(await authority.leafFor(host), behave);
   const door = await openEgress({
     names: everywhere([host]),
     ...setting,

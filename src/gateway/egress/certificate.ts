@@ -1,18 +1,5 @@
-// The library's container of parts (tsyringe) asks for it as it loads.
 import "reflect-metadata";
-
-import {
-  AuthorityKeyIdentifierExtension,
-  BasicConstraintsExtension,
-  ExtendedKeyUsage,
-  ExtendedKeyUsageExtension,
-  type Extension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
+import type { Extension } from "@peculiar/x509";
 import ipaddr from "ipaddr.js";
 
 /** What a certificate of ours says (RFC 5280, section 4). All keys are P-256, all signatures ECDSA with SHA-256. */
@@ -33,23 +20,35 @@ export const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 
 /** Signs a certificate; takes some milliseconds. */
 export async function certificatePem(request: CertificateRequest): Promise<string> {
+  const library = await loadLibrary();
   const { issuer, subject, notBefore, notAfter, serialNumber, publicKey } = request;
-  const certificate = await X509CertificateGenerator.create({
+  const certificate = await library.X509CertificateGenerator.create({
     ...{ serialNumber, notBefore, notAfter, publicKey },
     subject: `CN=${subject}`,
     issuer: `CN=${issuer.name}`,
     signingKey: issuer.privateKey,
     signingAlgorithm: { ...keyAlgorithm, hash: "SHA-256" },
     extensions: [
-      ...extensionsOf(request),
-      await SubjectKeyIdentifierExtension.create(publicKey),
-      await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+      ...extensionsOf(library, request),
+      await library.SubjectKeyIdentifierExtension.create(publicKey),
+      await library.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],
   });
   return `${certificate.toString("pem")}\n`;
 }
 
-function extensionsOf({ purpose }: CertificateRequest): Extension[] {
+type Library = Awaited<ReturnType<typeof loadLibrary>>;
+
+/**
+ * Its container of parts (tsyringe) asks for reflect-metadata as it loads. Of two static imports, neither the runtime
+ * nor the bundler promises that the first is run first, where packages are CommonJS.
+ */
+function loadLibrary() {
+  return import("@peculiar/x509");
+}
+
+function extensionsOf(library: Library, { purpose }: CertificateRequest): Extension[] {
+  const { BasicConstraintsExtension, ExtendedKeyUsage, KeyUsageFlags, KeyUsagesExtension } = library;
   if (purpose.kind === "authority") {
     return [
       new BasicConstraintsExtension(true, 0, true),
@@ -60,7 +59,7 @@ function extensionsOf({ purpose }: CertificateRequest): Extension[] {
   return [
     new BasicConstraintsExtension(false, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-    new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-    new SubjectAlternativeNameExtension([{ type: ipaddr.isValid(host) ? "ip" : "dns", value: host }]),
+    new library.ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+    new library.SubjectAlternativeNameExtension([{ type: ipaddr.isValid(host) ? "ip" : "dns", value: host }]),
   ];
 }

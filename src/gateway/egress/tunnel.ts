@@ -178,11 +178,9 @@ async function readInside(tunnel: Tunnel): Promise<void> {
     return endWithAlert(client, deadlines, waits);
   }
   try {
-    const tls = await interceptTls({
-      ...{ authority, host: host.text, withinMs: waits.hello },
-      stream: streamOf(client, hello.bytes),
-    });
-    serveInside(tunnel, "https", wireOf(tls, tunnel.failed), new Uint8Array());
+    const over = streamOf(client, hello.bytes);
+    const tls = await interceptTls({ stream: over, authority, host: host.text, withinMs: waits.hello });
+    serveInside(tunnel, "https", wireOf(tls, over, tunnel.failed), new Uint8Array());
   } catch {
     // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);
