@@ -10,10 +10,10 @@ import { currentRequest, type RequestsPage } from "./model.ts";
 export function waitingLine(waiting: readonly AccessRequestJson[], columns: number): string[] {
   const [newest] = waiting;
   if (newest === undefined) return [];
-  const more = waiting.length === 1 ? "" : ` and ${waiting.length - 1} more`;
-  const end = `${more}: press r `;
-  const words = ` ! Access asked for to ${line(authorityText(newest))}`;
-  return [styled(fit(fit(words, Math.min(width(words), columns - width(end))) + end, columns), "badge")];
+  const begin = " ! Access asked for to ";
+  const end = `${waiting.length === 1 ? "" : ` and ${waiting.length - 1} more`}: press r `;
+  const host = fromEnd(line(authorityText(newest)), Math.max(1, columns - width(begin) - width(end)));
+  return [styled(fit(begin + host + end, columns), "badge")];
 }
 
 /** The page of requests: a list, and all there is to know of the one that is selected. */

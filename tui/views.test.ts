@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import type { TaskJson } from "../src/client.ts";
+import type { AccessRequestJson, TaskJson } from "../src/client.ts";
 import type { TaskEvent, TaskEventBody } from "../src/domain/event.ts";
 import { cellText, fit, width, wrap } from "./cells.ts";
 import { typeKey } from "./line-input.ts";
-import { currentTask, type Model, select, takeTasks } from "./model.ts";
+import { currentTask, type Model, select, selectRequest, takeTasks } from "./model.ts";
 import { createTranscript } from "./transcript.ts";
 import { draw } from "./views.ts";
 
@@ -22,6 +22,24 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     updatedAt: 0,
     inputTokens: 1000,
     outputTokens: 500,
+    ...change,
+  };
+}
+
+function request(id: number, change: Partial<AccessRequestJson> = {}): AccessRequestJson {
+  return {
+    id,
+    taskId: task(1).id,
+    taskTitle: "Task 1",
+    taskState: "running",
+    environment: "default",
+    host: `host${id}.example`,
+    port: 443,
+    reason: "host-not-allowed",
+    count: 1,
+    firstAt: 0,
+    lastAt: 0,
+    state: "pending",
     ...change,
   };
 }
@@ -66,11 +84,19 @@ test.each([
   const tasks = Array.from({ length: 60 }, (_, n) =>
     task(n, { title: `${hostile} ${"long ".repeat(n)}`, person: hostile, detail: hostile.repeat(20) }),
   );
+  const [first = task(0)] = tasks;
   const transcript = createTranscript();
   transcript.add(events({ kind: "assistant_text", blockId: "b", text: hostile.repeat(30) }));
-  const [first = task(0)] = tasks;
+  const requests = Array.from({ length: 60 }, (_, id) =>
+    request(id, { host: hostile.repeat(id), taskTitle: hostile, person: hostile, taskId: first.id }),
+  );
+  const page = { kind: "requests" as const, requests, selectedId: 40, top: 0 };
   for (const change of [
     { tasks },
+    { tasks, requests },
+    { tasks, requests, page },
+    { tasks, requests, page: { ...page, requests: undefined } },
+    { tasks, requests, page: { kind: "task" as const, task: first, transcript } },
     { tasks: [] },
     { tasks, help: true },
     { tasks, connection: "lost" as const },
@@ -109,6 +135,33 @@ test("the selection stays on its task while the list moves, and on the screen wh
   expect(currentTask(view)?.title).toBe("Task 50");
   select(view, Number.NEGATIVE_INFINITY);
   expect(currentTask(view)?.title).toBe("Task 99");
+});
+
+test("requests for access are on the screen wherever one is, by the end of the name, which says whose it is", () => {
+  const asking = [request(1, { host: `${"x".repeat(100)}.evil.example` }), request(2)];
+  const rows = plain(draw(model({ tasks: [task(1)], requests: asking }), 80, 24, 0));
+  expect(rows.some((row) => row.includes(".evil.example:443 and 1 more: press r"))).toBe(true);
+  expect(rows.some((row) => row.includes("! running"))).toBe(true);
+  const ended = asking.map((each) => ({ ...each, taskState: "failed" as const }));
+  expect(plain(draw(model({ tasks: [task(1)], requests: ended }), 80, 24, 0)).join()).not.toContain(
+    "press r",
+  );
+});
+
+test("what a person can decide is offered, and who decided is said", () => {
+  const requests = [
+    request(1),
+    request(2, { taskState: "completed" }),
+    request(3, { state: "granted", scope: "environment", person: "grace" }),
+  ];
+  const page = { kind: "requests" as const, requests, selectedId: undefined, top: 0 };
+  const shown = () => plain(draw(model({ page }), 100, 24, 0));
+  expect(shown().at(-1)).toContain("o once  t task  e environment  d deny");
+  selectRequest(page, 1);
+  expect(shown().at(-1)).toContain("select  e environment  d deny");
+  selectRequest(page, 1);
+  expect(shown().at(-1)).not.toContain("deny");
+  expect(shown().join("\n")).toContain("grace allowed it for the environment.");
 });
 
 test("a filter looks at what a person sees of a task", () => {

@@ -235,7 +235,8 @@ function helpLines(): string[] {
     ["a", "answer what the agent asks"],
     ["i", "interrupt the agent: its turn ends, the task stays"],
     ["c", "cancel the task"],
-    ["r", "requests for access: allow (o once, t task, e environment) or deny (d)"],
+    ["r", "the requests for access, of all tasks"],
+    ["o t e d", "there: allow once, the task, the environment; deny"],
     ["/", "show only tasks that contain some words; escape shows all again"],
     ["C-l", "draw the screen anew"],
   ];

@@ -1,3 +1,4 @@
+import { authorityText } from "./access-words.ts";
 import type { TaskEventBody } from "./event.ts";
 import type { Json } from "./json.ts";
 import { plainLine, plainText } from "./plain-text.ts";
@@ -131,13 +132,13 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       return [
         line(
           "warning",
-          `The sandbox wants to reach ${body.host}:${body.port}, which was refused (${body.reason}). To decide: ccw-server egress allow ${body.requestId}, or deny ${body.requestId}.`,
+          `The sandbox wants to reach ${authorityText(body)}, which was refused (${body.reason}). To decide: ccw-server egress allow ${body.requestId}, or deny ${body.requestId}.`,
         ),
       ];
     case "access_granted":
-      return [line("good", `${body.person} allowed ${body.host}:${body.port} ${grantWords[body.scope]}.`)];
+      return [line("good", `${body.person} allowed ${authorityText(body)} ${grantWords[body.scope]}.`)];
     case "access_denied":
-      return [line("warning", `${body.person} denied ${body.host}:${body.port} for this task.`)];
+      return [line("warning", `${body.person} denied ${authorityText(body)} for this task.`)];
   }
 }
 

@@ -85,6 +85,28 @@ test("a refused host shows at once, on the task's page and in the list, and each
   });
 }, 30_000);
 
+test("the keyboard alone decides, and a decision is taken back", async () => {
+  const id = running("keyboard");
+  for (const host of ["one.example", "two.example"]) appliance.refuse(id, host);
+  await visit(async ({ page }) => {
+    await open(page, id);
+    await page.getByRole("tab", { name: "Egress" }).click();
+    await page.getByRole("button", { name: "Allow one.example:443 once" }).focus();
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByText("ada allowed it for this task", { exact: false }).waitFor();
+    expect(stateOf(id, "one.example")).toMatchObject({ kind: "granted", scope: "task" });
+    // The focus is still on the row: the next thing in it is the way back.
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Deny one.example:443" }).click();
+    await page.getByText("ada denied it", { exact: false }).waitFor();
+    expect(stateOf(id, "one.example")?.kind).toBe("denied");
+    expect(await page.getByRole("button", { name: "Deny one.example:443" }).count()).toBe(0);
+    expect(stateOf(id, "two.example")?.kind).toBe("pending");
+  });
+}, 30_000);
+
 test("a second click does not decide on the next host", async () => {
   const id = running("double");
   for (const host of ["one.example", "two.example", "three.example"]) appliance.refuse(id, host);
@@ -161,6 +183,8 @@ test("the ledger shows what went out, live, and tells refused ones from the rest
     expect(await page.locator(".ledger tr.refused").count()).toBe(1);
     await page.getByLabel("Verdict").selectOption("");
     await page.getByLabel("Host").fill("big.example");
+    // What is typed stays while the ledger is read anew.
+    await page.waitForResponse((response) => response.url().includes("/api/egress?"));
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.querySelectorAll(".ledger tbody tr").length === 1);
     await page.getByLabel("Host").fill("nowhere.example");
@@ -190,6 +214,12 @@ test("what a sandbox wrote into hosts and paths is text, and whole where it is a
       [...document.querySelectorAll("html, .body, .main")].map((part) => part.scrollWidth - part.clientWidth),
     );
     expect(sideways).toEqual([0, 0, 0]);
+    // The header stays: the document itself has nothing to scroll to.
+    expect(
+      await page.evaluate(
+        () => document.documentElement.scrollHeight - document.documentElement.clientHeight,
+      ),
+    ).toBe(0);
   }, 390);
 }, 30_000);
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { environmentSchema } from "../../src/domain/environment.ts";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { executable } from "./appliance.ts";
@@ -215,6 +216,51 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
     answer: { updatedInput: { answers: { "Which?": "Two" } } },
   });
   end({ id: claimed.id, sandboxId });
+}, 30_000);
+
+test("a refused host is seen at once, and allowed or denied from the keyboard", async () => {
+  server.store.environments.save(environmentSchema.parse({ name: "default", access: "limited" }));
+  await open();
+  const { id, sandboxId } = begin("Install things");
+  await shows("Install things");
+  server.refuse(id, "one.example");
+  await shows("Access asked for to one.example:443: press r");
+  await shows("! running");
+  await tmux("send-keys", "r");
+  await shows("o once  t task  e environment  d deny");
+  const stateOf = (host: string) =>
+    server.store.access.list({ taskId: id, limit: 10 }).find((request) => request.host === host)?.state;
+  await tmux("send-keys", "t");
+  await shows("ada allowed it for this task.");
+  expect(stateOf("one.example")).toMatchObject({ kind: "granted", scope: "task", person: "ada" });
+
+  // A key held down does not go on to the next host: the selection stays where it was.
+  server.refuse(id, "two.example", 8443);
+  await shows("two.example:8443");
+  await tmux("send-keys", "t", "t", "d");
+  await Bun.sleep(300);
+  expect(stateOf("two.example")?.kind).toBe("pending");
+  await tmux("send-keys", "Up");
+  await shows("Nobody has decided yet.");
+  await tmux("send-keys", "e");
+  await shows("Allow two.example:8443 for every task of the environment default? [y/N]");
+  await tmux("send-keys", "n", "Enter");
+  await shows("Nothing was allowed.");
+  expect(stateOf("two.example")?.kind).toBe("pending");
+  await tmux("send-keys", "e");
+  await shows("[y/N]");
+  await tmux("send-keys", "y", "Enter");
+  await shows("ada allowed it for the environment.");
+  expect(server.store.environments.get("default")?.egress.allow).toEqual(["two.example port=8443"]);
+
+  server.refuse(id, "three.example");
+  await shows("three.example:443");
+  await tmux("send-keys", "Home", "d");
+  await shows("ada denied it.");
+  expect(stateOf("three.example")?.kind).toBe("denied");
+  await tmux("send-keys", "q");
+  await shows("● running");
+  end({ id, sandboxId });
 }, 30_000);
 
 test("the window may change its size", async () => {

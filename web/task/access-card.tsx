@@ -1,3 +1,5 @@
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { AccessRequestJson } from "../../src/client.ts";
 import { authorityText, decisionInWords, reasonInWords } from "../../src/domain/access-words.ts";
 import { useAppliance } from "../appliance.ts";
@@ -29,12 +31,20 @@ export function AccessList({ requests }: { requests: AccessRequests }) {
   );
 }
 
-/** One request: what is asked for and why, and what a person can decide, or has decided. */
+/** One request: what is asked for and why, and what a person can decide, or has decided and may change. */
 export function AccessRow({ request, onDecided }: { request: AccessRequestJson; onDecided: () => void }) {
   const { now } = useAppliance();
+  const changing = useSignal(false);
+  const row = useRef<HTMLDivElement>(null);
   const decided = decisionInWords(request);
+  const done = () => {
+    changing.value = false;
+    // The buttons go away, and whoever uses the keyboard stays here.
+    row.current?.focus();
+    onDecided();
+  };
   return (
-    <div class="access-row">
+    <div class="access-row" ref={row} tabIndex={-1}>
       <div class="access-what">
         <code class="access-host">{plainLine(authorityText(request))}</code>
         <span class="dim">
@@ -42,14 +52,22 @@ export function AccessRow({ request, onDecided }: { request: AccessRequestJson; 
           {timeAgo(request.lastAt, now.value)}
         </span>
       </div>
-      {decided === undefined ? (
-        <Decide request={request} onDecided={onDecided} />
-      ) : (
+      {decided !== undefined && (
         <span class={request.state === "denied" ? "access-done bad" : "access-done good"}>
           {plainLine(decided)}
-          {request.decidedAt !== undefined && `, ${timeAgo(request.decidedAt, now.value)}`}
+          {request.decidedAt !== undefined && `, ${timeAgo(request.decidedAt, now.value)}`}{" "}
+          <button
+            type="button"
+            class="link"
+            aria-label={`Change the decision on ${plainLine(authorityText(request))}`}
+            aria-expanded={changing.value}
+            onClick={() => (changing.value = !changing.value)}
+          >
+            Change
+          </button>
         </span>
       )}
+      {(decided === undefined || changing.value) && <Decide request={request} onDecided={done} />}
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { counted } from "../words.ts";
 import { AccessRow } from "./access-card.tsx";
 import { type AccessRequests, isPending } from "./access-requests.ts";
@@ -11,6 +11,7 @@ const decidedMs = 1500;
 export function AccessStrip({ requests, onMore }: { requests: AccessRequests; onMore: () => void }) {
   const all = requests.all.value;
   const waiting = all.filter(isPending);
+  const strip = useRef<HTMLElement>(null);
   const shownId = useSignal<number | undefined>(undefined);
   const shown = all.find(({ id }) => id === shownId.value);
   const next = waiting[0]?.id;
@@ -18,13 +19,22 @@ export function AccessStrip({ requests, onMore }: { requests: AccessRequests; on
   useEffect(() => {
     if (shown === undefined) shownId.value = next;
     if (!settled) return;
-    const timer = setTimeout(() => (shownId.value = next), decidedMs);
+    const timer = setTimeout(() => {
+      if (strip.current?.contains(document.activeElement)) strip.current.focus();
+      shownId.value = next;
+    }, decidedMs);
     return () => clearTimeout(timer);
   }, [shown === undefined, settled, next, shownId]);
   if (shown === undefined) return null;
   const more = waiting.filter(({ id }) => id !== shown.id).length;
   return (
-    <section class="access access-strip" aria-label="Request for access" aria-live="polite">
+    <section
+      class="access access-strip"
+      aria-label="Request for access"
+      aria-live="polite"
+      ref={strip}
+      tabIndex={-1}
+    >
       <AccessRow key={shown.id} request={shown} onDecided={requests.refresh} />
       {more > 0 && (
         <button type="button" class="link" onClick={onMore}>

@@ -5,7 +5,7 @@ import { egressVerdicts } from "../../src/domain/egress.ts";
 import { useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { useAction, useLoaded } from "../parts/hooks.ts";
 import { states } from "../states.ts";
 import { counted } from "../words.ts";
 import { AccessList } from "./access-card.tsx";
@@ -21,10 +21,12 @@ const livePauseMs = 2000;
 export function EgressTab({ task, requests }: { task: TaskDetail["task"]; requests: AccessRequests }) {
   const { client } = useAppliance();
   const verdict = useSignal<LedgerFilter["verdict"]>("");
-  const host = useDraft(`ledger-host:${task.id}`);
+  /** As it is typed, and as it was entered: what is half typed filters nothing. */
+  const typed = useSignal("");
+  const host = useSignal("");
   const ended = useMemo(() => new AbortController(), [task.id, verdict.value, host.value]);
   const ledger = useMemo(
-    () => readTaskLedger(client, task.id, { verdict: verdict.value, host: host.value.trim() }, ended.signal),
+    () => readTaskLedger(client, task.id, { verdict: verdict.value, host: host.value }, ended.signal),
     [client, task.id, ended],
   );
   const older = useAction(ledger.older);
@@ -75,7 +77,8 @@ export function EgressTab({ task, requests }: { task: TaskDetail["task"]; reques
             autocomplete="off"
             autocapitalize="none"
             spellcheck={false}
-            value={host.value}
+            value={typed.value}
+            onInput={(event) => (typed.value = event.currentTarget.value)}
             onChange={(event) => (host.value = event.currentTarget.value.trim())}
           />
         </Field>

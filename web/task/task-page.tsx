@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo } from "preact/hooks";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
@@ -35,6 +35,11 @@ export function TaskPage({ id }: { id: string }) {
   useEffect(() => {
     if (reachable) requests.refresh();
   }, [reachable, accessSteps, requests]);
+
+  // The transcript goes to its end by itself; the others begin at their top.
+  useLayoutEffect(() => {
+    if (tab.value !== "transcript") document.getElementById("tab-panel")?.scrollIntoView({ block: "start" });
+  }, [tab.value]);
 
   const detail = feed.detail.value;
   const title = detail?.task.title;
