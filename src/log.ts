@@ -4,10 +4,14 @@ const maxFieldLength = 2000;
 /** Lines of one kind about one sandbox in one minute: a guest that causes them in a loop must not fill the disk. */
 const maxAlike = 100;
 const minuteMs = 60_000;
+const waitMs = 50;
+const maxWaiting = 500;
 
 export interface ApplianceLog extends Log {
-  /** For lines of which none may be missing; something else must bound them. */
+  /** For lines of which none may be missing; something else must bound them. They wait for 50 ms and go together. */
   every(message: string, fields?: LogFields): void;
+  /** Writes what waits. */
+  flush(): void;
 }
 
 /** JSON lines: JSON escapes CR and LF, so no value can forge a line. */
@@ -15,7 +19,7 @@ export function createLog(write: (line: string) => void, now: () => number): App
   let alike = new Map<string, { count: number; level: string; message: string; fields: LogFields }>();
   let minute = now();
 
-  const put = (level: string, message: string, fields: LogFields) => {
+  const lineOf = (level: string, message: string, fields: LogFields): string => {
     const line: LogFields = { at: new Date(now()).toISOString(), level, message };
     for (const key in fields) {
       const value = fields[key];
@@ -24,7 +28,19 @@ export function createLog(write: (line: string) => void, now: () => number): App
           ? `${value.slice(0, maxFieldLength)}…`
           : value;
     }
-    write(`${JSON.stringify(line)}\n`);
+    return `${JSON.stringify(line)}\n`;
+  };
+
+  const waiting: string[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (waiting.length > 0) write(waiting.splice(0).join(""));
+  };
+  const put = (level: string, message: string, fields: LogFields) => {
+    flush();
+    write(lineOf(level, message, fields));
   };
 
   /** Says how much was left out in the minute that is over, and begins a new one. */
@@ -49,7 +65,12 @@ export function createLog(write: (line: string) => void, now: () => number): App
   };
 
   return {
-    every: (message, fields = {}) => put("info", message, fields),
+    every(message, fields = {}) {
+      waiting.push(lineOf("info", message, fields));
+      timer ??= setTimeout(flush, waitMs);
+      if (waiting.length >= maxWaiting) flush();
+    },
+    flush,
     info: (message, fields) => emit("info", message, fields),
     warn: (message, fields) => emit("warn", message, fields),
     error: (message, fields) => emit("error", message, fields),

@@ -132,6 +132,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       decided: (fields) => log.every("egress", fields),
       now: ids.now,
     });
+    closers.push(() => log.flush());
     closers.push(() => egressDoor.close());
     const doors = createDoors({
       folder: join(dataFolder, "doors"),

@@ -1,4 +1,6 @@
-import type { Client, TaskJson } from "../src/client.ts";
+import type { AccessRequestJson, Client, TaskJson } from "../src/client.ts";
+import type { AccessDecision } from "../src/domain/access-request.ts";
+import { authorityText, scopeInWords } from "../src/domain/access-words.ts";
 import type { Answer } from "../src/domain/question.ts";
 import { questionsOf, toolCall } from "../src/domain/question-text.ts";
 import { canCancel } from "./model.ts";
@@ -59,6 +61,16 @@ export function createActions({ client, ask, confirm, say }: ActionOptions) {
         api.tasks[":id"].answers.$post({ param: { id }, json: { requestId: question.requestId, answer } }),
       );
       say("Answered.");
+    },
+
+    /** Leave for the environment is leave for every task in it, so it is asked for twice. */
+    async decide(request: AccessRequestJson, decision: AccessDecision): Promise<void> {
+      const target = authorityText(request);
+      const all = `Allow ${target} for every task of the environment ${request.environment}?`;
+      if (decision === "environment" && !(await confirm(all))) return say("Nothing was allowed.");
+      const param = { id: String(request.id) };
+      await read(api["access-requests"][":id"].$post({ param, json: { decision } }));
+      say(decision === "deny" ? `${target} is denied.` : `${target} is allowed ${scopeInWords[decision]}.`);
     },
   };
 

@@ -1,8 +1,19 @@
 import type { Client, TaskJson } from "../src/client.ts";
+import { keptInPlace } from "../src/domain/access-order.ts";
+import type { AccessDecision } from "../src/domain/access-request.ts";
 import { CcwError, messageOf } from "../src/domain/errors.ts";
 import { createActions } from "./actions.ts";
 import { type Key, typeKey } from "./line-input.ts";
-import { currentTask, type Model, select, shownTasks, takeTasks } from "./model.ts";
+import {
+  currentRequest,
+  currentTask,
+  type Model,
+  type RequestsPage,
+  select,
+  selectRequest,
+  shownTasks,
+  takeTasks,
+} from "./model.ts";
 import { createTranscript } from "./transcript.ts";
 
 export interface ControllerOptions {
@@ -38,8 +49,10 @@ export function createController(options: ControllerOptions): Controller {
   follow(pollStatus());
 
   async function watchList(): Promise<void> {
-    for await (const tasks of client.watchTasks(stop.signal)) {
+    for await (const { tasks, requests } of client.watchAppliance(stop.signal)) {
       takeTasks(model, tasks);
+      model.requests = requests;
+      if (model.page.kind === "requests") follow(readRequests(model.page));
       changed();
     }
   }
@@ -54,6 +67,30 @@ export function createController(options: ControllerOptions): Controller {
       if (!(thrown instanceof CcwError && thrown.code === "unavailable")) throw thrown;
     }
     changed();
+  }
+
+  async function readRequests(page: RequestsPage): Promise<void> {
+    const list = (query: { state?: "pending"; limit: string }) =>
+      client.read(client.api["access-requests"].$get({ query }));
+    // What waits is shown whole, however much was decided since.
+    const [waiting, newest] = await Promise.all([
+      list({ state: "pending", limit: "500" }),
+      list({ limit: "100" }),
+    ]);
+    const rows = [...waiting, ...newest.filter(({ state }) => state !== "pending")];
+    page.requests = keptInPlace(page.requests ?? [], rows);
+    // By its id from here on: what comes first may be another by the time that a key is pressed.
+    page.selectedId = currentRequest(page)?.id;
+    changed();
+  }
+
+  function openRequests(): void {
+    const task = currentTask(model);
+    const first = model.requests.find(({ taskId }) => taskId === task?.id);
+    closeTask.abort();
+    const page: RequestsPage = { kind: "requests", requests: undefined, selectedId: first?.id, top: 0 };
+    model.page = page;
+    follow(readRequests(page));
   }
 
   function open(task: TaskJson): void {
@@ -116,20 +153,28 @@ export function createController(options: ControllerOptions): Controller {
 
   function move(by: number): void {
     if (model.page.kind === "task") model.page.transcript.scroll(by);
+    else if (model.page.kind === "requests") selectRequest(model.page, by);
     else select(model, by);
   }
 
   const onTask = (act: (task: TaskJson) => Promise<void>) => () => {
     const task = currentTask(model);
-    if (task !== undefined) follow(act(task));
+    if (model.page.kind !== "requests" && task !== undefined) follow(act(task));
+  };
+  const onRequest = (decision: AccessDecision) => () => {
+    const request = model.page.kind === "requests" ? currentRequest(model.page) : undefined;
+    if (request?.state === "pending") follow(actions.decide(request, decision));
   };
   const openCurrent = () => {
-    const task = currentTask(model);
-    if (model.page.kind === "list" && task !== undefined) open(task);
+    const { page } = model;
+    if (page.kind === "task") return;
+    const wanted = page.kind === "requests" ? currentRequest(page)?.taskId : currentTask(model)?.id;
+    const task = model.tasks.find(({ id }) => id === wanted);
+    if (task !== undefined) open(task);
   };
   const goBack = () => {
-    if (model.page.kind === "task") back();
-    else model.filter = "";
+    if (model.page.kind === "list") model.filter = "";
+    else back();
   };
   const toStart = () => move(Number.NEGATIVE_INFINITY);
   const toEnd = () => move(Number.POSITIVE_INFINITY);
@@ -153,7 +198,7 @@ export function createController(options: ControllerOptions): Controller {
     right: openCurrent,
     left: goBack,
     escape: goBack,
-    q: () => (model.page.kind === "task" ? back() : options.leave()),
+    q: () => (model.page.kind === "list" ? options.leave() : back()),
     "C-c": options.leave,
     "C-l": options.redraw,
     "?": () => {
@@ -165,6 +210,11 @@ export function createController(options: ControllerOptions): Controller {
     i: onTask(actions.interrupt),
     p: onTask(actions.prompt),
     a: onTask(actions.answer),
+    r: openRequests,
+    o: onRequest("once"),
+    t: onRequest("task"),
+    e: onRequest("environment"),
+    d: onRequest("deny"),
   };
 
   async function filter(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { TaskJson } from "../src/client.ts";
+import type { AccessRequestJson, TaskJson } from "../src/client.ts";
 import { isEnded } from "../src/domain/task.ts";
 import type { Transcript } from "./transcript.ts";
 
@@ -6,6 +6,8 @@ import type { Transcript } from "./transcript.ts";
 export interface Model {
   url: string;
   tasks: TaskJson[];
+  /** The newest that wait for a person's decision, of all tasks. */
+  requests: AccessRequestJson[];
   status: Status | undefined;
   connection: "connecting" | "up" | "lost";
   page: Page;
@@ -21,7 +23,16 @@ export interface Model {
   message: { tone: "plain" | "bad"; text: string } | undefined;
 }
 
-type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript };
+type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript } | RequestsPage;
+
+/** Requests for access: those that wait first, then what was decided. */
+export interface RequestsPage {
+  kind: "requests";
+  /** Undefined until they have come. */
+  requests: AccessRequestJson[] | undefined;
+  selectedId: number | undefined;
+  top: number;
+}
 
 interface Status {
   version: string;
@@ -57,6 +68,22 @@ export function currentTask(model: Model): TaskJson | undefined {
   if (model.page.kind === "task") return model.page.task;
   const shown = shownTasks(model);
   return shown.find(({ id }) => id === model.selectedId) ?? shown[0];
+}
+
+/** The request that keys act on. */
+export function currentRequest({ requests = [], selectedId }: RequestsPage): AccessRequestJson | undefined {
+  return requests.find(({ id }) => id === selectedId) ?? requests[0];
+}
+
+export function selectRequest(page: RequestsPage, by: number): void {
+  const { requests = [] } = page;
+  const at = requests.findIndex(({ id }) => id === currentRequest(page)?.id);
+  page.selectedId = requests[Math.min(requests.length - 1, Math.max(0, at + by))]?.id;
+}
+
+/** Those of tasks that go on: whoever has ended waits for nobody. */
+export function waitingRequests({ requests }: Pick<Model, "requests">): AccessRequestJson[] {
+  return requests.filter(({ taskState }) => !isEnded(taskState));
 }
 
 export function select(model: Model, by: number): void {

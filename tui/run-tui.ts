@@ -33,6 +33,7 @@ export async function runTui({ client, url }: { client: Client; url: string }): 
   const model: Model = {
     url,
     tasks: [],
+    requests: [],
     status: undefined,
     connection: "connecting",
     page: { kind: "list" },

@@ -30,6 +30,7 @@ function model(change: Partial<Model> = {}): Model {
   return {
     url: "http://127.0.0.1:7878",
     tasks: [],
+    requests: [],
     status: {
       version: "1.2.3",
       engine: { ok: true, text: "podman 4.3.1" },

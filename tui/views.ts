@@ -2,19 +2,27 @@ import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
 import { cellText, fit, type Style, selected, styled, width, wrap } from "./cells.ts";
-import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
+import { canCancel, currentTask, type Model, shownTasks, waitingRequests } from "./model.ts";
+import { requestKeys, requestLines, waitingLine } from "./request-views.ts";
 
 /** The whole screen, one styled string a row, for `now` in milliseconds since the epoch. */
 export function draw(model: Model, columns: number, rows: number, now: number): string[] {
   const foot = footer(model, columns).slice(-Math.max(1, rows - 2));
   const body = Math.max(1, rows - 1 - foot.length);
-  const middle = model.help
-    ? helpLines()
-    : model.page.kind === "list"
-      ? listLines(model, columns, body, now)
-      : taskLines(model, model.page, columns, body, now);
+  const middle = model.help ? helpLines() : pageLines(model, columns, body, now);
   const filled = Array.from({ length: body }, (_, index) => fit(middle[index] ?? "", columns));
   return [header(model, columns), ...filled, ...foot];
+}
+
+function pageLines(model: Model, columns: number, rows: number, now: number): string[] {
+  switch (model.page.kind) {
+    case "list":
+      return listLines(model, columns, rows, now);
+    case "task":
+      return taskLines(model, model.page, columns, rows, now);
+    case "requests":
+      return requestLines(model.page, columns, rows, now);
+  }
 }
 
 function header({ status, connection, url }: Model, columns: number): string {
@@ -63,7 +71,11 @@ function listLines(model: Model, columns: number, rows: number, now: number): st
   const tasks = shownTasks(model);
   if (tasks.length === 0) return emptyList(model);
   const current = currentTask(model);
-  const detail = current === undefined || rows < 12 ? [] : detailLines(current, columns);
+  const waiting = waitingLine(waitingRequests(model), columns);
+  const detail = [
+    ...(current === undefined || rows < 12 ? [] : detailLines(current, columns)),
+    ...(rows < 4 ? [] : waiting),
+  ];
   const room = rows - 1 - detail.length;
   const at = Math.max(
     0,
@@ -97,7 +109,8 @@ function listLines(model: Model, columns: number, rows: number, now: number): st
     tokens: "TOKENS",
   });
   const shown = tasks.slice(model.top, model.top + room).map((task) => {
-    const { mark, style } = states[task.state];
+    const asks = waitingRequests(model).some(({ taskId }) => taskId === task.id);
+    const { mark, style } = asks ? { mark: "!", style: "warning" as const } : states[task.state];
     const place = task.queuePosition === undefined ? "" : ` #${task.queuePosition}`;
     const text = row({
       state: styled(`${mark} ${task.state}${place}`, style),
@@ -150,7 +163,9 @@ function taskLines(
   const right = `${ageText(now - task.createdAt)}  ${countText(task.inputTokens + task.outputTokens)} tokens `;
   const state = ` ${mark} ${task.state} `;
   const title = fit(line(task.title), Math.max(0, columns - width(state) - width(right) - 2));
-  const lines = transcript.window(columns - 2, rows - 2).map((each) => ` ${each}`);
+  const mine = model.requests.filter(({ taskId }) => taskId === task.id);
+  const waiting = rows < 5 ? [] : waitingLine(waitingRequests({ requests: mine }), columns);
+  const lines = transcript.window(columns - 2, rows - 2 - waiting.length).map((each) => ` ${each}`);
   const below = transcript.below();
   const rule =
     below === 0
@@ -158,6 +173,7 @@ function taskLines(
       : fit(`${"─".repeat(columns - 26)} ${below} more lines below `, columns);
   return [
     `${styled(state, style)} ${styled(title, "strong")} ${styled(right, "dim")}`,
+    ...waiting,
     styled(rule, "dim"),
     ...(lines.length === 0 && model.connection === "up"
       ? [styled(" Nothing has happened yet.", "dim")]
@@ -182,6 +198,7 @@ function keysOf(model: Model): (readonly [key: string, what: string])[] {
   const task = currentTask(model);
   const cancel = task !== undefined && canCancel(task) ? [["c", "cancel"] as const] : [];
   const answer = task?.state === "waiting" ? [["a", "answer"] as const] : [];
+  if (model.page.kind === "requests") return requestKeys(model.page);
   if (model.page.kind === "list") {
     const open = task === undefined ? [] : [["↑↓", "select"] as const, ["enter", "open"] as const];
     return [...open, ...answer, ["n", "new"], ...cancel, ["/", "filter"], ["?", "help"], ["q", "quit"]];
@@ -218,6 +235,7 @@ function helpLines(): string[] {
     ["a", "answer what the agent asks"],
     ["i", "interrupt the agent: its turn ends, the task stays"],
     ["c", "cancel the task"],
+    ["r", "requests for access: allow (o once, t task, e environment) or deny (d)"],
     ["/", "show only tasks that contain some words; escape shows all again"],
     ["C-l", "draw the screen anew"],
   ];

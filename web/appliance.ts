@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import { type Client, createClient, type TaskJson } from "../src/client.ts";
+import { type AccessRequestJson, type Client, createClient, type TaskJson } from "../src/client.ts";
 import { CcwError, messageOf } from "../src/domain/errors.ts";
 
 /** The appliance as the page sees it: one client, the live list of tasks, and whether it can be reached. */
@@ -9,6 +9,8 @@ export interface Appliance {
   client: Client;
   /** Undefined until the first list has come. */
   tasks: ReadonlySignal<TaskJson[] | undefined>;
+  /** The newest that wait for a person's decision, of all tasks. */
+  requests: ReadonlySignal<AccessRequestJson[]>;
   status: ReadonlySignal<Status | undefined>;
   link: ReadonlySignal<"good" | "lost" | "signed-out">;
   /** The time, renewed twice a minute, for "5 min ago". */
@@ -20,6 +22,7 @@ export type Status = Awaited<ReturnType<typeof readStatus>>;
 
 export function createAppliance(url: string, ended: AbortSignal): Appliance {
   const tasks = signal<TaskJson[] | undefined>(undefined);
+  const requests = signal<AccessRequestJson[]>([]);
   const status = signal<Status | undefined>(undefined);
   const link = signal<"good" | "lost" | "signed-out">("good");
   const now = signal(Date.now());
@@ -57,7 +60,10 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
 
   void refreshStatus();
   void (async () => {
-    for await (const list of client.watchTasks(ended)) tasks.value = list;
+    for await (const frame of client.watchAppliance(ended)) {
+      tasks.value = frame.tasks;
+      requests.value = frame.requests;
+    }
   })();
   const clock = setInterval(() => {
     now.value = Date.now();
@@ -66,7 +72,7 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   window.addEventListener("online", () => void refreshStatus(), { signal: ended });
   ended.addEventListener("abort", () => clearInterval(clock));
 
-  return { client, tasks, status, link, now, refreshStatus };
+  return { client, tasks, requests, status, link, now, refreshStatus };
 }
 
 const ApplianceContext = createContext<Appliance | undefined>(undefined);

@@ -1,10 +1,10 @@
 import type { TaskJson } from "../src/client.ts";
 import { useAppliance } from "./appliance.ts";
-import { StateIcon } from "./parts/icon.tsx";
+import { Icon, StateIcon } from "./parts/icon.tsx";
 import { Link } from "./router.tsx";
 import { states } from "./states.ts";
 import { plainLine } from "./text/plain.ts";
-import { timeAgo } from "./words.ts";
+import { counted, timeAgo } from "./words.ts";
 
 export function TaskList({ currentId }: { currentId: string | undefined }) {
   const { tasks } = useAppliance();
@@ -31,8 +31,9 @@ export function TaskList({ currentId }: { currentId: string | undefined }) {
 }
 
 function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
-  const { now } = useAppliance();
-  const { word, tone } = states[task.state];
+  const { now, requests } = useAppliance();
+  const { word, tone, ended } = states[task.state];
+  const asks = ended ? 0 : requests.value.filter(({ taskId }) => taskId === task.id).length;
   const repositories = task.repositories.map(({ name }) => name).join(", ");
   return (
     <Link to={`/tasks/${task.id}`} class="task-row" current={current}>
@@ -43,6 +44,12 @@ function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
           {word}
           {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
         </span>
+        {asks > 0 && (
+          <span class="state ask">
+            <Icon name="lock" />
+            Asks for {counted(asks, "host")}
+          </span>
+        )}
         <span class="dim">{repositories === "" ? "no repository" : plainLine(repositories)}</span>
         <span class="dim">{plainLine(task.person)}</span>
         <time class="dim" dateTime={new Date(task.createdAt).toISOString()}>

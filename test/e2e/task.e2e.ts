@@ -216,7 +216,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const mknod = 27n;
     for (const bit of [sysAdmin, netAdmin, mknod]) expect((capabilities >> bit) & 1n).toBe(0n);
     const refused = (await bodiesOf(appliance, task.id, "egress_refused")).map(({ target }) => target);
-    expect(refused).toContain("http://example.com/");
+    expect(refused).toContain("example.com:80");
     expect(refused).toContain("example.com:443");
   });
 

@@ -18,6 +18,7 @@ const shapes = {
   copy: "M5.5 5.5V3h7.5v7.5h-2.5M3 5.5h7.5V13H3z",
   down: "M8 3v10M3.8 8.8 8 13l4.2-4.2",
   check: "m3.5 8.5 3 3 6-7",
+  lock: "M4 7.2h8V13H4zM5.6 7.2V5.4a2.4 2.4 0 0 1 4.8 0v1.8",
   cross: "m4 4 8 8m0-8-8 8",
   warning: "M8 6v3.2M8 11.4v.1M8 2.2 14.3 13H1.7z",
 } as const;

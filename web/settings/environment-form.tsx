@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 import type { Client } from "../../src/client.ts";
 import { CcwError } from "../../src/domain/errors.ts";
 import { useAppliance } from "../appliance.ts";
@@ -6,16 +7,11 @@ import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useDraft } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
+import { draftOf, egressOf, newEgress, newSecrets, problemIn } from "./egress-edit.ts";
+import { EgressFields } from "./egress-fields.tsx";
 import { parseVariables } from "./variables.ts";
 
 export type EnvironmentJson = Awaited<ReturnType<typeof readEnvironments>>[number];
-
-const levels: { value: EnvironmentJson["access"]; word: string }[] = [
-  { value: "none", word: "None" },
-  { value: "limited", word: "Limited (not in effect yet)" },
-  { value: "custom", word: "Custom (not in effect yet)" },
-  { value: "full", word: "Full (not in effect yet)" },
-];
 
 /** Adds an environment, or changes `present`. Values of variables are not shown again; those not typed stay. */
 export function EnvironmentForm(props: {
@@ -31,6 +27,9 @@ export function EnvironmentForm(props: {
   const removed = useSignal<readonly string[]>([]);
   const script = useDraft(`environment:${present?.name ?? ""}:script`, present?.setupScript ?? "");
   const access = useSignal(present?.access ?? "none");
+  // What the form began with, however the list is read anew meanwhile.
+  const base = useMemo(() => present?.egress ?? newEgress, []);
+  const egress = useSignal(draftOf(base));
   const memory = useSignal(String((present?.limits.memoryBytes ?? 4 * 1024 ** 3) / 1024 ** 3));
   const cpus = useSignal(String(present?.limits.cpus ?? 2));
   const pids = useSignal(String(present?.limits.pids ?? 2048));
@@ -53,14 +52,29 @@ export function EnvironmentForm(props: {
     };
     if (present === undefined) {
       await client.read(
-        client.api.environments.$post({ json: { ...json, name: name.value, variables: typed } }),
+        client.api.environments.$post({
+          json: {
+            ...json,
+            name: name.value,
+            variables: typed,
+            secrets: newSecrets(egress.value),
+            egress: egressOf(egress.value, base, base),
+          },
+        }),
       );
     } else {
+      const param = { name: present.name };
+      const now = await client.read(client.api.environments[":name"].$get({ param }));
       const gone = Object.fromEntries(removed.value.map((variable) => [variable, null]));
       await client.read(
         client.api.environments[":name"].$patch({
-          param: { name: present.name },
-          json: { ...json, variables: { ...gone, ...typed } },
+          param,
+          json: {
+            ...json,
+            variables: { ...gone, ...typed },
+            secrets: egress.value.secrets,
+            egress: egressOf(egress.value, base, now.egress),
+          },
         }),
       );
     }
@@ -72,6 +86,8 @@ export function EnvironmentForm(props: {
     }
     props.onDone();
   });
+
+  const problem = useMemo(() => problemIn(save.failure.value), [save.failure.value]);
 
   return (
     <form
@@ -102,21 +118,6 @@ export function EnvironmentForm(props: {
             value={image.value}
             onInput={(event) => (image.value = event.currentTarget.value)}
           />
-        </Field>
-        <Field label="Network access">
-          <select
-            value={access.value}
-            onChange={(event) => {
-              const chosen = levels.find(({ value }) => value === event.currentTarget.value);
-              if (chosen !== undefined) access.value = chosen.value;
-            }}
-          >
-            {levels.map(({ value, word }) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </select>
         </Field>
       </div>
       {present !== undefined && present.variables.length > 0 && (
@@ -175,7 +176,14 @@ export function EnvironmentForm(props: {
           </Field>
         ))}
       </div>
-      <FailureNote failure={save.failure.value} />
+      <EgressFields access={access} draft={egress} secrets={present?.secrets ?? []} problem={problem} />
+      {problem === undefined || access.value === "none" ? (
+        <FailureNote failure={save.failure.value} />
+      ) : (
+        <p class="note bad" role="alert">
+          Nothing was saved: there is a mistake under {problemWords[problem.field]} above.
+        </p>
+      )}
       <div class="actions">
         <button type="submit" class="primary" disabled={save.busy.value}>
           {present === undefined ? "Add environment" : "Save environment"}
@@ -187,6 +195,12 @@ export function EnvironmentForm(props: {
     </form>
   );
 }
+
+const problemWords = {
+  allow: "the rules",
+  deny: "what is never to be reached",
+  credentials: "the injected credentials",
+} as const;
 
 function readEnvironments(client: Client) {
   return client.read(client.api.environments.$get());

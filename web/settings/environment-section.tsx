@@ -3,6 +3,8 @@ import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
 import { useLoaded } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
+import { counted } from "../words.ts";
+import { EgressCheck } from "./egress-check.tsx";
 import { EnvironmentForm, type EnvironmentJson } from "./environment-form.tsx";
 
 export function EnvironmentSection() {
@@ -19,8 +21,8 @@ export function EnvironmentSection() {
     <section aria-labelledby="environments">
       <h2 id="environments">Environments</h2>
       <p class="dim">
-        Where a task works: image, variables, set-up script, limits. Only the access level None has effect for
-        now: a sandbox reaches its model and its repositories, and nothing else.
+        Where a task works: image, variables, set-up script, limits, network. What is changed of the network
+        counts at once, for running tasks too; the rest for tasks to come.
       </p>
       {loaded.kind === "loading" && <p class="dim">Loading…</p>}
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
@@ -48,12 +50,13 @@ export function EnvironmentSection() {
           Add an environment
         </button>
       )}
+      {loaded.kind === "loaded" && <EgressCheck environments={loaded.value.map(({ name }) => name)} />}
     </section>
   );
 }
 
 function EnvironmentRow({ environment, onEdit }: { environment: EnvironmentJson; onEdit: () => void }) {
-  const { name, image, access, variables, setupScript, limits } = environment;
+  const { name, image, access, variables, secrets, setupScript, limits, egress } = environment;
   return (
     <div class="row">
       <div>
@@ -64,12 +67,14 @@ function EnvironmentRow({ environment, onEdit }: { environment: EnvironmentJson;
           </span>
           <span>
             network <code>{access}</code>
-            {access !== "none" && " (not in effect yet: none)"}
+            {access !== "none" && egress.allow.length > 0 && `, ${counted(egress.allow.length, "rule")}`}
+            {access !== "none" && egress.deny.length > 0 && `, ${egress.deny.length} denied`}
           </span>
           <span>
             {(limits.memoryBytes / 1024 ** 3).toFixed(1)} GiB · {limits.cpus} CPU · {limits.minutes} min
           </span>
           {variables.length > 0 && <span>variables {plainLine(variables.join(", "))}</span>}
+          {secrets.length > 0 && <span>secrets {plainLine(secrets.join(", "))}</span>}
           {setupScript !== "" && <span>set-up script</span>}
         </p>
       </div>

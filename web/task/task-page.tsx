@@ -9,22 +9,32 @@ import { Link } from "../router.tsx";
 import { states } from "../states.ts";
 import { plainLine } from "../text/plain.ts";
 import { amount, timeAgo } from "../words.ts";
+import { followAccess, isPending } from "./access-requests.ts";
+import { AccessStrip } from "./access-strip.tsx";
 import { DiffTab } from "./diff-tab.tsx";
+import { EgressTab } from "./egress-tab.tsx";
 import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
 
-const tabs = ["transcript", "diff"] as const;
+const tabs = ["transcript", "diff", "egress"] as const;
+type Tab = (typeof tabs)[number];
+const tabWords: Record<Tab, string> = { transcript: "Transcript", diff: "Diff", egress: "Egress" };
 
 export function TaskPage({ id }: { id: string }) {
   const { client, link } = useAppliance();
   const ended = useMemo(() => new AbortController(), []);
   const feed = useMemo(() => followTask(client, id, ended.signal), [client, id, ended]);
-  const tab = useSignal<(typeof tabs)[number]>("transcript");
+  const requests = useMemo(() => followAccess(client, id, ended.signal), [client, id, ended]);
+  const tab = useSignal<Tab>("transcript");
   useEffect(() => () => ended.abort(), [ended]);
   const reachable = link.value === "good";
   useEffect(() => {
     if (reachable) feed.refresh();
   }, [reachable, feed]);
+  const { accessSteps } = feed.transcript.value;
+  useEffect(() => {
+    if (reachable) requests.refresh();
+  }, [reachable, accessSteps, requests]);
 
   const detail = feed.detail.value;
   const title = detail?.task.title;
@@ -33,11 +43,13 @@ export function TaskPage({ id }: { id: string }) {
   }, [title]);
 
   const moveTab = (event: KeyboardEvent) => {
-    if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
-    tab.value = tab.value === "diff" ? "transcript" : "diff";
+    const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (by === 0) return;
+    tab.value = tabs[(tabs.indexOf(tab.value) + by + tabs.length) % tabs.length] ?? "transcript";
     document.getElementById(`tab-${tab.value}`)?.focus();
   };
 
+  const waiting = requests.all.value.filter(isPending).length;
   if (detail === undefined) {
     return (
       <div class="page">
@@ -69,19 +81,25 @@ export function TaskPage({ id }: { id: string }) {
               onClick={() => (tab.value = name)}
               onKeyDown={moveTab}
             >
-              {name === "transcript" ? "Transcript" : "Diff"}
+              {tabWords[name]}
+              {name === "egress" && waiting > 0 && (
+                <span class="count" title="Hosts to decide on">
+                  {waiting}
+                </span>
+              )}
             </button>
           ))}
         </div>
         <TaskActions feed={feed} detail={detail} />
+        {tab.value !== "egress" && !states[detail.task.state].ended && (
+          <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
+        )}
       </div>
       <FailureNote failure={feed.failure.value} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
-        {tab.value === "transcript" ? (
-          <TranscriptTab feed={feed} detail={detail} />
-        ) : (
-          <DiffTab id={id} feed={feed} />
-        )}
+        {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
+        {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
+        {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
       </div>
     </article>
   );

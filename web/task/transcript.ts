@@ -1,3 +1,4 @@
+import { authorityText, reasonInWords, scopeInWords } from "../../src/domain/access-words.ts";
 import type { TaskEvent } from "../../src/domain/event.ts";
 import type { Item, LineItem, PromptItem, QuestionItem, StepItem } from "./item.ts";
 
@@ -13,11 +14,20 @@ export interface Transcript {
   waiting: readonly PromptItem[];
   /** Pushes so far: at each the diff is another. */
   pushes: number;
+  /** Requests for access, and decisions on them, so far. */
+  accessSteps: number;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
 }
 
-export const emptyTranscript: Transcript = { seq: 0, items: [], waiting: [], pushes: 0, index: new Map() };
+export const emptyTranscript: Transcript = {
+  seq: 0,
+  items: [],
+  waiting: [],
+  pushes: 0,
+  accessSteps: 0,
+  index: new Map(),
+};
 
 /** The most that is kept of one step's output: its end. */
 const maxStepOutput = 256 * 1024;
@@ -29,6 +39,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     items: [...transcript.items],
     waiting: [...transcript.waiting],
     pushes: transcript.pushes,
+    accessSteps: transcript.accessSteps,
     index: new Map(transcript.index),
   };
   for (const event of events) {
@@ -43,6 +54,7 @@ interface Draft {
   items: Item[];
   waiting: PromptItem[];
   pushes: number;
+  accessSteps: number;
   index: Map<string, number>;
 }
 
@@ -172,13 +184,16 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       line("warning", `Connection to ${body.target} was refused`, body.reason);
       return;
     case "access_requested":
-      line("warning", `The sandbox asks for ${body.host}:${body.port}`, body.reason);
+      draft.accessSteps += 1;
+      line("warning", `The sandbox asks for ${authorityText(body)}`, reasonInWords(body.reason));
       return;
     case "access_granted":
-      line("quiet", `${body.person} allowed ${body.host}:${body.port}`, body.scope);
+      draft.accessSteps += 1;
+      line("quiet", `${body.person} allowed ${authorityText(body)} ${scopeInWords[body.scope]}`);
       return;
     case "access_denied":
-      line("quiet", `${body.person} denied ${body.host}:${body.port}`);
+      draft.accessSteps += 1;
+      line("quiet", `${body.person} denied ${authorityText(body)}`);
       return;
   }
 }

@@ -70,6 +70,13 @@ export function createAnswer(options: {
   };
   const closes = () => options.wantsClose || towards.kind === "until-close";
 
+  const redactedHead = (head: ResponseHead): ResponseHead => {
+    if (redaction === undefined) return head;
+    const { text } = redaction;
+    const headers = head.headers.map(([name, value]) => [text(name), text(value)] as const);
+    return { ...head, reason: text(head.reason), headers };
+  };
+
   /** The status line and headers; interim answers (RFC 9110, 15.2) go on as they come, but for a switch of protocols. */
   const takeHead = (): { ok: true; more: boolean } | { ok: false; why: string } => {
     const read = readResponseHead(held, searched);
@@ -84,7 +91,9 @@ export function createAnswer(options: {
     if (status === 101) return { ok: false, why: "a switch of protocols that nobody asked for (101)" };
     if (status < 200) {
       if (minor === 1)
-        heads.push(responseBytes({ head: read.head, framing: { kind: "none" }, close: false, minor }));
+        heads.push(
+          responseBytes({ head: redactedHead(read.head), framing: { kind: "none" }, close: false, minor }),
+        );
       return { ok: true, more: false };
     }
     const framing = responseFraming(read.head, method);
@@ -102,14 +111,7 @@ export function createAnswer(options: {
         : minor === 1
           ? { kind: "chunked" }
           : { kind: "until-close" };
-    const shown =
-      redaction === undefined
-        ? head
-        : {
-            ...head,
-            headers: head.headers.map(([name, value]) => [name, redaction.text(value)] as const),
-          };
-    heads.push(responseBytes({ head: shown, framing: towards, close: closes(), minor }));
+    heads.push(responseBytes({ head: redactedHead(head), framing: towards, close: closes(), minor }));
     if (
       framing.framing.kind === "none" ||
       (framing.framing.kind === "length" && framing.framing.length === 0)

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { environmentSchema } from "../../domain/environment.ts";
-import { answerTo, expectPassage, expectRefusal, forms, open } from "./attacks.fixture.ts";
+import { answerTo, expectPassage, expectRefusal, forms, open, openInspected } from "./attacks.fixture.ts";
 import { closeEgress, connectTo } from "./egress.fixture.ts";
 
 afterEach(closeEgress);
@@ -141,7 +141,7 @@ describe.each(forms)("%s", (form, request) => {
     await expectPassage(door, origin, request(`ok.test:${port}`), "ok.test");
   });
 
-  test(`a secret in the name of a host stops it before the look-up, and is written down nowhere (${form})`, async () => {
+  test(`ATTACKS 19: a secret in the name of a host stops it before the look-up, and is written down nowhere (${form})`, async () => {
     const value = "s3cret-Of-the-appliance";
     const { door } = await open({ access: "full", secrets: [{ name: "DEPLOY_KEY", value }] });
     for (const label of [value, value.toUpperCase(), Buffer.from(value).toString("hex")]) {
@@ -168,6 +168,19 @@ test("ATTACKS 17: the addresses of a name that is remembered are judged again fo
   await expectRefusal(door, connectTo(`ok.test:${port}`), { status: 403, reason: "address-not-allowed" });
   expect(origin.connections).toBe(connections);
   expect(door.lookups).toEqual(["ok.test"]);
+});
+
+test("ATTACKS 15, 17: a host that is read is looked up once too, and told to lead inside before the tunnel is granted", async () => {
+  let times = 0;
+  const names = { "ok.test": () => (times++ === 0 ? ["127.0.0.1"] : ["10.0.0.1"]) };
+  const { door, origin, inside } = await openInspected("ok.test", { names });
+  expect(await inside("GET / HTTP/1.1\r\nHost: $HOST\r\n\r\n")).toContain("hello");
+  expect(door.lookups).toEqual(["ok.test"]);
+  expect((await door.row(1)).address).toBe("127.0.0.1");
+  const shut = await openInspected("ok.test", { allowedRanges: [] });
+  const refusal = { status: 403, reason: "address-not-allowed", host: "ok.test", lookups: ["ok.test"] };
+  await expectRefusal(shut.door, connectTo(`ok.test:${shut.origin.port}`), refusal);
+  expect([origin.connections, shut.origin.connections]).toEqual([1, 0]);
 });
 
 test("ATTACKS 21: a wildcard on a public suffix is refused when it is saved; only * alone means everything", () => {

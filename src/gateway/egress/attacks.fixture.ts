@@ -1,5 +1,7 @@
 import { expect } from "bun:test";
+import { dirname, join } from "node:path";
 import {
+  type Behaviour,
   client,
   connectTo,
   type EgressFixture,
@@ -8,6 +10,8 @@ import {
   type Origin,
   openEgress,
   startOrigin,
+  startTlsOrigin,
+  tlsThrough,
 } from "./egress.fixture.ts";
 
 /** The two ways to ask for a host: an absolute URL, and CONNECT. Each takes `host:port`. */
@@ -16,10 +20,12 @@ export const forms: [name: string, request: (authority: string) => string][] = [
   ["CONNECT", connectTo],
 ];
 
+const wholeAnswer = /\r\n\r\n[\s\S]*Reason: [a-z-]+\.\n|hello|^HTTP\/1.1 200 Connection/;
+
 /** What the door answers, as soon as all of its refusal is there; other answers until they stop coming. */
 export async function answerTo(socket: string, bytes: string | Uint8Array): Promise<string> {
   const connection = await client(socket, bytes);
-  const answer = await connection.until(/\r\n\r\n[\s\S]*Reason: [a-z-]+\.\n|hello|^HTTP\/1.1 200 Connection/);
+  const answer = await connection.until(wholeAnswer);
   connection.destroy();
   return answer;
 }
@@ -94,4 +100,63 @@ export async function expectPassage(door: EgressFixture, origin: Origin, bytes: 
   expect(door.lines.at(-1)).toMatchObject({ host, verdict: "allowed" });
   expect((await door.row(row)).address).toBe("127.0.0.1");
   expect(origin.connections + Number(bytes.startsWith("GET"))).toBeGreaterThan(connections);
+}
+
+export interface Inspected {
+  door: EgressFixture;
+  origin: Origin;
+  /** Requests one after the other in one tunnel, which the appliance reads; `$HOST` is as it stands in a Host header. */
+  inside(...requests: string[]): Promise<string>;
+}
+
+/** A host whose TLS the appliance ends, with an origin that a public authority vouches for. */
+export async function openInspected(
+  host: string,
+  setting: EgressFixtureOptions = {},
+  behave?: Behaviour,
+): Promise<Inspected> {
+  const { authority, socket } = await openEgress();
+  const caFile = join(dirname(socket), "public-authority.pem");
+  await Bun.write(caFile, authority.certificatePem);
+  const origin = await startTlsOrigin(await authority.leafFor(host), behave);
+  const door = await openEgress({
+    names: everywhere([host]),
+    ...setting,
+    allow: (setting.allow ?? [`${host} port=$PORT inspect`]).map((rule) =>
+      rule.replace("$PORT", `${origin.port}`),
+    ),
+    caFile,
+  });
+  return {
+    door,
+    origin,
+    async inside(...requests) {
+      const name = `${host}:${origin.port}`;
+      const ca = door.authority.certificatePem;
+      const tls = await tlsThrough(door.socket, name, { servername: host, ca });
+      let text = "";
+      const waiting = [...requests];
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 5000);
+        const next = () => {
+          const request = waiting.shift();
+          if (request !== undefined) {
+            tls.write(Buffer.from(request.replace("$HOST", name), "latin1"));
+          } else {
+            clearTimeout(timer);
+            resolve();
+          }
+        };
+        tls.on("data", (bytes: Buffer) => {
+          text += bytes.toString("latin1");
+          const answers = text.match(/hello|Reason: [a-z-]+\.\n/g)?.length ?? 0;
+          if (answers === requests.length - waiting.length) next();
+        });
+        tls.on("close", () => resolve());
+        next();
+      });
+      tls.destroy();
+      return text;
+    },
+  };
 }

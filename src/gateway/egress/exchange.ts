@@ -5,7 +5,6 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import { writeAll } from "../wire/write-all.ts";
 import { createAnswer } from "./answer.ts";
-import { createRedaction } from "./filter/redaction.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
 import { headerOf, type RequestHead, wantsClose } from "./http/request-head.ts";
@@ -65,13 +64,12 @@ export function startExchange(options: ExchangeOptions): Exchange {
     else stop(refusalOf("timeout", "nothing moved for too long"), "failed");
   });
 
-  const redaction = createRedaction(credentials.map(({ value }) => value));
   const answer = createAnswer({
     client,
     method: head.method,
     minor: head.minor,
     wantsClose: wantsClose(head),
-    redaction: credentials.length > 0 ? redaction : undefined,
+    redaction: credentials.length > 0 ? traffic.echoesAt(origin.host) : undefined,
     sent: (bytes) => passage.down(bytes),
   });
 

@@ -111,6 +111,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       port: origin.port,
       method: head.method,
       path,
+      searched: false,
       granted: serves.kind === "origin" && serves.granted,
     };
     const isHead = head.method === "HEAD";
@@ -144,7 +145,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     for (const found of [stream.push(raw), stream.end()])
       if ("found" in found) return refuse(secretFound(traffic, found.found, origin));
 
-    const admitted = traffic.admit(attempt, decide);
+    const admitted = traffic.admit({ ...attempt, searched: true }, decide);
     if (!admitted.ok) {
       // A client that only reads may go on with its connection.
       if (framing.kind !== "none" || wantsClose(head)) return fail(admitted.refusal, attempt, isHead);

@@ -20,7 +20,7 @@ export function absoluteTarget(head: RequestHead): Target<{ origin: Origin; path
     return bad(refusalOf("bad-request", text));
   }
   const parsed = parseAuthority(authority, 80);
-  if (!parsed.ok) return bad(noHost(authority, parsed.why));
+  if (!parsed.ok) return bad(aboutHost(refusalOf("bad-host", parsed.why), authority));
   const { host, port } = parsed.value;
   if (!sameHost(headerOf(head, "host"), host, port, 80))
     return bad(refusalOf("bad-request", "the Host header names another host than the request"));
@@ -33,20 +33,18 @@ export function originTarget(head: RequestHead, origin: Origin): Target<{ origin
   if (!head.target.startsWith("/") && !(head.method === "OPTIONS" && head.target === "*"))
     return bad(refusalOf("bad-request", "inside this connection a request's target is a path"));
   const usual = origin.scheme === "http" ? 80 : 443;
-  if (!sameHost(headerOf(head, "host"), origin.host, origin.port, usual))
-    return bad(
-      refusalOf(
-        "misdirected",
-        `this connection is one to ${hostText(origin.host)}, not to its Host header's`,
-      ),
-    );
+  const named = headerOf(head, "host");
+  if (!sameHost(named, origin.host, origin.port, usual)) {
+    const text = `this connection is one to ${hostText(origin.host)}, not to its Host header's`;
+    return bad(aboutHost(refusalOf("misdirected", text), named));
+  }
   return { ok: true, value: { origin, path: head.target } };
 }
 
 /** Authority-form (RFC 9112, 3.2.3): a port is part of it, and there is no body. */
 export function connectTarget(head: RequestHead): Target<{ host: Host; port: number }> {
   const parsed = parseAuthority(head.target);
-  if (!parsed.ok) return bad(noHost(head.target, parsed.why));
+  if (!parsed.ok) return bad(aboutHost(refusalOf("bad-host", parsed.why), head.target));
   const { host, port } = parsed.value;
   const named = headerOf(head, "host");
   if (named !== undefined && !sameHost(named, host, port, port))
@@ -57,8 +55,8 @@ export function connectTarget(head: RequestHead): Target<{ host: Host; port: num
 }
 
 /** A user name and password stay out of what is written down. */
-function noHost(authority: string, why: string): Refusal {
-  return { ...refusalOf("bad-host", why), about: authority.replace(/^.*@/, "***@") };
+function aboutHost(refusal: Refusal, authority = ""): Refusal {
+  return { ...refusal, about: authority.replace(/^.*@/, "***@") };
 }
 
 /** A missing `Host` (HTTP/1.0) says nothing else; one that is there must mean the same host and port. */

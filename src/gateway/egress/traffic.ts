@@ -13,9 +13,10 @@ import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { LogFields } from "../../domain/ports.ts";
 import type { Asker } from "../wire/socket-wire.ts";
 import { decisionLine } from "./decision-line.ts";
+import { echoesOf } from "./filter/echoes.ts";
 import { createNameSearch } from "./filter/name-search.ts";
 import { redactTarget } from "./filter/query-redaction.ts";
-import { createRedaction } from "./filter/redaction.ts";
+import { createRedaction, type Redaction } from "./filter/redaction.ts";
 import { createSecretSearch, type SecretSearch } from "./filter/secret-search.ts";
 import { createTrafficLimits, type TrafficLimits } from "./limits.ts";
 import { type Refusal, refusalOf, shown } from "./refusal.ts";
@@ -28,6 +29,8 @@ export interface Attempt {
   method: string;
   /** Path and query as sent; empty for a tunnel. */
   path: string;
+  /** The request's head was searched, and holds no secret. */
+  searched: boolean;
   /** It stands inside a connection that has taken a grant for one connection. */
   granted: boolean;
 }
@@ -56,6 +59,8 @@ export interface Traffic {
   search(): SecretSearch;
   /** What the proxy adds on the way to this host. */
   credentialsFor(host: Host): readonly InjectedCredential[];
+  /** Blots those out of what this host answers. */
+  echoesAt(host: Host): Redaction;
   /** Carries a decision out: limits, one-time grants, requests for access, the ledger's row and the log's line. */
   admit(attempt: Attempt, decide: (policy: EgressPolicy) => EgressDecision): Admission;
   /** A refusal after or without a decision; it is written down and, where it helps, shown to the person. */
@@ -94,6 +99,7 @@ export function createTraffic(
   let search = createSecretSearch([]);
   let redaction = createRedaction([]);
   let inNames = createNameSearch([]);
+  const echoes = new Map<string, Redaction>();
   const live = new Set<() => void>();
 
   const current = (): SandboxEgress | undefined => {
@@ -107,8 +113,12 @@ export function createTraffic(
     if (limits === undefined) limits = createTrafficLimits(egress.limits, port.uploaded(sandbox.id), now);
     else limits.update(egress.limits);
     known = egress;
+    echoes.clear();
     return egress;
   };
+
+  const credentialsFor = (host: Host): readonly InjectedCredential[] =>
+    known?.credentials.filter((credential) => credential.host === host.text) ?? [];
 
   const rowOf = (attempt: Attempt | undefined): Omit<EgressEntry, "verdict" | "reason" | "status"> => ({
     sandboxId: sandbox.id,
@@ -118,7 +128,10 @@ export function createTraffic(
     host: inNames.blotted(attempt?.host.text ?? ""),
     port: attempt?.port ?? 0,
     method: attempt?.method ?? "",
-    path: attempt === undefined || attempt.path === "" ? "" : redactTarget(attempt.path, redaction),
+    path:
+      attempt === undefined || attempt.path === ""
+        ? ""
+        : redactTarget(attempt.path, attempt.searched ? undefined : redaction),
     address: "",
     bytesUp: 0,
     bytesDown: 0,
@@ -160,7 +173,14 @@ export function createTraffic(
     sandbox,
     egress: current,
     search: () => search,
-    credentialsFor: (host) => known?.credentials.filter((credential) => credential.host === host.text) ?? [],
+    credentialsFor,
+    echoesAt(host) {
+      const made =
+        echoes.get(host.text) ??
+        createRedaction(credentialsFor(host).flatMap((each) => echoesOf(each, known?.secrets ?? [])));
+      echoes.set(host.text, made);
+      return made;
+    },
     refuse,
     notice: (text) => port.notice(sandbox.id, inNames.blotted(text)),
     admit(attempt, decide) {

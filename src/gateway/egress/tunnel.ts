@@ -59,7 +59,15 @@ export function openTunnel(options: TunnelOptions): void {
     const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
     return read ? { ...decision, treatment: "inspect" } : decision;
   };
-  const attempt: Attempt = { kind: "tunnel", host, port, method: "CONNECT", path: "", granted: false };
+  const attempt: Attempt = {
+    kind: "tunnel",
+    host,
+    port,
+    method: "CONNECT",
+    path: "",
+    searched: false,
+    granted: false,
+  };
   const admitted = traffic.admit(attempt, decide);
   if (!admitted.ok) {
     fail(admitted.refusal, name);
@@ -170,11 +178,9 @@ async function readInside(tunnel: Tunnel): Promise<void> {
     return endWithAlert(client, deadlines, waits);
   }
   try {
-    const tls = await interceptTls({
-      ...{ authority, host: host.text, withinMs: waits.hello },
-      stream: streamOf(client, hello.bytes),
-    });
-    serveInside(tunnel, "https", wireOf(tls, tunnel.failed), new Uint8Array());
+    const over = streamOf(client, hello.bytes);
+    const tls = await interceptTls({ stream: over, authority, host: host.text, withinMs: waits.hello });
+    serveInside(tunnel, "https", wireOf(tls, over, tunnel.failed), new Uint8Array());
   } catch {
     // A program that does not trust the appliance, as a rule: it has said so to whoever started it.
     passage.end("failed", "tls-failed", 200);

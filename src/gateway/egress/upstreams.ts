@@ -82,7 +82,7 @@ export function createUpstreams(options: {
         asker.onGone(() => giveUp.abort());
         const over = streamOf(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
-        return { ok: true, upstream: { wire: wireOf(tls, failed), address, used: false } };
+        return { ok: true, upstream: { wire: wireOf(tls, over, failed), address, used: false } };
       } catch (thrown) {
         dialled.wire.destroy();
         const text = messageOf(thrown).replace(/\.$/, "");

@@ -48,9 +48,12 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
   return stream;
 }
 
-/** A stream (TLS, say) as a wire. */
-export function wireOf(stream: Duplex, failed: Failed): Wire {
-  let closed = stream.destroyed;
+/**
+ * TLS as a wire. `over` is what it is spoken over: the runtime's TLS hands all it is given to that stream at once and
+ * never waits for it, so who is behind is seen there.
+ */
+export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
+  let closed = tls.destroyed;
   let ending = false;
   const wire: Wire = {
     listener: deaf,
@@ -58,25 +61,25 @@ export function wireOf(stream: Duplex, failed: Failed): Wire {
       return closed;
     },
     get behind() {
-      return stream.writableNeedDrain;
+      return tls.writableNeedDrain || over.writableNeedDrain;
     },
     get buffered() {
-      return stream.writableLength;
+      return tls.writableLength + over.writableLength;
     },
     write(bytes) {
       if (closed || ending) return true;
-      return stream.write(bytes);
+      return tls.write(bytes) && !over.writableNeedDrain;
     },
     end() {
       if (closed || ending) return;
       ending = true;
-      stream.end();
+      tls.end();
     },
     destroy() {
-      stream.destroy();
+      tls.destroy();
     },
-    pause: () => void stream.pause(),
-    resume: () => void stream.resume(),
+    pause: () => void tls.pause(),
+    resume: () => void tls.resume(),
   };
   // What an event's listener throws would end the process.
   const guarded = <Arguments extends unknown[]>(listen: (...given: Arguments) => void) => {
@@ -85,32 +88,29 @@ export function wireOf(stream: Duplex, failed: Failed): Wire {
         listen(...given);
       } catch (thrown) {
         failed(thrown);
-        stream.destroy();
+        tls.destroy();
       }
     };
   };
-  stream.on(
-    "data",
-    guarded((bytes: Uint8Array) => wire.listener.data(bytes)),
-  );
-  stream.on(
-    "drain",
-    guarded(() => wire.listener.drain()),
-  );
-  stream.on(
+  const drain = guarded(() => {
+    if (!wire.behind) wire.listener.drain();
+  });
+  const data = guarded((bytes: Uint8Array) => wire.listener.data(bytes));
+  const close = guarded(() => {
+    if (closed) return;
+    closed = true;
+    const { listener } = wire;
+    wire.listener = deaf;
+    listener.close();
+  });
+  tls.on("data", data);
+  tls.on("drain", drain);
+  over.on("drain", drain);
+  tls.on(
     "end",
     guarded(() => wire.listener.end()),
   );
-  stream.on("error", () => stream.destroy());
-  stream.on(
-    "close",
-    guarded(() => {
-      if (closed) return;
-      closed = true;
-      const { listener } = wire;
-      wire.listener = deaf;
-      listener.close();
-    }),
-  );
+  tls.on("error", () => tls.destroy());
+  tls.on("close", close);
   return wire;
 }

@@ -15,14 +15,23 @@ export function createNameSearch(secrets: readonly Secret[]): NameSearch {
   const both = secrets.flatMap((secret) => [secret, { ...secret, value: secret.value.toLowerCase() }]);
   const search = createSecretSearch(both);
   const redaction = createRedaction(both.map(({ value }) => value));
-  return {
-    secretIn(host) {
-      if (search.empty) return undefined;
-      const stream = search.start();
-      for (const result of [stream.push(Buffer.from(host)), stream.end()])
-        if ("found" in result) return result.found;
-      return undefined;
-    },
-    blotted: (text) => redaction.text(text),
+  const known = new Map<string, string | undefined>();
+  const lookFor = (host: string): string | undefined => {
+    const stream = search.start();
+    for (const result of [stream.push(Buffer.from(host)), stream.end()])
+      if ("found" in result) return result.found;
+    return undefined;
   };
+  const secretIn = (host: string): string | undefined => {
+    if (search.empty) return undefined;
+    if (known.has(host)) return known.get(host);
+    const secret = lookFor(host);
+    if (known.size >= maxKnown) known.clear();
+    known.set(host, secret);
+    return secret;
+  };
+  return { secretIn, blotted: (text) => (secretIn(text) === undefined ? text : redaction.text(text)) };
 }
+
+/** Most requests ask for few hosts, again and again. */
+const maxKnown = 1000;
