@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { enginesUnderTest, freshFolder, run, until } from "./appliance.ts";
-import { curl, ledgerOf, openWorld } from "./egress-world.ts";
+import { curl, ledgerOf, openWorld, originAddress } from "./egress-world.ts";
 
 /** A corporate proxy in front of everything: the executable, a real sandbox, and squid. */
 const [engine] = enginesUnderTest();
@@ -31,6 +31,16 @@ test("everything goes through squid, judged before squid hears of it; what is wr
   expect(log.match(/TCP_TUNNEL\/200 \d+ CONNECT 127\.77\.0\.2:(80|443) ada/g)).toHaveLength(3);
   expect(log).not.toContain("10.9.9.9");
   expect(log).not.toContain("127.0.0.1:");
+
+  // In a network where only the proxy knows the internet's names, it is given the name.
+  await world.killAndRestart(`${proxied("hunter-22-%40")}upstream_proxy_resolves = true\n`);
+  for (const url of ["http://open.test/", "https://open.test/", "https://api.test/"])
+    await until("the new server answers", async () =>
+      (await box.sh(`${curl} ${url}`)).out.startsWith("hello from"),
+    );
+  expect((await box.sh(`${curl} -i http://other.test/`)).out).toContain("X-Deny-Reason: host-not-allowed");
+  await until("squid has written", () => readFileSync(squid.log, "utf8").includes("CONNECT api.test:443"));
+  expect(readFileSync(squid.log, "utf8")).not.toContain("other.test");
 
   for (const [toml, words] of [
     [proxied("wrong-99"), "wants other credentials (407)"],
@@ -64,9 +74,11 @@ async function startSquid(): Promise<{ address: string; port: number; log: strin
   chmodSync(folder, 0o777);
   const hash = await run(["openssl", "passwd", "-apr1", "hunter-22-@"]);
   writeFileSync(join(folder, "users"), `ada:${hash.out.trim()}\n`);
+  writeFileSync(join(folder, "hosts"), `${originAddress} open.test api.test\n`);
   const log = join(folder, "access.log");
   const lines = [
     `http_port ${address}:${port}`,
+    `hosts_file ${join(folder, "hosts")}`,
     `auth_param basic program /usr/lib/squid/basic_ncsa_auth ${join(folder, "users")}`,
     "acl known proxy_auth REQUIRED",
     "http_access allow known",

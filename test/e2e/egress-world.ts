@@ -35,6 +35,8 @@ export interface World {
   sandbox(environment: EnvironmentJson): Promise<Sandbox>;
   /** Kills the server at once and starts another on the same data; `toml` in place of the lines that were given. */
   killAndRestart(toml?: string): Promise<void>;
+  /** Cancels the tasks there are, so that their sandboxes make room. */
+  endTasks(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -106,7 +108,7 @@ export async function openWorld(options: {
     return startAppliance({
       engine,
       dataFolder,
-      env: { CCW_PARALLEL: "12", ...env },
+      env: { CCW_PARALLEL: "4", ...env },
       argv: ["--config", join(folder, "ccw.toml")],
       under: [
         ...["unshare", "--mount", "sh", "-c"],
@@ -146,6 +148,11 @@ export async function openWorld(options: {
     async killAndRestart(more = toml) {
       await world.appliance.killHard();
       world.appliance = await start(more);
+    },
+    async endTasks() {
+      const { client } = world.appliance;
+      for (const { id, state } of await client.read(client.api.tasks.$get({ query: {} })))
+        if (state === "waiting") await client.read(client.api.tasks[":id"].cancel.$post({ param: { id } }));
     },
     async close() {
       await world.appliance.stop();
