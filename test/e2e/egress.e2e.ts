@@ -102,7 +102,6 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
         "it passes",
         async () => (await box.sh("cat through")).out.match(/^\d+/)?.[0],
       );
-      console.log(`${engine.name}: granted and through after ${Number(through) - granted} ms`);
       expect(Number(through) - granted).toBeLessThan(1000);
       expect(await status(box, "https://other.test/")).toBe("403");
       expect(await box.transcript()).toContain("access_granted");
