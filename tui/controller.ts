@@ -61,6 +61,8 @@ export function createController(options: ControllerOptions): Controller {
     try {
       model.status = await client.read(client.api.status.$get());
       model.connection = "up";
+      // Refusals that repeat are only counted; nothing else tells of them.
+      if (model.page.kind === "requests") await readRequests(model.page);
     } catch (thrown) {
       model.connection = "lost";
       // That the server is gone stands in the header already.

@@ -12,13 +12,13 @@ export function SecretField(props: {
 }) {
   const { present, edits, onChange } = props;
   const adding = useSignal("");
-  const { [adding.value]: clash } = edits;
   const name = adding.value.trim();
+  const editOf = (each: string) => (Object.hasOwn(edits, each) ? edits[each] : undefined);
   const names = [...new Set([...present, ...Object.keys(edits)])];
   const without = (gone: string) =>
     Object.fromEntries(Object.entries(edits).filter(([each]) => each !== gone));
   const add = () => {
-    if (name === "" || clash !== undefined) return;
+    if (name === "" || editOf(name) !== undefined) return;
     onChange({ ...edits, [name]: "" });
     adding.value = "";
   };
@@ -34,7 +34,7 @@ export function SecretField(props: {
           <SecretRow
             key={each}
             name={each}
-            edit={edits[each]}
+            edit={editOf(each)}
             onEdit={(edit) => onChange(edit === undefined ? without(each) : { ...edits, [each]: edit })}
           />
         ))}

@@ -16,6 +16,7 @@ import type { TaskDetail } from "./task-feed.ts";
 
 /** What went out is read anew this often while the task runs and the page is looked at. */
 const livePauseMs = 2000;
+const roundsPerSum = 3;
 
 /** What the sandbox asked of the internet: requests for access, and the ledger, live while the task runs. */
 export function EgressTab({ task, requests }: { task: TaskDetail["task"]; requests: AccessRequests }) {
@@ -35,11 +36,16 @@ export function EgressTab({ task, requests }: { task: TaskDetail["task"]; reques
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let stopped = false;
-    const round = async () => {
-      if (!document.hidden) await ledger.refresh();
-      if (!stopped && !over) timer = setTimeout(round, livePauseMs);
+    const round = async (count: number) => {
+      if (!document.hidden || count === 0) {
+        await ledger.refresh();
+        if (count % roundsPerSum === 0) await ledger.refreshSums();
+      }
+      // What was open when the task ended is seen to its end.
+      const live = !over || ledger.rows.peek()?.some(({ open }) => open);
+      if (!stopped && live) timer = setTimeout(() => void round(count + 1), livePauseMs);
     };
-    void round();
+    void round(0);
     return () => {
       stopped = true;
       clearTimeout(timer);

@@ -22,11 +22,13 @@ export interface Ledger {
   failure: ReadonlySignal<Failure | undefined>;
   /** Reads the newest anew: news, and what has ended since. */
   refresh(): Promise<void>;
+  /** Adds up the task's whole ledger anew, which may be long. */
+  refreshSums(): Promise<void>;
   /** Adds older ones. */
   older(): Promise<void>;
 }
 
-export const ledgerPage = 100;
+const ledgerPage = 100;
 
 export function readTaskLedger(
   client: Client,
@@ -47,6 +49,7 @@ export function readTaskLedger(
       if (!ended.aborted) failure.value = failureOf(thrown);
     }
   };
+
   return {
     rows,
     more,
@@ -57,16 +60,16 @@ export function readTaskLedger(
       // The whole of what may have changed: down to the oldest that was open.
       const open = before.findLastIndex((row) => row.open) + 1;
       const limit = Math.min(1000, Math.max(ledgerPage, open));
-      const [news, all] = await Promise.all([
-        readLedger(client, task, filter, { limit: String(limit) }),
-        readSums(client, task),
-      ]);
+      const news = await readLedger(client, task, filter, { limit: String(limit) });
       if (ended.aborted) return;
       // Where more came than one answer holds, the older ones are asked for again.
       const joined = withNews(rows.peek() ?? [], news, limit);
       if (joined.length === news.length) more.value = news.length === limit;
       rows.value = joined;
-      sums.value = all;
+    }),
+    refreshSums: reading(async () => {
+      const read = await readSums(client, task);
+      if (!ended.aborted) sums.value = read;
     }),
     older: reading(async () => {
       const last = rows.peek()?.at(-1);
