@@ -120,5 +120,6 @@ test("a hostile target takes no longer than its length", () => {
   ]) {
     redactTarget(`/?${part.repeat((64 * 1024) / part.length)}`);
   }
-  expect(performance.now() - started).toBeLessThan(1000);
+  // A pattern that backtracks would take hours; a busy machine takes its time.
+  expect(performance.now() - started).toBeLessThan(20_000);
 });
