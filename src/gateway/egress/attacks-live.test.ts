@@ -138,7 +138,7 @@ test("ATTACKS 44: the upload budget holds over requests and tunnels together; wh
   expect(origin.received).not.toContain("p".repeat(2001));
   expect(origin.received).not.toContain("u");
   expect(door.notices.length).toBeGreaterThan(0);
-  for (const notice of door.notices) expect(notice).toContain("upload budget of 10000 bytes");
+  for (const notice of door.notices) expect(notice).toContain("upload budget of 9.8KiB");
   const sent = door.rows.reduce((sum, { bytesUp }) => sum + bytesUp, 0);
   expect(sent).toBeLessThanOrEqual(9000);
   expect(sent).toBe(origin.received.length);

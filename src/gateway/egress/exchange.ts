@@ -1,3 +1,4 @@
+import { bytesText } from "../../domain/amounts.ts";
 import type { InjectedCredential } from "../../domain/egress.ts";
 import { messageOf } from "../../domain/errors.ts";
 import { hostText } from "../../domain/host.ts";
@@ -111,7 +112,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     bodySize += length;
     if (bodySize > options.maxBody) {
-      stop(refusalOf("body-too-large", `its body has more than ${options.maxBody} bytes`), "refused");
+      stop(refusalOf("body-too-large", `its body has more than ${bytesText(options.maxBody)}`), "refused");
       return false;
     }
     if (!passage.up(length)) {
@@ -249,11 +250,11 @@ export function secretFound(traffic: Traffic, name: string, { host, port }: Orig
 }
 
 export function budgetSpent(traffic: Traffic): Refusal {
-  const limit = traffic.egress()?.limits.uploadBytes ?? 0;
+  const limit = bytesText(traffic.egress()?.limits.uploadBytes ?? 0);
   traffic.notice(
-    `The sandbox has used up its upload budget of ${limit} bytes; the rest of what it sends is refused.`,
+    `The sandbox has used up its upload budget of ${limit}; the rest of what it sends is refused.`,
   );
-  return refusalOf("upload-budget", `this sandbox may upload ${limit} bytes in all, and that is used up`);
+  return refusalOf("upload-budget", `this sandbox may upload ${limit} in all, and that is used up`);
 }
 
 function hostHeader({ scheme, host, port }: Origin): string {

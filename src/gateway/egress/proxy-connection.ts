@@ -1,3 +1,4 @@
+import { bytesText } from "../../domain/amounts.ts";
 import { decideRequest, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
@@ -140,7 +141,9 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       });
     const maxBody = egress?.limits.requestBytes ?? 0;
     if (framing.kind === "length" && framing.length > maxBody)
-      return refuse(refusalOf("body-too-large", `its body of ${framing.length} bytes is over ${maxBody}`));
+      return refuse(
+        refusalOf("body-too-large", `its body of ${bytesText(framing.length)} is over ${bytesText(maxBody)}`),
+      );
     const stream = traffic.search().start();
     for (const found of [stream.push(raw), stream.end()])
       if ("found" in found) return refuse(secretFound(traffic, found.found, origin));

@@ -78,7 +78,7 @@ export function refusalBytes(
 ): Uint8Array {
   const { status, code, text, access } = refusal;
   const body = [
-    `ccw-server refused ${target === "" ? "this request" : target}: ${text}.`,
+    `ccw-server refused ${target === "" ? "this request" : target}: ${text.replace(/\.$/, "")}.`,
     `Reason: ${code}.`,
     ...(access === undefined ? [] : [accessTexts[access]]),
     "",
