@@ -76,7 +76,7 @@ export function createController(options: ControllerOptions): Controller {
       client.read(client.api["access-requests"].$get({ query }));
     // What waits is shown whole, however much was decided since.
     const [waiting, newest] = await Promise.all([
-      list({ state: "pending", limit: "500" }),
+      list({ state: "pending", limit: "1000" }),
       list({ limit: "100" }),
     ]);
     const rows = [...waiting, ...newest.filter(({ state }) => state !== "pending")];

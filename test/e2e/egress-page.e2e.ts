@@ -253,6 +253,10 @@ test("groups, denied hosts, limits, secrets and credentials are set; a secret's 
     await page.getByLabel("Upload, whole task").fill("500 MiB");
     await page.getByLabel("Connections at once").fill("16");
     await page.getByLabel("New secret").fill("PAY_KEY");
+    // A name that was typed and not added is not lost in silence.
+    await page.getByRole("button", { name: "Save environment" }).click();
+    await page.locator("input:invalid:focus").waitFor();
+    expect(environment()?.egress.deny).toEqual([]);
     await page.keyboard.press("Enter");
     await page.getByLabel("Value of PAY_KEY").fill("key-0123456789");
     await page.getByRole("button", { name: "Add a credential" }).click();

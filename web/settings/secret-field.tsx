@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { Field } from "../parts/controls.tsx";
 import { plainLine } from "../text/plain.ts";
 
@@ -13,6 +14,13 @@ export function SecretField(props: {
   const { present, edits, onChange } = props;
   const adding = useSignal("");
   const name = adding.value.trim();
+  const field = useRef<HTMLInputElement>(null);
+  // A name that is typed and not added would be lost when the form is saved.
+  useEffect(
+    () =>
+      field.current?.setCustomValidity(name === "" ? "" : "Press “Add secret” first, or empty this field."),
+    [name],
+  );
   const editOf = (each: string) => (Object.hasOwn(edits, each) ? edits[each] : undefined);
   const names = [...new Set([...present, ...Object.keys(edits)])];
   const without = (gone: string) =>
@@ -43,6 +51,7 @@ export function SecretField(props: {
         <Field label="New secret">
           <input
             type="text"
+            ref={field}
             placeholder="NAME"
             pattern="[A-Za-z_][A-Za-z0-9_]*"
             title="Letters, digits and underscores, with no digit at the start"
