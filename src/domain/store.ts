@@ -231,5 +231,7 @@ export interface AccessRequestStore {
   get(id: number): AccessRequest | undefined;
   /** Newest first. */
   list(filter: { taskId?: TaskId; kinds?: readonly AccessState["kind"][]; limit: number }): AccessRequest[];
+  /** What waits for a person, newest first; of each task the newest `perTask`, so that none hides another's. */
+  waiting(perTask: number, limit: number): AccessRequest[];
   set(id: number, state: AccessState): void;
 }

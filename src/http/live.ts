@@ -13,11 +13,15 @@ import { taskIdOf } from "./tasks.ts";
 const maxBuffered = 1024 * 1024;
 /** The list is not sent more often than this. */
 const listPauseMs = 200;
+/** A sandbox that asks for ever new hosts hides nobody else's. */
+const maxRequestsOfTask = 20;
+const maxRequests = 1000;
 const listLength = 100;
 
 /**
  * Live updates, one JSON text a frame: `{"events":[…]}` of a task above the cursor `after`, or
- * `{"tasks":[…],"requests":[…]}`, the newest tasks and what is asked of a person, at every change. Both begin at once, and a client that was cut off begins again from its cursor.
+ * `{"tasks":[…],"requests":[…]}`, the newest tasks and what is asked of a person, at every change. Both begin at once,
+ * and a client that was cut off begins again from its cursor.
  */
 export function liveRoutes({ store, ids, log }: HttpContext) {
   return new Hono<HttpEnv>()
@@ -37,7 +41,7 @@ export function liveRoutes({ store, ids, log }: HttpContext) {
         pump(c.get("token"), async (socket, signal) => {
           for await (const _ of wakeUps(store, "tasks", signal)) {
             const tasks = store.tasks.list({ limit: listLength }).map(taskJson);
-            const pending = store.access.list({ kinds: ["pending"], limit: listLength });
+            const pending = store.access.waiting(maxRequestsOfTask, maxRequests);
             const requests = accessRequestsJson(store, pending, ids.now());
             await send(socket, { tasks, requests }, signal);
             await Bun.sleep(listPauseMs);

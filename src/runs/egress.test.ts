@@ -248,6 +248,17 @@ test("a task asks for at most 200 hosts at once", () => {
   expect(store.access.list({ limit: 999 })).toHaveLength(200);
 });
 
+test("a sandbox that asks for ever new hosts does not hide what another one waits for", () => {
+  const { store, port, run } = createPort({ access: "limited" });
+  const [quiet, loud] = [run().sandboxId, run().sandboxId];
+  port.requestAccess(quiet, "wanted.example", 443, "host-not-allowed");
+  for (let i = 0; i < 100; i++) port.requestAccess(loud, `h${i}.example`, 443, "host-not-allowed");
+  const waiting = store.access.waiting(20, 1000).map(({ host }) => host);
+  expect(waiting).toHaveLength(21);
+  expect(waiting.slice(0, 2)).toEqual(["h99.example", "h98.example"]);
+  expect(waiting.at(-1)).toBe("wanted.example");
+});
+
 test("a denied host is not asked about again in this task, at any port; another task may ask", () => {
   const { port, run, decide, eventsOf } = createPort({ access: "limited" });
   const { taskId, sandboxId } = run();

@@ -49,6 +49,21 @@ export function createAccessRequestStore(
         .orderBy(desc(accessRequests.id))
         .limit(limit)
         .all(),
+    waiting: (perTask, limit) =>
+      db
+        .select(columns)
+        .from(accessRequests)
+        .where(
+          sql`${accessRequests.id} IN (
+            SELECT id FROM (
+              SELECT id, row_number() OVER (PARTITION BY task_id ORDER BY id DESC) AS place
+              FROM access_requests WHERE state_kind = 'pending'
+            ) WHERE place <= ${perTask}
+          )`,
+        )
+        .orderBy(desc(accessRequests.id))
+        .limit(limit)
+        .all(),
     set(id, state) {
       db.update(accessRequests).set({ stateKind: state.kind, state }).where(eq(accessRequests.id, id)).run();
       // A grant that was taken changes nothing for anybody but the connection that has taken it.
