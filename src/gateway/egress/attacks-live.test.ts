@@ -130,11 +130,11 @@ test("ATTACKS 44: the upload budget holds over requests and tunnels together; wh
   expect(tunnel.closed).toBe(true);
   expect(await door.row(2)).toMatchObject({ verdict: "cut", reason: "upload-budget", bytesUp: 3000 });
 
-  // Room for a head, and not for this body.
+  // What was told to be spent is spent, though a head would still fit.
   requests.write(post(5000));
   const answer = await requests.over(1000);
   expect(answer).toContain("HTTP/1.1 403 Forbidden\r\nX-Deny-Reason: upload-budget\r\n");
-  expect(await door.row(3)).toMatchObject({ verdict: "cut", reason: "upload-budget", status: 403 });
+  expect(await door.row(3)).toMatchObject({ verdict: "refused", reason: "upload-budget", status: 403 });
   expect(origin.received).not.toContain("p".repeat(2001));
   expect(origin.received).not.toContain("u");
   expect(door.notices.length).toBeGreaterThan(0);

@@ -88,10 +88,19 @@ test("names are limited in a sandbox's life too", () => {
 
 test("the budget of bytes counts what was uploaded before a restart", () => {
   const { traffic } = setUp();
-  expect(traffic.upload(900)).toBe(true);
-  expect(traffic.upload(1)).toBe(false);
-  expect(traffic.upload(0)).toBe(true);
+  expect(traffic.upload(800)).toBe(true);
+  expect(traffic.upload(100)).toBe(true);
   expect(traffic.uploaded).toBe(1000);
+  expect(traffic.upload(1)).toBe(false);
+});
+
+test("a budget that did not suffice once is spent, until there is a larger one", () => {
+  const { traffic } = setUp();
+  expect(traffic.upload(10_000)).toBe(false);
+  expect(traffic.uploaded).toBe(1000);
+  expect(traffic.upload(1)).toBe(false);
+  traffic.update({ ...limits, uploadBytes: 1500 });
+  expect(traffic.upload(500)).toBe(true);
 });
 
 test("new limits hold at once and forget nothing", () => {

@@ -9,7 +9,10 @@ export interface TrafficLimits {
    * distinct names in any minute, and ten times as many in the sandbox's life: each lookup can carry data out.
    */
   name(wildcard: string, host: string): { ok: true } | { ok: false; code: "too-many-names"; text: string };
-  /** Bytes about to be uploaded: false, and not counted, where they would exceed the budget. */
+  /**
+   * Bytes about to be uploaded: false where they would exceed the budget. It counts as spent then, however little of it
+   * was left: a person was told that nothing more leaves.
+   */
   upload(bytes: number): boolean;
   readonly uploaded: number;
   /** New limits; what was counted stays. */
@@ -96,9 +99,9 @@ export function createTrafficLimits(
     },
 
     upload(bytes) {
-      if (uploaded + bytes > current.uploadBytes) return false;
-      uploaded += bytes;
-      return true;
+      const fits = uploaded + bytes <= current.uploadBytes;
+      uploaded = fits ? uploaded + bytes : Math.max(uploaded, current.uploadBytes);
+      return fits;
     },
 
     get uploaded() {

@@ -242,10 +242,11 @@ export function createTraffic(
             gone = then;
           },
           up(bytes) {
-            if (!budget.upload(bytes)) return false;
-            ledger.sent(sandbox.id, bytes);
-            bytesUp += bytes;
-            return true;
+            const before = budget.uploaded;
+            const fits = budget.upload(bytes);
+            if (budget.uploaded > before) ledger.sent(sandbox.id, budget.uploaded - before);
+            if (fits) bytesUp += bytes;
+            return fits;
           },
           down(bytes) {
             bytesDown += bytes;
