@@ -19,8 +19,15 @@ export function createLog(write: (line: string) => void, now: () => number): App
   let alike = new Map<string, { count: number; level: string; message: string; fields: LogFields }>();
   let minute = now();
 
+  let textOf = { ms: Number.NaN, text: "" };
+  /** Many lines fall into one millisecond. */
+  const timeText = (ms: number): string => {
+    if (ms !== textOf.ms) textOf = { ms, text: new Date(ms).toISOString() };
+    return textOf.text;
+  };
+
   const lineOf = (level: string, message: string, fields: LogFields): string => {
-    const line: LogFields = { at: new Date(now()).toISOString(), level, message };
+    const line: LogFields = { at: timeText(now()), level, message };
     for (const key in fields) {
       const value = fields[key];
       line[key] =

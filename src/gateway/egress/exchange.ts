@@ -6,6 +6,7 @@ import type { Deadlines } from "../wire/deadlines.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import { writeAll } from "../wire/write-all.ts";
 import { createAnswer } from "./answer.ts";
+import type { SecretStream } from "./filter/secret-search.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
 import { headerOf, type RequestHead, wantsClose } from "./http/request-head.ts";
@@ -49,8 +50,7 @@ const maxWaiting = 64 * 1024;
 export function startExchange(options: ExchangeOptions): Exchange {
   const { traffic, passage, upstreams, waits, client, buffer, origin, head, framing, credentials } = options;
   const bodyReader = createBodyReader(framing);
-  const search = traffic.search();
-  const body = search.start();
+  let body: SecretStream | undefined;
   let upstream: Upstream | undefined;
   let bodySize = 0;
   let bodyDone = framing.kind === "none" || (framing.kind === "length" && framing.length === 0);
@@ -126,7 +126,8 @@ export function startExchange(options: ExchangeOptions): Exchange {
 
   const pump = () => {
     if (upstream === undefined || over) return;
-    while (!bodyDone && !blocked && buffer.bytes.length > 0) {
+    if (!bodyDone) body ??= traffic.search().start();
+    while (body !== undefined && !bodyDone && !blocked && buffer.bytes.length > 0) {
       const read = bodyReader.read(buffer.bytes);
       if (!read.ok) return stop(refusalOf("bad-framing", read.why), "refused");
       buffer.bytes = buffer.bytes.subarray(read.consumed);

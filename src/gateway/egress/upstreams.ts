@@ -90,7 +90,9 @@ export function createUpstreams(options: {
       }
     },
     keep(origin, { wire, address }) {
-      if (wire.closed || count >= maxIdle) return wire.destroy();
+      if (wire.closed) return;
+      // The newest is the likeliest to be asked for again.
+      if (count >= maxIdle) idle.values().next().value?.[0]?.wire.destroy();
       const key = keyOf(origin);
       const deadline = deadlines.add(() => wire.destroy());
       const upstream: Idle = { wire, address, used: true, deadline };
