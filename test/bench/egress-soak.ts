@@ -20,6 +20,8 @@ const soakSampleMs = 5_000;
 const soakAtOnce = 24;
 /** After a load, for what closes connections on the other side, and for the memory allocator. */
 const settleMs = 3_000;
+/** After the mixed load: longer than a connection to an origin is kept for another request. */
+const restMs = 20_000;
 /** What lives in a server that has seen traffic, and lives on: kept connections to origins, caches' timers. */
 const maxLeft = 10;
 
@@ -175,13 +177,13 @@ async function soakRows({
 
   // Everything once, so that what is loaded once and kept is no leak.
   await mix(5, async () => {});
-  await Bun.sleep(settleMs);
+  await Bun.sleep(restMs);
   const before = await sample();
   const samples: (typeof before)[] = [];
   const cpuBefore = await cpuSeconds(door.pid);
   const counts = await mix(minutes * 60, async () => samples.push(await sample()));
   const cores = ((await cpuSeconds(door.pid)) - cpuBefore) / (minutes * 60);
-  await Bun.sleep(settleMs);
+  await Bun.sleep(restMs);
   const after = await sample();
 
   const third = Math.max(1, Math.floor(samples.length / 3));
