@@ -2,6 +2,7 @@ import { networkInterfaces } from "node:os";
 import { websocket } from "hono/bun";
 import type { Config } from "./config.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
+import { bracketed } from "./domain/host.ts";
 
 /** Serves the app where the settings say. Throws `conflict` for a port in use, `unavailable` for an odd address. */
 export function listen(
@@ -43,7 +44,7 @@ export function listen(
 /** Where people reach what listens there: for all of a machine's addresses, one of them. */
 export function urlOf(host: string, port: number): string {
   const name = host === "0.0.0.0" || host === "::" ? (lanAddress() ?? "127.0.0.1") : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+  return `http://${bracketed(name)}:${port}`;
 }
 
 function lanAddress(): string | undefined {

@@ -36,9 +36,11 @@ export function vetAddresses(options: {
       rules = createAddressRules(allowedRanges, [...own]);
       until = now() + interfacesKeptMs;
     }
-    const dialled = dialledAddress(address);
-    const isOwn = own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled);
-    return isOwn && port === ownPort() ? "the appliance's own" : whyNotDialled(address, rules);
+    if (port === ownPort()) {
+      const dialled = dialledAddress(address);
+      if (own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled)) return "the appliance's own";
+    }
+    return whyNotDialled(address, rules);
   };
 }
 

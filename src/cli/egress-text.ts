@@ -1,4 +1,5 @@
 import { bytesText } from "../domain/amounts.ts";
+import { bracketed } from "../domain/host.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { TextLine } from "../domain/text-line.ts";
 import { shortId } from "./task-id.ts";
@@ -52,7 +53,7 @@ export function entryLine(row: EgressRow): TextLine {
 const tones = { allowed: "plain", refused: "warning", cut: "bad", failed: "dim" } as const;
 
 function targetText({ kind, method, host, port, path }: EgressRow): string {
-  const name = host.includes(":") ? `[${host}]` : host;
+  const name = bracketed(host);
   if (kind === "tunnel") return `${method} ${name}:${port}`;
   const [scheme, usual] = kind === "http" ? ["http", 80] : ["https", 443];
   return `${method} ${scheme}://${name}${port === usual ? "" : `:${port}`}${path}`;

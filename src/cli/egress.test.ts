@@ -9,22 +9,12 @@ import { editOf } from "./environment-flags.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { CliIo } from "./io.ts";
 import { runCli } from "./program.ts";
-import type { CliWiring } from "./wiring.ts";
+import { noWiring } from "./wiring.fixture.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
-
-const none = () => Promise.reject(new Error("not in this test"));
-const wiring: CliWiring = {
-  version: "1.2.3",
-  start: none,
-  guest: none,
-  doctor: none,
-  images: () => ({ build: none, list: none, import: none }),
-  tui: none,
-};
 
 /** The command line against a real server. */
 function serve() {
@@ -48,7 +38,7 @@ function serve() {
         out: sink("out"),
         err: sink("err"),
       };
-      written.code = await runCli(argv, wiring, io);
+      written.code = await runCli(argv, noWiring, io);
       return written;
     },
     startTask() {

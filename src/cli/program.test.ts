@@ -8,6 +8,7 @@ import { createProgram, runCli } from "./program.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { pick } from "./task-id.ts";
 import { repositoryAndBranch } from "./tasks.ts";
+import { noWiring } from "./wiring.fixture.ts";
 import type { CliWiring, StartOptions } from "./wiring.ts";
 
 /** The command line with its streams caught; nothing of it needs a server. */
@@ -31,16 +32,7 @@ function bench(input = "", wiring: Partial<CliWiring> = {}) {
     out: sink("out"),
     err: sink("err"),
   };
-  const none = () => Promise.reject(new Error("not in this test"));
-  const whole: CliWiring = {
-    version: "1.2.3",
-    start: none,
-    guest: none,
-    doctor: none,
-    images: () => ({ build: none, list: none, import: none }),
-    tui: none,
-    ...wiring,
-  };
+  const whole: CliWiring = { ...noWiring, ...wiring };
   return {
     io,
     written,

@@ -1,10 +1,11 @@
 import type { AccessDecision, AccessState } from "./access-request.ts";
+import { bracketed } from "./host.ts";
 
 /** Requests for access as page and terminal put them into words. */
 
 /** `host:port`, an IPv6 address in brackets. */
 export function authorityText({ host, port }: { host: string; port: number }): string {
-  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  return `${bracketed(host)}:${port}`;
 }
 
 const reasons: Readonly<Record<string, string>> = {

@@ -82,7 +82,12 @@ export function parseAuthority(text: string, defaultPort?: number): Parsed<{ hos
 
 /** As it stands in a URL: IPv6 in brackets. */
 export function hostText(host: Host): string {
-  return host.text.includes(":") ? `[${host.text}]` : host.text;
+  return bracketed(host.text);
+}
+
+/** The same of a name or address that is text. */
+export function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function name(text: string): Parsed<Host> {

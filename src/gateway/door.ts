@@ -7,6 +7,7 @@ import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
 import { createInnerHttp } from "./inner-http.ts";
 import { createDeadlines, type Deadlines } from "./wire/deadlines.ts";
+import { joined } from "./wire/joined.ts";
 import { type Failed, type WireData, wireHandlers } from "./wire/socket-wire.ts";
 import type { Wire } from "./wire/wire.ts";
 
@@ -146,7 +147,7 @@ function sortOut(wire: Wire, deadlines: Deadlines, then: (first: Uint8Array) => 
   let first: Uint8Array = new Uint8Array();
   wire.listener = {
     data(bytes) {
-      first = first.length === 0 ? bytes : Buffer.concat([first, bytes]);
+      first = joined(first, bytes);
       const space = first.indexOf(0x20);
       const known = space >= 0 ? first.length > space + 1 : first.length > 32 || !beginsMethod(first);
       if (!known) return;

@@ -3,6 +3,7 @@ import type { AccessRequestState, DenyCode } from "../domain/egress.ts";
 import { formatEgressRule, parseEgressRule } from "../domain/egress-rule.ts";
 import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
+import { bracketed } from "../domain/host.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Person, Store } from "../domain/store.ts";
 import { isEnded } from "../domain/task.ts";
@@ -139,7 +140,7 @@ type Decided = Extract<AccessState, { kind: "granted" | "granted-once" | "denied
 
 /** The rule that lets through what was asked for, in its canonical text. */
 function ruleFor({ host, port }: AccessRequest): string {
-  const name = host.includes(":") ? `[${host}]` : host;
+  const name = bracketed(host);
   const parsed = parseEgressRule(port === 80 || port === 443 ? name : `${name} port=${port}`);
   if (!parsed.ok) throw new CcwError("invalid", `No rule can allow ${host}: ${parsed.why}.`);
   return formatEgressRule(parsed.value);

@@ -1,3 +1,4 @@
+import { joined } from "../wire/joined.ts";
 import type { Wire } from "../wire/wire.ts";
 import { writeAll } from "../wire/write-all.ts";
 import type { createRedaction } from "./filter/redaction.ts";
@@ -116,7 +117,7 @@ export function createAnswer(options: {
 
   return {
     take(bytes) {
-      held = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+      held = joined(held, bytes);
       while (head === undefined) {
         const taken = takeHead();
         if (!taken.ok) return taken;

@@ -1,5 +1,6 @@
 import { messageOf } from "../../domain/errors.ts";
-import { type Host, hostText } from "../../domain/host.ts";
+import { bracketed, type Host, hostText } from "../../domain/host.ts";
+import { joined } from "../wire/joined.ts";
 import { type Asker, connectSocket, type Failed } from "../wire/socket-wire.ts";
 import type { Wire } from "../wire/wire.ts";
 import { readResponseHead } from "./http/response-head.ts";
@@ -53,7 +54,7 @@ export function createDialler({
                 failed,
                 timeoutMs: connectMs / resolved.addresses.length,
               })
-            : await through(proxy, address.includes(":") ? `[${address}]` : address, port, { asker, failed });
+            : await through(proxy, bracketed(address), port, { asker, failed });
         if (last.ok) return last;
       }
       return last ?? { ok: false, refusal: refusalOf("unreachable", "the request was given up") };
@@ -120,7 +121,7 @@ function answerTo(
     asker.onGone(() => done({ ok: false, why: "was given up" }));
     wire.listener = {
       data(bytes) {
-        seen = seen.length === 0 ? bytes : Buffer.concat([seen, bytes]);
+        seen = joined(seen, bytes);
         const read = readResponseHead(seen);
         if (read.kind === "more") return;
         if (read.kind === "bad") return done({ ok: false, why: "answers with something that is not HTTP" });

@@ -1,6 +1,7 @@
 import type { DenyCode } from "../../domain/egress.ts";
 import type { Host } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import { joined } from "../wire/joined.ts";
 import type { Wire } from "../wire/wire.ts";
 import { noServerName, readClientHello } from "./client-hello.ts";
 
@@ -39,7 +40,7 @@ export function readHello(
     deadline.set(withinMs);
     client.listener = {
       data(more) {
-        bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more]);
+        bytes = joined(bytes, more);
         if (!done) look();
       },
       drain() {},

@@ -2,6 +2,7 @@ import { bytesText } from "../../domain/amounts.ts";
 import { decideRequest, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import { joined } from "../wire/joined.ts";
 import type { Wire } from "../wire/wire.ts";
 import { type Exchange, secretFound, startExchange } from "./exchange.ts";
 import { requestFraming } from "./http/body.ts";
@@ -185,7 +186,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
   wire.listener = {
     data(bytes) {
       if (state === "lingering") return;
-      buffer.bytes = buffer.bytes.length === 0 ? bytes : Buffer.concat([buffer.bytes, bytes]);
+      buffer.bytes = joined(buffer.bytes, bytes);
       if (state === "head") advance();
       else exchange?.data();
       if (buffer.bytes.length > 2 * maxHeadBytes) wire.pause();

@@ -1,6 +1,7 @@
 import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
+import { joined } from "../wire/joined.ts";
 import type { Failed } from "../wire/socket-wire.ts";
 import { streamOf, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
@@ -78,7 +79,7 @@ export function openTunnel(options: TunnelOptions): void {
   let early: Uint8Array = options.rest;
   client.listener = {
     data(bytes) {
-      early = early.length === 0 ? bytes : Buffer.concat([early, bytes]);
+      early = joined(early, bytes);
       client.pause();
     },
     drain() {},
