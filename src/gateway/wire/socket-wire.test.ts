@@ -1,4 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Asker, connectSocket, type WireData, wireHandlers } from "./socket-wire.ts";
 import type { Wire } from "./wire.ts";
 import { writeAll } from "./write-all.ts";
@@ -192,3 +197,29 @@ const deadWire: Wire = {
   behind: false,
   buffered: 0,
 };
+
+test("what is written to somebody who has gone while nobody read ends the connection", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "wire-"));
+  stops.push(() => rmSync(folder, { recursive: true }));
+  const accepted = Promise.withResolvers<Wire>();
+  // A Unix socket that is paused hears of no end: that is what is tested.
+  const server = Bun.listen<WireData>({
+    unix: join(folder, "socket"),
+    allowHalfOpen: true,
+    data: { wire: undefined },
+    socket: wireHandlers(accepted.resolve, broke),
+  });
+  stops.push(() => server.stop(true));
+  const peer = connect(join(folder, "socket"));
+  const near = listenTo(await accepted.promise);
+  near.wire.pause();
+  peer.destroy();
+  await Bun.sleep(50);
+  expect(ends(near)).toEqual([]);
+  expect(near.wire.write(Buffer.from("an answer"))).toBe(true);
+  expect(ends(near)).toEqual([]);
+  await settled(near);
+  expect(ends(near)).toEqual(["close"]);
+  expect(near.wire.closed).toBe(true);
+  expect(near.wire.buffered).toBe(0);
+});

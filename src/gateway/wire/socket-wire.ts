@@ -129,8 +129,9 @@ class SocketWire implements Wire {
     if (this.closed || this.ending) return true;
     let rest = bytes;
     if (this.buffered === 0) {
-      const written = Math.max(0, this.socket.write(bytes));
+      const written = this.socket.write(bytes);
       if (written === bytes.length) return true;
+      if (written < 0) return this.lost();
       rest = bytes.subarray(written);
       this.pending = [];
     }
@@ -168,7 +169,8 @@ class SocketWire implements Wire {
 
   drained(): void {
     for (let first = this.pending[0]; first !== undefined; first = this.pending[0]) {
-      const written = Math.max(0, this.socket.write(first));
+      const written = this.socket.write(first);
+      if (written < 0) return void this.lost();
       this.buffered -= written;
       if (written < first.length) {
         this.pending[0] = first.subarray(written);
@@ -193,6 +195,15 @@ class SocketWire implements Wire {
     const { listener } = this;
     this.listener = deaf;
     listener.close();
+  }
+
+  /** The other side is gone. Said later, since whoever writes expects no `close` before the write has returned. */
+  private lost(): true {
+    this.ending = true;
+    this.drop();
+    // A socket that is paused would not hear of it.
+    queueMicrotask(() => this.socket.terminate());
+    return true;
   }
 
   private drop(): void {
