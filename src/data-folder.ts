@@ -43,7 +43,10 @@ export async function furnish(
     author: { name: "ccw-server", email: "demo@ccw.invalid" },
     files: Object.entries(demoRepositoryFiles).map(([path, content]) => ({ path, content })),
   });
-  store.repositories.add({ name, kind: "hosted", defaultBranch: "main", createdAt: ids.now() });
+  store.repositories.add({
+    ...{ name, kind: "hosted", defaultBranch: "main", createdAt: ids.now() },
+    push: { force: false, delete: false },
+  });
 }
 
 /** Tells the commands on this machine where the server is, and gives them a token, readable by this user alone. */

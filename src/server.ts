@@ -11,6 +11,7 @@ import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
 import { createGitServer } from "./forge/git-server.ts";
 import { createHostedRepositories } from "./forge/hosted.ts";
+import { createRepositories } from "./forge/repositories.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
@@ -89,8 +90,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const demo = startDemoModel();
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
-    const host = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
+    const hosted = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
     const gitServer = await createGitServer({ folder: join(dataFolder, "git"), log });
+    const host = createRepositories({ hosted, git: gitServer });
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -139,7 +141,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ways: {
         session: createControlDoor({ port: createControlPort(session), log }),
         model: modelDoor.handle,
-        git: createGitDoor({ port: createGitPort(session), tokens, git: gitServer, log }),
+        git: createGitDoor({ port: createGitPort(session), tokens, log }),
       },
       egress: egressDoor,
       log,
@@ -168,14 +170,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       engine: () => describe(engine),
       assets,
       git: (request, target) =>
-        handleGitForPeople({ git: gitServer, request, target, folder: host.pathOf(target.repository) }),
+        handleGitForPeople({ git: gitServer, request, target, folder: hosted.pathOf(target.repository) }),
     });
     const listener = listen(config, app.fetch);
     closers.push(() => listener.stop(true));
     ownPort = listener.port ?? config.port;
     url = config.publicUrl === "" ? urlOf(config.host, listener.port ?? config.port) : config.publicUrl;
 
-    await furnish(store, host, model.current().kind === "demo", ids);
+    await furnish(store, hosted, model.current().kind === "demo", ids);
     closers.push(() => scheduler.close());
     await scheduler.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));

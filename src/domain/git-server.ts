@@ -16,12 +16,13 @@ export interface GitTarget {
 
 export type PushRight =
   | { kind: "any" }
-  /** Without `refs/heads/`. No other ref, no delete, no rewriting. */
-  | { kind: "branch"; branch: string };
+  /** No push at all. */
+  | { kind: "none" }
+  /** Without `refs/heads/`. No other ref; rewriting and deleting it where that is said. */
+  | { kind: "branch"; branch: string; force: boolean; delete: boolean };
 
-export interface GitRequest {
-  /** The bare repository's folder; absolute. */
-  folder: string;
+/** One exchange with a repository, whose place is known already. */
+export interface GitCall {
   service: GitService;
   /** The request's body as it came; undefined asks for the list of refs. */
   body: AsyncIterable<Uint8Array> | undefined;
@@ -43,6 +44,20 @@ export interface GitAnswer {
   body: ReadableStream<Uint8Array>;
 }
 
+/** One repository as git's smart HTTP protocol reaches it, wherever it lives. */
+export interface GitEndpoint {
+  /** Never rejects for what a client or a server can cause: that is an answer with a status. */
+  serve(call: GitCall): Promise<GitAnswer>;
+  /** Whether the ref points at another ref, so that a push to it would move that one. */
+  isSymbolicRef(ref: string): Promise<boolean>;
+}
+
+export interface GitRequest extends GitCall {
+  /** The bare repository's folder; absolute. */
+  folder: string;
+}
+
+/** Git's own programs on folders of this machine. */
 export interface GitServer {
   /** Never rejects for what a client can cause: that is an answer with a status. */
   serve(request: GitRequest): Promise<GitAnswer>;

@@ -10,6 +10,7 @@ export type SandboxId = Branded<"SandboxId">;
 export type PromptId = Branded<"PromptId">;
 export type PersonId = Branded<"PersonId">;
 export type TokenId = Branded<"TokenId">;
+export type PullRequestId = Branded<"PullRequestId">;
 
 const prefixes = {
   TaskId: "tsk",
@@ -17,6 +18,7 @@ const prefixes = {
   PromptId: "prm",
   PersonId: "per",
   TokenId: "tok",
+  PullRequestId: "plr",
 } as const;
 type IdName = keyof typeof prefixes;
 

@@ -1,3 +1,4 @@
+import type { GitEndpoint, PushRight } from "./git-server.ts";
 import type { SandboxId, TaskId } from "./ids.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
@@ -25,28 +26,33 @@ export interface ModelPort {
   record(request: ModelRequest): void;
 }
 
-/** A repository that a sandbox may reach, and the one branch that it may push. */
+/** A repository that a sandbox may reach, and what it may push there. */
 export interface GitGrant {
   name: string;
-  /** The bare repository's folder on this machine. */
-  path: string;
-  /** Without `refs/heads/`. */
-  workBranch: string;
+  right: PushRight;
+  endpoint: GitEndpoint;
 }
 
 export interface GitPort {
-  grants(sandboxId: SandboxId): GitGrant[];
+  /** By the name that stands in the request's path, byte for byte. */
+  grantFor(sandboxId: SandboxId, name: string): GitGrant | undefined;
   /** Called after a push was refused, so that the transcript shows it too. */
   refused(sandboxId: SandboxId, repository: string, ref: string, reason: string): void;
 }
 
-/** Where repositories live, as far as submitting and reviewing a task needs it. */
+/** Repositories as submitting, running and reviewing a task need them, wherever they live. */
 export interface RepositoryHost {
-  /** The bare repository's folder on this machine. */
-  pathOf(name: string): string;
+  /** How git reaches it: the appliance's own programs, or the forge with the real credential. */
+  endpointOf(name: string): GitEndpoint;
   /** Makes an empty repository; `conflict` where the name is taken. */
   create(name: string, options: { defaultBranch: string }): Promise<unknown>;
+  /** As they are now; of a remote repository after its mirror was brought up to date. */
   branches(name: string): Promise<{ name: string; commit: string }[]>;
+  /**
+   * The bare repository on this machine whose objects a sandbox may borrow, read-only: the hosted one, or the mirror,
+   * brought up to date first. It stays as it is for as long as a sandbox names it.
+   */
+  objectsOf(name: string, signal: AbortSignal): Promise<string>;
   /** What `branch` changed since it left `base`, as a unified diff of at most `maxPatchBytes`. */
   diff(
     name: string,

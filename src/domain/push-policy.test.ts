@@ -5,7 +5,7 @@ const zero = "0".repeat(40);
 const one = "1".repeat(40);
 const two = "2".repeat(40);
 const own = "refs/heads/claude/fix-abc123";
-const rules = { workBranch: "claude/fix-abc123", workBranchIsSymbolic: false };
+const rules = { workBranch: "claude/fix-abc123", mayDelete: false, workBranchIsSymbolic: false };
 const to = (ref: string): PushCommand => ({ oldId: zero, newId: one, ref });
 
 test("the task's own branch may be made and moved on", () => {

@@ -11,6 +11,8 @@ export interface PushCommand {
 export interface PushRules {
   /** The task's own branch, without `refs/heads/`. */
   workBranch: string;
+  /** Whether it may be deleted; whether it may be rewritten is git's to judge. */
+  mayDelete: boolean;
   /** Whether that branch is only a name for another one in the repository. */
   workBranchIsSymbolic: boolean;
 }
@@ -61,6 +63,19 @@ export function decidePush(commands: readonly PushCommand[], rules: PushRules): 
   };
 }
 
+/** For a repository that a task may read and not push to at all. */
+export function readOnly(commands: readonly PushCommand[]): PushDecision {
+  const reason = "this task may only read this repository";
+  const offender = commands[0]?.ref ?? "";
+  return {
+    kind: "refused",
+    offender,
+    reason,
+    lines: [`Push refused: ${printable(offender)}: ${reason}.`],
+    perRef: commands.map(({ ref }) => ({ ref, reason })),
+  };
+}
+
 /** A ref as text that a terminal and a log can take: no control or formatting characters, at most 200 long. */
 export function printable(text: string): string {
   return text.slice(0, 200).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
@@ -77,7 +92,7 @@ function faultOf(
   if (commands.some((other, at) => at !== index && other.ref === command.ref)) {
     return "named more than once in this push";
   }
-  if (/^0+$/.test(command.newId)) return "a task may not delete a branch";
+  if (/^0+$/.test(command.newId) && !rules.mayDelete) return "a task may not delete a branch";
   if (rules.workBranchIsSymbolic)
     return "the branch is only a name for another one, which the push would move";
   return undefined;

@@ -1,11 +1,55 @@
 import { CcwError } from "./errors.ts";
 
-/** A repository as the appliance knows it. Hosted is the first of several kinds. */
-export interface Repository {
+/** A repository as the appliance knows it: one that it holds itself, or one of a forge. */
+export type Repository = HostedRepository | RemoteRepository;
+
+interface CommonRepository {
   name: string;
-  kind: "hosted";
   defaultBranch: string;
+  /** What a task may do to its own branch beyond making it and moving it forward. */
+  push: { force: boolean; delete: boolean };
   createdAt: number;
+}
+
+export interface HostedRepository extends CommonRepository {
+  kind: "hosted";
+}
+
+/** Its name is where it lives: host and path, as in `github.com/acme/widget` or `git.example:8443/team/tool`. */
+export interface RemoteRepository extends CommonRepository {
+  kind: "remote";
+  /** The name of the forge that it was added from; its credential is used. */
+  forge: string;
+  /** On the forge, as it spells it: `acme/widget`. */
+  path: string;
+  /** As people clone it, without credentials: `https://github.com/acme/widget.git`. */
+  cloneUrl: string;
+  /** Its page, empty where it has none. */
+  webUrl: string;
+}
+
+const remoteHost = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$/;
+const remoteSegment = /^[A-Za-z0-9_][A-Za-z0-9._~+-]{0,99}$/;
+
+/** A remote repository's name: a host in lower case, a port where there is one, and one to ten segments as the forge spells them. */
+export function parseRemoteName(name: string): string {
+  const [host = "", ...segments] = name.split("/");
+  const good =
+    remoteHost.test(host) &&
+    !host.includes("..") &&
+    segments.length >= 1 &&
+    segments.length <= 10 &&
+    segments.every(
+      (part) => remoteSegment.test(part) && !part.includes("..") && !/\.(git|lock|wiki|atom)$/i.test(part),
+    );
+  if (!good) {
+    throw new CcwError(
+      "invalid",
+      `${JSON.stringify(name.slice(0, 200))} cannot be the name of a repository on a forge.`,
+      "It is its host and path, as in `github.com/owner/name`, without `.git` at the end.",
+    );
+  }
+  return name;
 }
 
 const segment = /^[a-z0-9][a-z0-9._-]{0,62}$/;

@@ -10,6 +10,8 @@ export interface SandboxSpec {
   limits: SandboxLimits;
   /** Folder on this machine that holds the door's socket; it appears in the sandbox read-only. */
   doorFolder: string;
+  /** Bare repositories on this machine, in the order of the task's repositories; they appear read-only. */
+  objectFolders: readonly string[];
 }
 
 export interface SandboxExit {

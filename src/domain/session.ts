@@ -22,8 +22,10 @@ export const sessionStartSchema = z.object({
   repositories: z.array(
     z.object({
       name: z.string(),
-      /** As people see it: `http://appliance/git/name.git`. Git in the sandbox reaches it through the door. */
+      /** As people see it: `https://github.com/owner/name.git`. Git in the sandbox reaches it through the door. */
       url: z.string(),
+      /** Where its objects lie in the sandbox, to borrow; undefined where there are none. */
+      objects: z.string().optional(),
       baseBranch: z.string(),
       workBranch: z.string(),
     }),
@@ -76,5 +78,7 @@ export type SessionCommand = z.infer<typeof sessionCommandSchema>;
 export const doorPort = 3128;
 /** Where the sandbox finds its door's socket. */
 export const doorSocketInSandbox = "/run/ccw/door.sock";
+/** Where the sandbox finds the bare repository whose objects it may borrow, for the task's repository of this index. */
+export const objectsInSandbox = (index: number): string => `/run/ccw-objects/${index}`;
 /** Where the sandbox finds the executable that runs in it as the guest. */
 export const guestInSandbox = "/run/ccw-server";

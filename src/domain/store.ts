@@ -2,9 +2,11 @@ import type { AccessRequest, AccessState } from "./access-request.ts";
 import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } from "./egress.ts";
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
-import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "./ids.ts";
+import type { Forge, ForgeCredential } from "./forge.ts";
+import type { PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
-import type { Repository } from "./repository.ts";
+import type { PullRequest } from "./pull-request.ts";
+import type { RemoteRepository, Repository } from "./repository.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
 import type { Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
 
@@ -17,6 +19,8 @@ export interface Store {
   people: PersonStore;
   tokens: TokenStore;
   repositories: RepositoryStore;
+  forges: ForgeStore;
+  pullRequests: PullRequestStore;
   environments: EnvironmentStore;
   tasks: TaskStore;
   prompts: PromptStore;
@@ -79,9 +83,44 @@ export interface TokenStore {
 }
 
 export interface RepositoryStore {
+  /** `conflict` where the name is taken, in whatever case. */
   add(repository: Repository): void;
   get(name: string): Repository | undefined;
   list(): Repository[];
+  /** For a repository that was renamed or has another default branch now. */
+  update(name: string, change: Partial<Omit<RemoteRepository, "kind" | "name" | "createdAt">>): void;
+  remove(name: string): boolean;
+}
+
+export interface ForgeStore {
+  /** Adds it, or replaces the one of that name. */
+  save(forge: Omit<Forge, "credential" | "createdAt" | "updatedAt">, credential: ForgeCredential): Forge;
+  get(name: string): Forge | undefined;
+  list(): Forge[];
+  credentialOf(name: string): ForgeCredential;
+  /** `conflict` while repositories of it are there. */
+  remove(name: string): boolean;
+}
+
+export interface PullRequestStore {
+  /** The appliance's own get the next number of their repository where `number` is 0. Wakes the task. */
+  add(pullRequest: Omit<PullRequest, "createdAt" | "updatedAt">): PullRequest;
+  get(id: PullRequestId): PullRequest | undefined;
+  /** Newest first. */
+  list(filter: {
+    taskId?: TaskId;
+    repository?: string;
+    states?: readonly PullRequest["state"][];
+    limit: number;
+  }): PullRequest[];
+  /** Those that are open, kept by a forge, and were looked at longest ago. */
+  toPoll(limit: number): PullRequest[];
+  update(
+    id: PullRequestId,
+    change: Partial<Omit<PullRequest, "id" | "taskId" | "createdAt" | "updatedAt">>,
+  ): void;
+  /** It was looked at now, whether it had changed or not. */
+  polled(id: PullRequestId): void;
 }
 
 export interface EnvironmentStore {
@@ -183,18 +222,25 @@ export interface SandboxRecord {
   busyWith: PromptId | undefined;
   /** Why the task is to fail once the sandbox has finished; empty where it is not. */
   failure: string;
+  /** Bare repositories on this machine whose objects it borrows. */
+  objectFolders: string[];
 }
 
 export interface SandboxStore {
   /** Its cursor begins behind what the task has seen so far. */
   create(id: SandboxId, taskId: TaskId): void;
   get(id: SandboxId): SandboxRecord | undefined;
-  update(id: SandboxId, change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt">>): void;
+  update(
+    id: SandboxId,
+    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders">>,
+  ): void;
   setBusy(id: SandboxId, promptId: PromptId | undefined): void;
   /** See ControlPort.appendEvents. */
   appendEvents(id: SandboxId, events: SessionEvent[]): number;
   appendCommand(id: SandboxId, command: SessionCommandBody): void;
   commandsAfter(id: SandboxId, n: number, limit: number): SessionCommand[];
+  /** The object folders of all sandboxes that have not ended. */
+  borrowedFolders(): string[];
 }
 
 export interface UsageStore {

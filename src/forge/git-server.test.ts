@@ -75,7 +75,7 @@ function exchange(service: GitRequest["service"], body: AsyncIterable<Uint8Array
       contentEncoding: undefined,
       gitProtocol: undefined,
     },
-    right: { kind: "branch", branch: "claude/x" },
+    right: { kind: "branch", branch: "claude/x", force: false, delete: false },
     signal: new AbortController().signal,
   };
 }
@@ -207,7 +207,10 @@ test("ATTACKS 58: a small pack whose deltas grow to a gigabyte is refused before
   expect(pack.length).toBeLessThan(100_000);
   const command = pkt(`${zero} ${"1".repeat(40)} refs/heads/claude/bomb\0 report-status\n`);
   const bomb = { ...exchange("git-receive-pack", once(`${command}0000`, pack)) };
-  const answer = await git.serve({ ...bomb, right: { kind: "branch", branch: "claude/bomb" } });
+  const answer = await git.serve({
+    ...bomb,
+    right: { kind: "branch", branch: "claude/bomb", force: false, delete: false },
+  });
   expect(await new Response(answer.body).text()).toContain("ng refs/heads/claude/bomb unpacker error");
 });
 

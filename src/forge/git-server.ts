@@ -39,11 +39,12 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
 
   function settingsFor(right: PushRight): GitSetting[] {
     if (right.kind === "any") return [...repositorySettings];
+    const may = right.kind === "branch" ? right : { force: false, delete: false };
     return [
       ...repositorySettings,
       ["core.hooksPath", hooksFolder],
-      ["receive.denyDeletes", "true"],
-      ["receive.denyNonFastForwards", "true"],
+      ["receive.denyDeletes", String(!may.delete)],
+      ["receive.denyNonFastForwards", String(!may.force)],
       ["receive.maxInputSize", String(options.maxTaskPackBytes ?? 2 * 1024 ** 3)],
     ];
   }
@@ -51,8 +52,9 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
   function start(request: GitRequest): GitProcess {
     const { service, right } = request;
     const environment = git.environment(settingsFor(right));
-    if (right.kind === "branch") {
-      environment["CCW_PUSH_REF"] = `refs/heads/${right.branch}`;
+    if (right.kind !== "any") {
+      // Empty lets nothing pass.
+      environment["CCW_PUSH_REF"] = right.kind === "branch" ? `refs/heads/${right.branch}` : "";
       environment["GIT_ALLOC_LIMIT"] = taskAllocLimit;
     }
     const protocol = protocolFor(request);

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
-import { parseBranchName, parseRepositoryName, type Repository } from "../domain/repository.ts";
+import { type HostedRepository, parseBranchName, parseRepositoryName } from "../domain/repository.ts";
 import { type Changes, type Commit, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
 import { type FirstFiles, fastImportOf } from "./fast-import.ts";
 import { createGit, repositorySettings } from "./git.ts";
@@ -12,10 +12,10 @@ export interface HostedRepositories {
   /** Where the repository of that name lies, or would; absolute. */
   pathOf(name: string): string;
   /** Makes an empty repository; `conflict` where the name is taken. */
-  create(name: string, options?: { defaultBranch?: string }): Promise<Repository>;
-  list(): Promise<Repository[]>;
+  create(name: string, options?: { defaultBranch?: string }): Promise<HostedRepository>;
+  list(): Promise<HostedRepository[]>;
   /** `not_found` where there is none. */
-  find(name: string): Promise<Repository>;
+  find(name: string): Promise<HostedRepository>;
   /** The bare repository's folder; `not_found` where there is none. */
   folderOf(name: string): Promise<string>;
   branches(name: string): Promise<{ name: string; commit: string }[]>;
@@ -55,7 +55,7 @@ export function createHostedRepositories(options: {
     return path;
   }
 
-  async function find(name: string): Promise<Repository> {
+  async function find(name: string): Promise<HostedRepository> {
     const path = await folderOf(name);
     const head = await git.must([`--git-dir=${path}`, "symbolic-ref", "--", "HEAD"]);
     const defaultBranch = textOf(head.stdout)
@@ -63,7 +63,10 @@ export function createHostedRepositories(options: {
       .replace(/^refs\/heads\//, "");
     // Nothing writes the config after it was made.
     const { mtimeMs } = await stat(join(path, "config"));
-    return { name, kind: "hosted", defaultBranch, createdAt: Math.round(mtimeMs) };
+    return {
+      ...{ name, kind: "hosted", defaultBranch, createdAt: Math.round(mtimeMs) },
+      push: { force: false, delete: false },
+    };
   }
 
   async function branches(name: string): Promise<{ name: string; commit: string }[]> {
@@ -143,7 +146,7 @@ export function createHostedRepositories(options: {
     },
 
     async list() {
-      const found: Repository[] = [];
+      const found: HostedRepository[] = [];
       for (const name of (await repositoryNames(folder)).sort()) found.push(await find(name));
       return found;
     },

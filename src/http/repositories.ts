@@ -35,6 +35,7 @@ export function repositoryRoutes({ store, host, ids, publicUrl }: HttpContext) {
           name: parseRepositoryName(name),
           kind: "hosted",
           defaultBranch: parseBranchName(defaultBranch),
+          push: { force: false, delete: false },
           createdAt: ids.now(),
         };
         if (store.repositories.get(name) !== undefined) {

@@ -88,7 +88,7 @@ export const diffSchema = z
 export const repositorySchema = z
   .object({
     name: z.string(),
-    kind: z.literal("hosted"),
+    kind: z.enum(["hosted", "remote"]),
     defaultBranch: z.string(),
     createdAt: z.number(),
     /** For `git clone`, with a token as the password. */

@@ -100,7 +100,8 @@ async function provideSandbox(
     // Created and not started is how a sandbox is found of a server that died in between.
     if (found?.running !== true && !hasRun) {
       store.atomically(() => sendNextPrompt(store, task.id, sandboxId));
-      await engine.start({ id: sandboxId, taskId: task.id, image, limits, doorFolder });
+      const { objectFolders } = store.sandboxes.get(sandboxId) ?? { objectFolders: [] };
+      await engine.start({ id: sandboxId, taskId: task.id, image, limits, doorFolder, objectFolders });
     }
     const said = store.events.last(task.id, "sandbox_started")?.body;
     if (said?.kind !== "sandbox_started" || said.sandboxId !== sandboxId) {

@@ -269,6 +269,7 @@ test("left-over sandboxes without an active task are removed at the start", asyn
     image: "x",
     limits: environmentSchema.parse({ name: "x" }).limits,
     doorFolder: "/",
+    objectFolders: [],
   });
   expect(store.tasks.list({ limit: 1 })).toEqual([]);
   await scheduler.start();

@@ -7,7 +7,8 @@ import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { ControlPort, GitPort, ModelPort, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
-import type { SessionCommand } from "../domain/session.ts";
+import type { Repository } from "../domain/repository.ts";
+import { objectsInSandbox, type SessionCommand } from "../domain/session.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { wakeUps } from "./follow.ts";
@@ -44,6 +45,8 @@ export function createControlPort(
   { store, tokens, publicUrl, egress, authorities }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
+  const cloneUrlOf = (repository: Repository | undefined, name: string) =>
+    repository?.kind === "remote" ? repository.cloneUrl : `${publicUrl()}/git/${name}.git`;
   return {
     start(sandboxId) {
       const task = taskOf(store, sandboxId);
@@ -54,9 +57,12 @@ export function createControlPort(
         sandboxId,
         taskId: task.id,
         acked: store.sandboxes.get(sandboxId)?.acked ?? 0,
-        repositories: task.repositories.map((repository) => ({
+        repositories: task.repositories.map((repository, index) => ({
           ...repository,
-          url: `${publicUrl()}/git/${repository.name}.git`,
+          url: cloneUrlOf(store.repositories.get(repository.name), repository.name),
+          ...(store.sandboxes.get(sandboxId)?.objectFolders[index] !== undefined && {
+            objects: objectsInSandbox(index),
+          }),
         })),
         author: {
           name: task.person.name,
@@ -106,13 +112,16 @@ export function createModelPort({ store, endpoint }: SessionOptions): ModelPort 
 
 export function createGitPort({ store, host }: SessionOptions): GitPort {
   return {
-    grants(sandboxId) {
+    grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
-      return (task?.repositories ?? []).map(({ name, workBranch }) => ({
+      const repository = task?.repositories.find((each) => each.name === name);
+      const known = repository && store.repositories.get(name);
+      if (repository === undefined || known === undefined) return undefined;
+      return {
         name,
-        workBranch,
-        path: host.pathOf(name),
-      }));
+        right: { kind: "branch", branch: repository.workBranch, ...known.push },
+        endpoint: host.endpointOf(name),
+      };
     },
     refused(sandboxId, repository, ref, reason) {
       const task = taskOf(store, sandboxId);

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { CcwError } from "../domain/errors.ts";
+import type { GitEndpoint } from "../domain/git-server.ts";
 import { newId } from "../domain/ids.ts";
 import {
   closeHouses,
@@ -185,7 +186,8 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       store,
       tokens: createScopedTokens(new Uint8Array(32)),
       host: {
-        pathOf: (name) => name,
+        endpointOf: () => nowhere,
+        objectsOf: async () => "",
         create: async () => {},
         branches: async () => [],
         diff: async () => ({ patch: "", patchTruncated: false }),
@@ -236,3 +238,9 @@ test("a door that a dead server left behind is cleared away, and one in use is n
   const [used] = engine.running.keys();
   expect(await doors.list()).toEqual(used === undefined ? [] : [used]);
 });
+
+/** Nobody speaks git to it here. */
+const nowhere: GitEndpoint = {
+  serve: () => Promise.reject(new Error("there is no git here")),
+  isSymbolicRef: async () => false,
+};

@@ -22,6 +22,7 @@ const spec = {
   image: "localhost/ccw/slim:1",
   limits: limitsSchema.parse({ memoryBytes: 512 * 1024 ** 2, cpus: 1.5, pids: 200 }),
   doorFolder: "/data/doors/a",
+  objectFolders: [],
 };
 const bodyOn = (engine: EngineTraits) => containerSpec(spec, engine, "appliance-1", "/opt/ccw-server");
 const hostOn = (engine: EngineTraits) => bodyOn(engine).HostConfig ?? {};

@@ -3,7 +3,7 @@ import type Docker from "dockerode";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import { isId } from "../domain/ids.ts";
 import type { SandboxSpec } from "../domain/sandbox.ts";
-import { doorSocketInSandbox, guestInSandbox } from "../domain/session.ts";
+import { doorSocketInSandbox, guestInSandbox, objectsInSandbox } from "../domain/session.ts";
 import type { EngineTraits, UserNamespace } from "./traits.ts";
 
 export const sandboxLabels = {
@@ -83,11 +83,12 @@ export function containerSpec(
         ulimit("nproc", engine.ulimits.nproc),
         ulimit("core", 0),
       ],
-      // The only two things of the host inside, both read-only. connect() on a socket needs write permission on
+      // The only things of the host inside, all read-only. connect() on a socket needs write permission on
       // its inode, which a read-only mount does not take away.
       Binds: [
         `${bindable(spec.doorFolder)}:${dirname(doorSocketInSandbox)}:ro`,
         `${bindable(guestExecutable)}:${guestInSandbox}:ro`,
+        ...spec.objectFolders.map((folder, index) => `${bindable(folder)}:${objectsInSandbox(index)}:ro`),
       ],
       // Memory-backed files count against the memory limit; the sizes keep one of them from taking it all.
       Tmpfs: { "/run": "rw,nosuid,nodev,noexec,mode=755,size=64m" },

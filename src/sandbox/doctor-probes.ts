@@ -85,6 +85,7 @@ async function tryStart({ docker, traits }: EngineConnection, options: DiagnoseO
       image: reference,
       limits: limitsSchema.parse({}),
       doorFolder: join(folder, "door"),
+      objectFolders: [],
     };
     const container = await docker.createContainer(containerSpec(spec, traits, "doctor", guest));
     await container.start();

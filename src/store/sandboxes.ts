@@ -1,4 +1,4 @@
-import { and, eq, gt, max, sql } from "drizzle-orm";
+import { and, eq, gt, isNull, max, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { SandboxStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
@@ -93,5 +93,12 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
         .orderBy(commands.n)
         .limit(limit)
         .all(),
+    borrowedFolders: () =>
+      db
+        .select({ folders: sandboxes.objectFolders })
+        .from(sandboxes)
+        .where(isNull(sandboxes.endedAt))
+        .all()
+        .flatMap(({ folders }) => folders),
   };
 }

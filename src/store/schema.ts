@@ -3,7 +3,10 @@ import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from
 import type { AccessState } from "../domain/access-request.ts";
 import type { DenyCode, EgressEntry } from "../domain/egress.ts";
 import type { TaskEventBody } from "../domain/event.ts";
-import type { PersonId, PromptId, SandboxId, TaskId, TokenId } from "../domain/ids.ts";
+import type { ForgeCredential, ForgeKind } from "../domain/forge.ts";
+import type { PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "../domain/ids.ts";
+import type { PullRequest } from "../domain/pull-request.ts";
+import type { Repository } from "../domain/repository.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
 import type { PromptState, TokenKind } from "../domain/store.ts";
 import type { TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
@@ -13,6 +16,8 @@ import type { TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts
 export const people = sqliteTable("people", {
   id: text().$type<PersonId>().primaryKey(),
   name: text().notNull().unique(),
+  /** For the author of commits; empty where nobody said. */
+  email: text().notNull().default(""),
   createdAt: integer("created_at").notNull(),
 });
 
@@ -31,12 +36,61 @@ export const tokens = sqliteTable("tokens", {
   revokedAt: integer("revoked_at"),
 });
 
+export const forges = sqliteTable("forges", {
+  name: text().primaryKey(),
+  kind: text().$type<ForgeKind>().notNull(),
+  url: text().notNull(),
+  apiUrl: text("api_url").notNull(),
+  credential: text().$type<ForgeCredential["kind"]>().notNull(),
+  sealedCredential: text("sealed_credential").notNull(),
+  createdAt: integer("created_at").notNull(),
+  updatedAt: integer("updated_at").notNull(),
+});
+
 export const repositories = sqliteTable("repositories", {
   name: text().primaryKey(),
-  kind: text().$type<"hosted">().notNull(),
+  kind: text().$type<Repository["kind"]>().notNull(),
   defaultBranch: text("default_branch").notNull(),
+  push: text({ mode: "json" }).$type<Repository["push"]>().notNull().default({ force: false, delete: false }),
   createdAt: integer("created_at").notNull(),
+  /** The rest is set for remote repositories alone. */
+  forge: text().references(() => forges.name),
+  path: text(),
+  cloneUrl: text("clone_url"),
+  webUrl: text("web_url"),
 });
+
+export const pullRequests = sqliteTable(
+  "pull_requests",
+  {
+    id: text().$type<PullRequestId>().primaryKey(),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    repository: text().notNull(),
+    keptBy: text("kept_by").$type<PullRequest["keptBy"]>().notNull(),
+    number: integer().notNull(),
+    webUrl: text("web_url").notNull(),
+    title: text().notNull(),
+    body: text().notNull(),
+    draft: integer({ mode: "boolean" }).notNull(),
+    state: text().$type<PullRequest["state"]>().notNull(),
+    base: text().notNull(),
+    head: text().notNull(),
+    headCommit: text("head_commit").notNull(),
+    checks: text({ mode: "json" }).$type<PullRequest["checks"]>().notNull(),
+    follow: text({ mode: "json" }).$type<PullRequest["follow"]>().notNull(),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+    polledAt: integer("polled_at").notNull().default(0),
+  },
+  (table) => [
+    index("pull_requests_by_task").on(table.taskId),
+    index("pull_requests_to_poll").on(table.state, table.polledAt),
+    uniqueIndex("pull_requests_once").on(table.repository, table.keptBy, table.number),
+  ],
+);
 
 export const environments = sqliteTable("environments", {
   name: text().primaryKey(),
@@ -104,6 +158,8 @@ export const sandboxes = sqliteTable("sandboxes", {
   failure: text().notNull().default(""),
   /** Bytes that left it through the egress door, for its upload budget. */
   uploadedBytes: integer("uploaded_bytes").notNull().default(0),
+  /** Bare repositories on this machine whose objects it borrows: what must not be pruned while it lives. */
+  objectFolders: text("object_folders", { mode: "json" }).$type<string[]>().notNull().default([]),
 });
 
 export const events = sqliteTable(

@@ -7,8 +7,10 @@ import { asStoreError, openDatabase } from "./database.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
+import { createForgeStore } from "./forges.ts";
 import { createPersonStore, createTokenStore } from "./people.ts";
 import { createPromptStore } from "./prompts.ts";
+import { createPullRequestStore } from "./pull-requests.ts";
 import { createRepositoryStore } from "./repositories.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import type { Seal } from "./seal.ts";
@@ -66,6 +68,8 @@ export function openStore(
     atomically,
     people: eachAtomic(createPersonStore(context), atomically),
     tokens: eachAtomic(createTokenStore(context), atomically),
+    forges: eachAtomic(createForgeStore(context), atomically),
+    pullRequests: eachAtomic(createPullRequestStore(context), atomically),
     repositories: eachAtomic(createRepositoryStore(context), atomically),
     environments: eachAtomic(createEnvironmentStore(context), atomically),
     tasks: eachAtomic(createTaskStore(context), atomically),

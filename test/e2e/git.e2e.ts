@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import { createGitServer } from "../../src/forge/git-server.ts";
 import { createHostedRepositories, type HostedRepositories } from "../../src/forge/hosted.ts";
+import { endpointAt } from "../../src/forge/repositories.ts";
 import { createGitDoor } from "../../src/gateway/git/git-door.ts";
 
 /** Large repositories through the door: time, memory, and a client that does not read. */
@@ -28,11 +29,18 @@ beforeAll(async () => {
   hosted = createHostedRepositories({ folder: join(folder, "repositories"), log: quiet, now: Date.now });
   await hosted.create("large");
   const path = await hosted.folderOf("large");
+  const git = await createGitServer({ folder: join(folder, "server"), log: quiet });
   const door = createGitDoor({
-    git: await createGitServer({ folder: join(folder, "server"), log: quiet }),
     log: quiet,
     tokens: { tokenFor: () => token, matches: (_id, _purpose, given) => given === token },
-    port: { grants: () => [{ name: "large", path, workBranch: "work" }], refused() {} },
+    port: {
+      grantFor: (_id, name) => ({
+        name,
+        right: { kind: "branch", branch: "work", force: false, delete: false },
+        endpoint: endpointAt(git, path),
+      }),
+      refused() {},
+    },
   });
   server = createServer((request, response) => {
     door(sandbox, request, response, (request.url ?? "").slice("/git".length)).catch(() =>

@@ -71,6 +71,7 @@ for (const { name, socket } of enginesUnderTest()) {
         image: await engine.resolveImage("slim"),
         limits: limitsSchema.parse(limits),
         doorFolder: join(folder, "door"),
+        objectFolders: [],
       });
       return id;
     }
@@ -284,7 +285,12 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
       expect(await waiting).toEqual(new Error("no longer of interest"));
 
       const spec = { id, taskId: newId("TaskId", source), image: await engine.resolveImage("slim") };
-      await engine.start({ ...spec, limits: limitsSchema.parse({}), doorFolder: join(folder, "door") });
+      await engine.start({
+        ...spec,
+        limits: limitsSchema.parse({}),
+        doorFolder: join(folder, "door"),
+        objectFolders: [],
+      });
       expect((await engine.tail(id, 1000)).match(/once/g)?.length).toBe(1);
     });
 
@@ -304,6 +310,7 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         image: "localhost/ccw/slim:000000000000",
         limits,
         doorFolder: join(folder, "door"),
+        objectFolders: [],
       });
       expect(missing).rejects.toMatchObject({
         code: "not_found",

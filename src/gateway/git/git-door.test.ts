@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import { createGitServer } from "../../forge/git-server.ts";
 import { createHostedRepositories, type HostedRepositories } from "../../forge/hosted.ts";
+import { endpointAt } from "../../forge/repositories.ts";
 import { createGitDoor } from "./git-door.ts";
 import { flushPkt, pktLine } from "./pkt-line.ts";
 
@@ -47,8 +48,8 @@ beforeAll(async () => {
   tip = await hosted.commitFiles("demo", { branch: "main", message: "First", author, files });
   await hosted.commitFiles("demo", { branch: "other", message: "Other", author, files });
 
+  const git = await createGitServer({ folder: join(folder, "server"), log, maxTaskPackBytes: 4 * 1024 ** 2 });
   const door = createGitDoor({
-    git: await createGitServer({ folder: join(folder, "server"), log, maxTaskPackBytes: 4 * 1024 ** 2 }),
     log,
     tokens: {
       tokenFor: () => token,
@@ -56,9 +57,14 @@ beforeAll(async () => {
         tokenIsGood && id === sandbox.id && purpose === "git" && given === token,
     },
     port: {
-      grants() {
+      grantFor(_id, name) {
         if (grantsFail) throw new Error("the database is closed");
-        return [{ name: "demo", path: join(folder, "repositories/demo.git"), workBranch: "claude/fix-1" }];
+        if (name !== "demo") return undefined;
+        return {
+          name,
+          right: { kind: "branch", branch: "claude/fix-1", force: false, delete: false },
+          endpoint: endpointAt(git, join(folder, "repositories/demo.git")),
+        };
       },
 
       refused: (_id, repository, ref, reason) => void refusals.push({ repository, ref, reason }),

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { messageOf } from "../../domain/errors.ts";
-import { type GitAnswer, type GitServer, type GitTarget, parseGitTarget } from "../../domain/git-server.ts";
+import { type GitAnswer, type GitTarget, parseGitTarget } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { GitGrant, GitPort, Log, ScopedTokens } from "../../domain/ports.ts";
 import { printable } from "../../domain/push-policy.ts";
@@ -22,7 +22,6 @@ export type GitDoor = (
 export interface GitDoorOptions {
   port: GitPort;
   tokens: ScopedTokens;
-  git: GitServer;
   log: Log;
   /** Git processes of one sandbox at once; default 16. More are told to come again. */
   maxConcurrent?: number;
@@ -31,7 +30,7 @@ export interface GitDoorOptions {
 }
 
 export function createGitDoor(options: GitDoorOptions): GitDoor {
-  const { port, tokens, git, log, maxConcurrent = 16, patienceMs = 60_000 } = options;
+  const { port, tokens, log, maxConcurrent = 16, patienceMs = 60_000 } = options;
   const running = new Map<SandboxId, number>();
 
   return async (sandbox, request, response, path) => {
@@ -66,7 +65,7 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
       response.setHeader("www-authenticate", 'Basic realm="ccw", charset="UTF-8"');
       return refuse(request, response, 401, "This needs the sandbox's own git credential.");
     }
-    const grant = port.grants(sandbox.id).find(({ name }) => name === target.repository);
+    const grant = port.grantFor(sandbox.id, target.repository);
     if (grant === undefined) return refuse(request, response, 404, "There is no such repository here.");
 
     const others = running.get(sandbox.id) ?? 0;
@@ -93,8 +92,7 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     signal: AbortSignal,
   ): Promise<void> {
     const serve = (body: AsyncIterable<Uint8Array> | undefined): Promise<GitAnswer> =>
-      git.serve({
-        folder: grant.path,
+      grant.endpoint.serve({
         service: target.service,
         body,
         headers: {
@@ -102,7 +100,7 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
           contentEncoding: request.headers["content-encoding"],
           gitProtocol: headerOnce(request.headers["git-protocol"]),
         },
-        right: { kind: "branch", branch: grant.workBranch },
+        right: grant.right,
         signal,
       });
 
@@ -114,8 +112,9 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     if (encoding !== undefined && encoding !== "identity") {
       return refuse(request, response, 415, "A push is taken as git sends it, not compressed again.");
     }
-    const isSymbolic = () => git.isSymbolicRef(grant.path, `refs/heads/${grant.workBranch}`);
-    const push = await allowPush({ body, workBranch: grant.workBranch, isSymbolic, patienceMs });
+    const right = grant.right.kind === "branch" ? grant.right : undefined;
+    const isSymbolic = () => grant.endpoint.isSymbolicRef(`refs/heads/${right?.branch}`);
+    const push = await allowPush({ body, right, isSymbolic, patienceMs });
     if (push.kind === "allowed") {
       const reader = createPushReportReader(push.capabilities);
       await pour(await serve(push.body), response, signal, reader.read);

@@ -1,4 +1,5 @@
-import { decidePush, printable } from "../../domain/push-policy.ts";
+import type { PushRight } from "../../domain/git-server.ts";
+import { decidePush, printable, readOnly } from "../../domain/push-policy.ts";
 import { refusalBody } from "./push-report.ts";
 import { type CommandSection, createCommandReader, serialiseCommands } from "./receive-pack-commands.ts";
 import type { Body } from "./streams.ts";
@@ -20,7 +21,8 @@ export type PushRequest =
 /** Reads the ref updates, and no more, and judges them. */
 export async function allowPush(push: {
   body: Body;
-  workBranch: string;
+  /** Undefined: nothing at all may be pushed. */
+  right: Extract<PushRight, { kind: "branch" }> | undefined;
   isSymbolic: () => Promise<boolean>;
   patienceMs: number;
 }): Promise<PushRequest> {
@@ -39,9 +41,15 @@ export async function allowPush(push: {
   }
   if (section.commands.length === 0) return { kind: "probe" };
 
-  const { workBranch } = push;
-  const workBranchIsSymbolic = await push.isSymbolic();
-  const decision = decidePush(section.commands, { workBranch, workBranchIsSymbolic });
+  const { right } = push;
+  const decision =
+    right === undefined
+      ? readOnly(section.commands)
+      : decidePush(section.commands, {
+          workBranch: right.branch,
+          mayDelete: right.delete,
+          workBranchIsSymbolic: await push.isSymbolic(),
+        });
   if (decision.kind === "refused") {
     const report = { unpack: "ok", refused: decision.perRef };
     return {

@@ -1,0 +1,72 @@
+import { eq } from "drizzle-orm";
+import { CcwError } from "../domain/errors.ts";
+import { type Forge, forgeCredentialSchema } from "../domain/forge.ts";
+import type { ForgeStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { forges, repositories } from "./schema.ts";
+
+export function createForgeStore({ db, seal, ids, wakeAfterCommit }: StoreContext): ForgeStore {
+  const row = (name: string) => db.select().from(forges).where(eq(forges.name, name)).get();
+  return {
+    save(forge, credential) {
+      const now = ids.now();
+      const change = {
+        kind: forge.kind,
+        url: forge.url,
+        apiUrl: forge.apiUrl,
+        credential: credential.kind,
+        sealedCredential: seal.seal(JSON.stringify(credential)),
+        updatedAt: now,
+      };
+      const saved = db
+        .insert(forges)
+        .values({ name: forge.name, createdAt: now, ...change })
+        .onConflictDoUpdate({ target: forges.name, set: change })
+        .returning()
+        .get();
+      // What must not leave by egress is made of these, too.
+      wakeAfterCommit("policy");
+      return forgeOf(saved);
+    },
+    get(name) {
+      const found = row(name);
+      return found && forgeOf(found);
+    },
+    list: () => db.select().from(forges).orderBy(forges.name).all().map(forgeOf),
+    credentialOf(name) {
+      const found = row(name);
+      if (found === undefined) {
+        throw new CcwError(
+          "not_found",
+          `There is no forge named ${JSON.stringify(name.slice(0, 100))}.`,
+          "`ccw-server forge list` shows those there are.",
+        );
+      }
+      return forgeCredentialSchema.parse(JSON.parse(seal.open(found.sealedCredential)));
+    },
+    remove(name) {
+      const users = db
+        .select({ name: repositories.name })
+        .from(repositories)
+        .where(eq(repositories.forge, name))
+        .all();
+      if (users.length > 0) {
+        throw new CcwError(
+          "conflict",
+          `The forge ${name} has repositories here: ${users
+            .slice(0, 5)
+            .map((each) => each.name)
+            .join(", ")}${users.length > 5 ? " and more" : ""}.`,
+          "Remove them first: ccw-server repo remove NAME",
+        );
+      }
+      const removed = db.delete(forges).where(eq(forges.name, name)).returning().all().length > 0;
+      wakeAfterCommit("policy");
+      return removed;
+    },
+  };
+}
+
+function forgeOf({ sealedCredential: _, ...forge }: typeof forges.$inferSelect): Forge {
+  return forge;
+}

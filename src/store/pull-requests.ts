@@ -1,0 +1,82 @@
+import { and, asc, desc, eq, inArray, max } from "drizzle-orm";
+import type { PullRequest } from "../domain/pull-request.ts";
+import type { PullRequestStore } from "../domain/store.ts";
+import type { StoreContext } from "./context.ts";
+import { pullRequests } from "./schema.ts";
+
+type Row = typeof pullRequests.$inferSelect;
+
+export function createPullRequestStore({ db, ids, wakeAfterCommit }: StoreContext): PullRequestStore {
+  const get = (id: PullRequest["id"]) => db.select().from(pullRequests).where(eq(pullRequests.id, id)).get();
+  const nextNumber = (repository: string) =>
+    (db
+      .select({ number: max(pullRequests.number) })
+      .from(pullRequests)
+      .where(and(eq(pullRequests.repository, repository), eq(pullRequests.keptBy, "appliance")))
+      .get()?.number ?? 0) + 1;
+  const told = ({ taskId }: Row) => {
+    wakeAfterCommit(taskId);
+    wakeAfterCommit("tasks");
+  };
+  return {
+    add(pullRequest) {
+      const now = ids.now();
+      const { repository, keptBy, number } = pullRequest;
+      const counted = keptBy === "appliance" && number === 0 ? nextNumber(repository) : number;
+      const row = db
+        .insert(pullRequests)
+        .values({ ...pullRequest, number: counted, createdAt: now, updatedAt: now })
+        .returning()
+        .get();
+      told(row);
+      return pullRequestOf(row);
+    },
+    get(id) {
+      const row = get(id);
+      return row && pullRequestOf(row);
+    },
+    list({ taskId, repository, states, limit }) {
+      const where = and(
+        taskId === undefined ? undefined : eq(pullRequests.taskId, taskId),
+        repository === undefined ? undefined : eq(pullRequests.repository, repository),
+        states === undefined ? undefined : inArray(pullRequests.state, [...states]),
+      );
+      const newestFirst = [desc(pullRequests.createdAt), desc(pullRequests.id)];
+      const rows = db
+        .select()
+        .from(pullRequests)
+        .where(where)
+        .orderBy(...newestFirst)
+        .limit(limit)
+        .all();
+      return rows.map(pullRequestOf);
+    },
+    toPoll(limit) {
+      const where = and(eq(pullRequests.state, "open"), eq(pullRequests.keptBy, "forge"));
+      const rows = db
+        .select()
+        .from(pullRequests)
+        .where(where)
+        .orderBy(asc(pullRequests.polledAt))
+        .limit(limit)
+        .all();
+      return rows.map(pullRequestOf);
+    },
+    update(id, change) {
+      const row = db
+        .update(pullRequests)
+        .set({ ...change, updatedAt: ids.now() })
+        .where(eq(pullRequests.id, id))
+        .returning()
+        .get();
+      if (row !== undefined) told(row);
+    },
+    polled(id) {
+      db.update(pullRequests).set({ polledAt: ids.now() }).where(eq(pullRequests.id, id)).run();
+    },
+  };
+}
+
+function pullRequestOf({ polledAt: _, ...pullRequest }: Row): PullRequest {
+  return pullRequest;
+}
