@@ -4,8 +4,13 @@ export interface RequestHead {
   method: string;
   /** Path and query as sent, beginning with `/`. */
   target: string;
-  /** Lower-case name and value of each header. */
+  /** Name and value of each header; names as `plainName` gives them. */
   headers: readonly (readonly [string, string])[];
+}
+
+/** The name that a server may take a header for: many a one behind CGI or WSGI takes `_` for `-`. */
+export function plainName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
 }
 
 /**

@@ -1,6 +1,7 @@
 import { bytesText } from "../../domain/amounts.ts";
 import { decideRequest, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { hostText } from "../../domain/host.ts";
+import { plainName } from "../../domain/request-reading.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { joined } from "../wire/joined.ts";
 import type { Wire } from "../wire/wire.ts";
@@ -127,10 +128,10 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
 
     const egress = traffic.egress();
     const credentials = origin.scheme === "https" ? traffic.credentialsFor(origin.host) : [];
-    const injected = credentials.map(({ header }) => header.toLowerCase());
+    const injected = credentials.map(({ header }) => plainName(header));
     // What the proxy replaces is not the sandbox's own credential.
     const headers = head.headers
-      .map(([name, value]) => [name.toLowerCase(), value] as const)
+      .map(([name, value]) => [plainName(name), value] as const)
       .filter(([name]) => !injected.includes(name));
     const decide = (policy: EgressPolicy): EgressDecision =>
       decideRequest(policy, {
@@ -167,7 +168,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       client: wire,
       buffer,
       origin,
-      head: { ...head, headers: head.headers.filter(([name]) => !injected.includes(name.toLowerCase())) },
+      head: { ...head, headers: head.headers.filter(([name]) => !injected.includes(plainName(name))) },
       path,
       framing,
       maxBody,
