@@ -8,7 +8,7 @@ import type { Wire } from "../wire/wire.ts";
 import { type Exchange, secretFound, startExchange } from "./exchange.ts";
 import { requestFraming } from "./http/body.ts";
 import { maxHeadBytes, type RequestHead, readRequestHead, wantsClose } from "./http/request-head.ts";
-import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import { bodyTooLarge, type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
 import { absoluteTarget, originTarget } from "./request-target.ts";
 import type { Attempt, Traffic } from "./traffic.ts";
 import type { Origin, Upstreams } from "./upstreams.ts";
@@ -143,9 +143,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       });
     const maxBody = egress?.limits.requestBytes ?? 0;
     if (framing.kind === "length" && framing.length > maxBody)
-      return refuse(
-        refusalOf("body-too-large", `its body of ${bytesText(framing.length)} is over ${bytesText(maxBody)}`),
-      );
+      return refuse(bodyTooLarge(bytesText(framing.length), maxBody));
     const stream = traffic.search().start();
     for (const found of [stream.push(raw), stream.end()])
       if ("found" in found) return refuse(secretFound(traffic, found.found, origin));

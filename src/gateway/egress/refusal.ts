@@ -1,3 +1,4 @@
+import { bytesText } from "../../domain/amounts.ts";
 import type { AccessRequestState, DenyCode } from "../../domain/egress.ts";
 
 /** Why something does not pass, and how the sandbox is told. */
@@ -61,6 +62,12 @@ const statusOf: Record<DenyCode, number> = {
 
 export function refusalOf(code: DenyCode, text: string): Refusal {
   return { status: statusOf[code], code, text };
+}
+
+/** `size`: what the body has, as text; `most`: bytes that it may have. */
+export function bodyTooLarge(size: string, most: number): Refusal {
+  const text = `one request may carry ${bytesText(most)}, and its body has ${size}: send it in parts, or have a person raise the environment's limit`;
+  return refusalOf("body-too-large", text);
 }
 
 const accessTexts: Record<AccessRequestState, string> = {
