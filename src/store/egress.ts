@@ -5,7 +5,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
 import type { EgressStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
-import { createLedgerWriter, type LedgerWriter, withoutSync } from "./egress-ledger.ts";
+import { createLedgerWriter, type LedgerWriter, withoutWaiting } from "./egress-ledger.ts";
 import { egressRequests, sandboxes } from "./schema.ts";
 
 export interface EgressKeeping {
@@ -51,7 +51,7 @@ export function createEgressStore(
     const tooMany = ends.last - keepRows;
     const tooOld = lt(egressRequests.at, ids.now() - keepDays * dayMs);
     const goes = sql`(${egressRequests.id} <= ${tooMany} OR ${tooOld})`;
-    return withoutSync(context, () =>
+    return withoutWaiting(context, () =>
       db
         .delete(egressRequests)
         .where(and(lte(egressRequests.id, upTo), goes))
