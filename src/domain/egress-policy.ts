@@ -40,6 +40,8 @@ export interface EgressPolicy {
   readonly access: AccessLevel;
   readonly denied: PatternIndex<string>;
   readonly permits: PatternIndex<Permit>;
+  /** Names of groups of the default list that are switched off, by their hosts. */
+  readonly switchedOff: PatternIndex<string>;
   /** What is in force, for `summarizeEgress`. */
   readonly groups: readonly DefaultGroup[];
   readonly allow: readonly EgressRule[];
@@ -81,7 +83,9 @@ export interface EgressRequest extends RequestHead {
 export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: EgressSource): EgressPolicy {
   const unknown = groupsOff.find((name) => !defaultGroups.some((group) => group.name === name));
   if (unknown !== undefined) throw unreadable(unknown, "the default list has no such group");
-  const groups = access === "limited" ? defaultGroups.filter(({ name }) => !groupsOff.includes(name)) : [];
+  const listed = access === "limited" ? defaultGroups : [];
+  const groups = listed.filter(({ name }) => !groupsOff.includes(name));
+  const off = listed.filter((group) => !groups.includes(group));
   const allowed = access === "none" ? [] : allow.map((text) => readable(text, parseEgressRule(text)));
   const permits: Permit[] = [
     ...allowed.map((rule) => ({ rule, label: `${formatEgressRule(rule)} (environment)`, once: false })),
@@ -106,6 +110,9 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
       }),
     ),
     permits: indexPatterns(permits.map((permit) => [permit.rule.host, permit] as const)),
+    switchedOff: indexPatterns(
+      off.flatMap(({ name, hosts }) => hosts.map(({ pattern }) => [pattern, name] as const)),
+    ),
     groups,
     allow: allowed,
   };
@@ -194,6 +201,11 @@ function permitsFor(policy: EgressPolicy, host: Host, port: number): Found {
   const everything = host.kind === "address" ? [] : policy.permits.everything;
   const all = everything.length === 0 ? named : named.length === 0 ? everything : [...named, ...everything];
   if (all.length === 0) {
+    const [group] = policy.switchedOff.matches(host);
+    if (group !== undefined) {
+      const text = `${shown} is in the group ${group} of the default list, which is switched off here`;
+      return no("host-not-allowed", text, true);
+    }
     return host.kind === "address"
       ? no("host-not-allowed", `the address ${shown} is not listed as such, and no name leads to it`, true)
       : no("host-not-allowed", `${shown} is not on this environment's list`, true);
