@@ -91,7 +91,8 @@ export function refusalBytes(
     "",
   ].join("\n");
   const lines = [
-    `HTTP/1.1 ${status} ${statusTexts[status] ?? "Refused"}`,
+    // Of a refusal npm, pip and git print the status line alone.
+    `HTTP/1.1 ${status} ${statusTexts[status] ?? "Refused"} (ccw-server: ${code})`,
     `X-Deny-Reason: ${code}`,
     ...(target === "" ? [] : [`X-Deny-Host: ${target}`]),
     ...(access === undefined ? [] : [`X-Access-Request: ${access}`]),
