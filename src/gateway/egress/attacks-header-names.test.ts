@@ -5,10 +5,11 @@ import { openInspected, reading, soon } from "./inspected.fixture.ts";
 
 afterEach(closeEgress);
 
-/** Many a server behind CGI or WSGI takes `_` in a header's name for `-`. */
+/** Servers behind CGI or WSGI take `_` in a header's name, some also `.`, for `-`. */
 const sent: [name: string, line: string, reason: string][] = [
   ["a credential", "X_Api_Key: of-my-own", "foreign-credential"],
   ["another credential", "PRIVATE_TOKEN: of-my-own", "foreign-credential"],
+  ["a credential with dots", "X.Api.Key: of-my-own", "foreign-credential"],
   ["another method", "X_HTTP_Method_Override: DELETE", "read-only"],
   ["a body's length", "Content_Length: 5", "read-only"],
 ];
