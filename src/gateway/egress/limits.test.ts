@@ -34,6 +34,24 @@ test("a minute's requests may come at once, then one each time there is room aga
   expect([request(), request(), request(), request()].filter((text) => text === "ok")).toHaveLength(3);
 });
 
+test("of refusals two thousand may come at once, then fifty a second", () => {
+  const { clock, traffic } = setUp();
+  let count = 0;
+  const exhaust = () => {
+    for (count = 0; traffic.mayAsk; count++) traffic.refused();
+    return count;
+  };
+  expect(exhaust()).toBe(2000);
+  clock.ms += 10;
+  expect(traffic.mayAsk).toBe(false);
+  clock.ms += 990;
+  expect(exhaust()).toBe(50);
+  clock.ms -= 3_600_000;
+  expect(traffic.mayAsk).toBe(false);
+  clock.ms += 3_600_000;
+  expect(exhaust()).toBe(2000);
+});
+
 test("only so many requests are open at once; each makes room once", () => {
   const { traffic } = setUp({ requestsPerMinute: 100 });
   const [first, second] = [traffic.begin(), traffic.begin()];

@@ -14,6 +14,13 @@ export interface TrafficLimits {
    * was left: a person was told that nothing more leaves.
    */
   upload(bytes: number): boolean;
+  /** A refusal was given. */
+  refused(): void;
+  /**
+   * False where refusals came faster than anybody has use for. They are not among the requests a minute, and cost each a
+   * row in the ledger and a line in the log: without a bound one sandbox could crowd out the rows of all.
+   */
+  readonly mayAsk: boolean;
   readonly uploaded: number;
   /** New limits; what was counted stays. */
   update(limits: EgressLimits): void;
@@ -33,6 +40,9 @@ export function createTrafficLimits(
   /** Requests that may begin at once: a bucket that holds a minute's amount and fills up evenly. */
   let tokens = limits.requestsPerMinute;
   let filledAt = now();
+  /** Refusals that may be given at once; below zero by those that were under way. */
+  let patience = refusalsAtOnce;
+  let patienceAt = now();
   const names = new Set<string>();
   /** When the names of the last minute were new, oldest first. */
   let newNames: number[] = [];
@@ -42,6 +52,12 @@ export function createTrafficLimits(
     const earned = (Math.max(0, at - filledAt) * current.requestsPerMinute) / minute;
     tokens = Math.min(current.requestsPerMinute, tokens + earned);
     filledAt = at;
+  }
+
+  function regain(): void {
+    const at = now();
+    patience = Math.min(refusalsAtOnce, patience + (Math.max(0, at - patienceAt) * refusalsPerSecond) / 1000);
+    patienceAt = at;
   }
 
   return {
@@ -104,6 +120,16 @@ export function createTrafficLimits(
       return fits;
     },
 
+    refused() {
+      regain();
+      patience -= 1;
+    },
+
+    get mayAsk() {
+      if (patience < 1) regain();
+      return patience >= 1;
+    },
+
     get uploaded() {
       return uploaded;
     },
@@ -118,6 +144,8 @@ export function createTrafficLimits(
 }
 
 const minute = 60_000;
+const refusalsAtOnce = 2000;
+const refusalsPerSecond = 50;
 const lifeFactor = 10;
 
 function count(amount: number, what: string): string {

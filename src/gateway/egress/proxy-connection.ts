@@ -49,6 +49,12 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     failUnread(refusalOf("too-slow", "the request's head did not come in time"));
   });
 
+  /** Runs while the next head waits, since too much was refused. */
+  const waiting = options.deadlines.add(() => {
+    wire.resume();
+    advance();
+  });
+
   /** Says why and closes; what still comes is read and dropped, so that a reset does not overtake the answer. */
   const linger = (answer?: Uint8Array) => {
     if (state === "over") return;
@@ -80,6 +86,11 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
         deadline.set(waits.betweenRequests);
         return;
       }
+      if (searched === 0 && !traffic.mayAsk()) {
+        deadline.clear();
+        waiting.set(1);
+        return wire.pause();
+      }
       const read = readRequestHead(buffer.bytes, searched);
       if (read.kind === "more") {
         if (clientEnded) return linger();
@@ -89,6 +100,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
         return;
       }
       searched = 0;
+      waiting.clear();
       if (read.kind === "bad") return failUnread(read.bad);
       deadline.clear();
       const raw = buffer.bytes.subarray(0, read.length);
@@ -205,6 +217,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     close() {
       state = "over";
       deadline.clear();
+      waiting.clear();
       exchange?.closed();
       options.closed?.();
     },
