@@ -10,7 +10,8 @@ export interface RequestHead {
 
 /** The name that a server may take a header for: behind CGI or WSGI `_`, and with some `.` or `!`, is the same as `-`. */
 export function plainName(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+  const lower = name.toLowerCase();
+  return /[^a-z0-9-]/.test(lower) ? lower.replace(/[^a-z0-9]/g, "-") : lower;
 }
 
 /**
