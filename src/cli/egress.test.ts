@@ -111,6 +111,9 @@ test("a check answers by its exit code, too", async () => {
   expect((await check("https://pypi.org/simple")).code).toBe(0);
   expect((await check("https://pypi.org/simple", "--method", "PUT")).out).toContain("read-only");
   expect(JSON.parse((await check("https://pypi.org/", "--json")).out)).toMatchObject({ allowed: true });
+  const malformed = await check("https://pypi.org:99999/simple");
+  expect(malformed).toMatchObject({ code: exitCodes.usage, out: "" });
+  expect(malformed.err).toContain("a port is a number from 1 to 65535");
   expect((await run("egress", "check", "https://pypi.org/")).code).toBe(exitCodes.usage);
   expect((await run("egress", "check", "https://pypi.org/", "--env", "nope")).code).toBe(exitCodes.notFound);
 });

@@ -115,7 +115,7 @@ export function addEgressCommands(cli: Cli): void {
     .option("-m, --method <method>", "method", "GET")
     .addHelpText(
       "after",
-      "\nThe exit code is 0 where the request would be let through, and 1 where it would be refused.",
+      "\nThe exit code is 0 where the request would be let through, 1 where it would be refused, and 2 for what is no URL.",
     )
     .action(async (url: string, { env, method }: { env: string; method: string }) => {
       const client = await cli.connect();

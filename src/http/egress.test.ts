@@ -159,7 +159,9 @@ test("a check says what would happen and why, and sends nothing", async () => {
   expect(allowed.steps.length).toBeGreaterThan(1);
   expect(await check("https://registry.npmjs.org/left-pad", "PUT")).toMatchObject({ code: "read-only" });
   expect(await check("https://evil.example/")).toMatchObject({ code: "host-not-allowed", grantable: true });
-  expect(await check("gopher://x")).toMatchObject({ code: "bad-request" });
+  expect(await refusal("POST", "/egress/check", { url: "gopher://x", environment: "default" })).toContain(
+    '400 "gopher://x" is no URL that could be requested: it has to begin with http:// or https://',
+  );
   expect(await refusal("POST", "/egress/check", { url: "https://x", environment: "prod" })).toContain(
     '404 There is no environment named "prod"',
   );
