@@ -208,7 +208,25 @@ test("everything that an environment says of egress is set, shown and taken back
   expect(store.environments.get("web")?.egress.groupsOff).toEqual([]);
   const bad = await run("env", "edit", "web", "--allow", "https://npmjs.org/");
   expect(bad.code).toBe(exitCodes.usage);
+  expect(bad.err).toStartWith('error: --allow "https://npmjs.org/": ');
   expect(bad.err).toContain("write npmjs.org");
+  const several = [
+    "--allow",
+    "ok.example",
+    "--allow",
+    "*.com",
+    "--deny-host",
+    "a b",
+    "--groups-off",
+    "Gists",
+  ];
+  for (const argv of [
+    ["env", "edit", "web", ...several],
+    ["env", "add", "other", ...several],
+  ])
+    expect((await run(...argv)).err).toMatch(
+      /^error: --allow "\*\.com": .+\n--deny-host "a b": .+\n--groups-off "Gists": there is no such group\..+\n$/,
+    );
   expect((await run("env", "groups")).out).toContain("  github.com  (inspected, for reading)\n");
 });
 

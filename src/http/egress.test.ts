@@ -236,6 +236,34 @@ test.each([
   },
 );
 
+test("every line that is wrong is told at once, by its place in what was sent", async () => {
+  const { call, refusal, store } = serve();
+  await call("PATCH", "/environments/default", { egress: { allow: ["a.example", "b.example"] } });
+  const whole = { allow: ["*.com", "ok.example", "https://npmjs.org/x"], deny: ["a.example:443"] };
+  const told = (list: string) => [
+    `egress.allow${list}: line 1 ("*.com")`,
+    `egress.allow${list}: line 3 ("https://npmjs.org/x")`,
+    `egress.deny${list}: line 1 ("a.example:443")`,
+  ];
+  for (const [egress, list] of [
+    [whole, ""],
+    [{ allow: { add: whole.allow }, deny: { add: whole.deny } }, ".add"],
+  ] as const) {
+    const lines = (await refusal("PATCH", "/environments/default", { egress })).slice(4).split("\n");
+    expect(lines).toHaveLength(3);
+    for (const [index, start] of told(list).entries()) expect(lines[index]).toStartWith(`${start}: `);
+  }
+  const flood = await refusal("PATCH", "/environments/default", {
+    egress: { deny: Array.from({ length: 900 }, (_, index) => `bad host ${index}`) },
+  });
+  expect(flood.split("\n")).toHaveLength(21);
+  expect(flood).toContain("… and 880 more.");
+  expect(store.environments.get("default")?.egress).toMatchObject({
+    allow: ["a.example", "b.example"],
+    deny: [],
+  });
+});
+
 test("secrets go in and do not come out, and a credential names one of them", async () => {
   const { call, refusal, store } = serve();
   const credential = { host: "API.example.com", header: "Authorization", template: `Bearer \${KEY}` };

@@ -228,10 +228,18 @@ test("a mistake in a rule is shown at its line with the correction, and what is 
     await page.goto(`${appliance.url}/settings`);
     await page.getByRole("button", { name: "Edit default" }).click();
     const rules = page.getByLabel("Rules: what may be reached as well");
+    const never = page.getByLabel("Never to be reached");
     await rules.fill("API.Example.com write\nhttps://npmjs.org/x");
+    await never.fill("pastebin.com\n\nevil.example:443");
     await page.getByRole("button", { name: "Save environment" }).click();
     await page.getByText("Line 2: write npmjs.org", { exact: false }).waitFor();
-    expect(await page.locator(".line-numbers .bad").textContent()).toBe("2");
+    await page.getByText("Line 3: ", { exact: false }).waitFor();
+    expect(await page.locator(".line-numbers .bad").allTextContents()).toEqual(["2", "3"]);
+    await page.getByText("a mistake under the rules and under what is never to be reached above").waitFor();
+    await never.fill("pastebin.com");
+    await rules.click();
+    await rules.press("ControlOrMeta+End");
+    await rules.press("Shift+Home");
     // The cursor stands on the line: what is typed takes its place.
     await page.keyboard.type("*.npmjs.org methods=GET");
     await page.getByRole("button", { name: "Save environment" }).click();
