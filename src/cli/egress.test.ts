@@ -141,6 +141,13 @@ test("requests are listed, allowed and denied", async () => {
   ]);
   expect(JSON.parse((await run("egress", "requests", "--json")).out)).toEqual([]);
   expect(JSON.parse((await run("egress", "requests", "--all", "--json")).out)).toHaveLength(4);
+  store.access.ask({ taskId, host: "late.example", port: 443, reason: "host-not-allowed" });
+  store.tasks.move(taskId, { kind: "cancelled", by: "ada" });
+  expect((await run("egress", "requests", "--state", "expired")).out).toMatch(
+    /5 +late\.example:443 .* expired /,
+  );
+  expect((await run("egress", "allow", "5")).code).toBe(exitCodes.conflict);
+  expect((await run("egress", "allow", "5", "--env")).code).toBe(0);
   expect((await run("egress", "allow", "9")).code).toBe(exitCodes.notFound);
   expect((await run("egress", "allow", "1", "--once", "--env")).code).toBe(exitCodes.usage);
 });

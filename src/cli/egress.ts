@@ -11,7 +11,7 @@ import { findTaskId, shortId } from "./task-id.ts";
 
 /** As in domain/egress.ts and domain/access-request.ts; written out, so that `--help` need not load the schemas. */
 const verdicts = ["allowed", "refused", "cut", "failed"] as const;
-const states = ["pending", "granted", "granted-once", "used", "denied"] as const;
+const states = ["pending", "granted", "granted-once", "used", "denied", "expired"] as const;
 
 interface Filter {
   task?: string;
@@ -167,7 +167,7 @@ export function addEgressCommands(cli: Cli): void {
 
   egress
     .command("allow")
-    .description("grant an access request; in effect at once")
+    .description("grant an access request; in effect at once. Of a task that has ended: with --env alone")
     .argument("<request>", "as `egress requests` shows it")
     .addOption(new Option("--once", "for the next connection within the hour").conflicts(["task", "env"]))
     .addOption(new Option("--task", "for this task; so it is where nothing is said").conflicts(["env"]))

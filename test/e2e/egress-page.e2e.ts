@@ -126,6 +126,26 @@ test("a second click does not decide on the next host", async () => {
   });
 }, 30_000);
 
+test("with a task its requests end, and the environment can still be given leave", async () => {
+  const id = running("ending");
+  appliance.refuse(id, "one.example");
+  await visit(async ({ page }) => {
+    await open(page, id);
+    const strip = page.getByRole("region", { name: "Request for access" });
+    await strip.getByText("one.example:443").waitFor();
+    appliance.store.tasks.move(id, { kind: "cancelled", by: "ada" });
+    await strip.waitFor({ state: "detached" });
+    await page.locator(".side").getByText("Asks for", { exact: false }).waitFor({ state: "detached" });
+    await page.getByRole("tab", { name: "Egress" }).click();
+    const row = page.locator(".access-row");
+    await row.getByText("Nobody decided before the task ended", { exact: false }).waitFor();
+    await row.getByRole("button", { name: "Change the decision on one.example:443" }).click();
+    expect(await row.locator(".access-choices button").allInnerTexts()).toEqual(["Environment default"]);
+    await row.getByRole("button", { name: "Allow one.example:443 for the environment default" }).click();
+    await row.getByText("ada allowed it for the environment", { exact: false }).waitFor();
+  });
+}, 30_000);
+
 test("a decision that can have no effect is said, with what would help", async () => {
   appliance.store.environments.save(environmentSchema.parse({ name: "default", access: "none" }));
   const id = running("none");
