@@ -55,6 +55,11 @@ export type EgressDecision =
        * `raw`: any protocol, unread.
        */
       treatment: "pass" | "inspect" | "raw";
+      /**
+       * The rule names this very host. Otherwise it is a wildcard or Full access, which let endlessly many names, each
+       * of them a message to who serves it.
+       */
+      exact: boolean;
       /** A grant that is good for one connection let it: take it, and go on with `withTakenGrant`. */
       once: boolean;
     }
@@ -218,8 +223,8 @@ function preferLasting(permits: readonly Permit[]): Permit | undefined {
   return permits.find(({ once }) => !once) ?? permits[0];
 }
 
-function allowedBy({ label, once }: Permit, treatment: "pass" | "inspect" | "raw"): EgressDecision {
-  return { allowed: true, rule: label, treatment, once };
+function allowedBy({ rule, label, once }: Permit, treatment: "pass" | "inspect" | "raw"): EgressDecision {
+  return { allowed: true, rule: label, treatment, exact: rule.host.kind === "exact", once };
 }
 
 function refuse(code: DenyCode, text: string): EgressRefusal {
