@@ -26,6 +26,11 @@ export interface EgressSource {
   groupsOff: readonly string[];
   /** Given by a person to this task. `once`: for one connection. */
   grants: readonly EgressGrant[];
+  /**
+   * Hosts that the appliance adds a credential for. They are inspected on every port, since nothing can be added to what
+   * is not read; the one way around is `raw`.
+   */
+  credentialHosts?: readonly Host[];
 }
 
 export interface EgressGrant {
@@ -40,6 +45,8 @@ export interface EgressPolicy {
   readonly access: AccessLevel;
   readonly denied: PatternIndex<string>;
   readonly permits: PatternIndex<Permit>;
+  /** By their text. */
+  readonly credentialHosts: ReadonlyMap<string, Host>;
   /** What is in force, for `summarizeEgress`. */
   readonly groups: readonly DefaultGroup[];
   readonly allow: readonly EgressRule[];
@@ -83,7 +90,8 @@ export interface EgressRequest extends RequestHead {
  * Throws CcwError `invalid` where a rule, pattern or group cannot be read, though it could when it was saved: with a
  * part of a policy missing, nothing may pass.
  */
-export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: EgressSource): EgressPolicy {
+export function compileEgressPolicy(source: EgressSource): EgressPolicy {
+  const { access, allow, deny, groupsOff, grants, credentialHosts = [] } = source;
   const unknown = groupsOff.find((name) => !defaultGroups.some((group) => group.name === name));
   if (unknown !== undefined) throw unreadable(unknown, "the default list has no such group");
   const groups = access === "limited" ? defaultGroups.filter(({ name }) => !groupsOff.includes(name)) : [];
@@ -111,6 +119,7 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
       }),
     ),
     permits: indexPatterns(permits.map((permit) => [permit.rule.host, permit] as const)),
+    credentialHosts: new Map(credentialHosts.map((host) => [host.text, host])),
     groups,
     allow: allowed,
   };
@@ -144,8 +153,8 @@ export function decideConnection(policy: EgressPolicy, host: Host, port: number)
   const raw = permits.find(({ rule }) => rule.tls === "raw");
   if (raw !== undefined) return allowedBy(raw, "raw");
   const exempt = permits.find(({ rule }) => rule.tls === "no-inspect");
-  if (exempt !== undefined) return allowedBy(exempt, "pass");
-  if (!isGuarded(host, permits)) {
+  if (exempt !== undefined && !policy.credentialHosts.has(host.text)) return allowedBy(exempt, "pass");
+  if (!isGuardedBy(policy, host, permits)) {
     const open = preferLasting(permits.filter((permit) => !isNarrow(permit, host)));
     if (open !== undefined) return allowedBy(open, "pass");
   }
@@ -169,7 +178,7 @@ export function decideRequest(policy: EgressPolicy, request: EgressRequest): Egr
   if (!connection.allowed || connection.treatment !== "inspect") return connection;
   const found = permitsFor(policy, host, port);
   if (!found.ok) return found.refusal;
-  const guarded = isGuarded(host, found.permits);
+  const guarded = isGuardedBy(policy, host, found.permits);
   const judged = found.permits.map((permit) => ({
     permit,
     fault: faultOf(permit, host, request, guarded),
@@ -182,6 +191,10 @@ export function decideRequest(policy: EgressPolicy, request: EgressRequest): Egr
     faultCodes.indexOf(next.code) > faultCodes.indexOf(best.code) ? next : best,
   );
   return refuse(fault.code, fault.text);
+}
+
+function isGuardedBy(policy: EgressPolicy, host: Host, permits: readonly Permit[]): boolean {
+  return policy.credentialHosts.has(host.text) || isGuarded(host, permits);
 }
 
 type Found = { ok: true; first: Permit; permits: readonly Permit[] } | { ok: false; refusal: EgressRefusal };

@@ -151,7 +151,7 @@ test("a host that gets a credential is inspected, since nothing can be added to 
     access: "custom",
     secrets: { KEY: "0123456789" },
     egress: {
-      allow: ["api.example", "plain.example"],
+      allow: ["api.example port=443,8443", "plain.example"],
       credentials: [
         { host: "api.example", header: "X-Key", template: `\${KEY}` },
         { host: "[2001:db8::1]", header: "X-Key", template: `\${KEY}` },
@@ -161,6 +161,7 @@ test("a host that gets a credential is inspected, since nothing can be added to 
   });
   const { sandboxId } = run();
   expect(verdict(sandboxId, "api.example")).toBe("inspect");
+  expect(verdict(sandboxId, "api.example", 8443)).toBe("inspect");
   expect(verdict(sandboxId, "plain.example")).toBe("pass");
   expect(verdict(sandboxId, "off.example")).toBe("host-not-allowed");
 });

@@ -135,7 +135,10 @@ test("with a task its requests end, and the environment can still be given leave
     await strip.getByText("one.example:443").waitFor();
     appliance.store.tasks.move(id, { kind: "cancelled", by: "ada" });
     await strip.waitFor({ state: "detached" });
-    await page.locator(".side").getByText("Asks for", { exact: false }).waitFor({ state: "detached" });
+    await page
+      .locator(".task-row", { hasText: "ending" })
+      .getByText("Asks for")
+      .waitFor({ state: "detached" });
     await page.getByRole("tab", { name: "Egress" }).click();
     const row = page.locator(".access-row");
     await row.getByText("Nobody decided before the task ended", { exact: false }).waitFor();
