@@ -218,6 +218,8 @@ export interface EgressStore {
   list(filter: EgressFilter & { before?: number; limit: number }): EgressRow[];
   /** Oldest first, with ids above `after`: for whoever follows. */
   after(id: number, filter: EgressFilter & { limit: number }): EgressRow[];
+  /** Those of them that are there still, oldest first. */
+  get(ids: readonly number[]): EgressRow[];
   /** The id of the newest entry; 0 where there is none. */
   lastId(): number;
   /** Goes through all entries that match, in portions, so that nothing waits for it. */

@@ -96,6 +96,11 @@ test("the ledger is read by task, host and verdict, page by page, and followed",
     hosts: [{ host: "evil.example", requests: 1, refused: 1, bytesUp: 0, bytesDown: 0 }],
     lost: 0,
   });
+  expect(await idsOf("ids=4,1,99")).toEqual([1, 4]);
+  expect(await refusal("GET", "/egress?ids=1&verdict=refused")).toContain(
+    "400 `ids` names the entries one by one",
+  );
+  expect(await refusal("GET", "/egress?ids=1,,2")).toContain("400 ids:");
   expect(await refusal("GET", "/egress?before=3&after=1")).toContain("400 Both");
   expect(await refusal("GET", "/egress?verdict=maybe")).toContain("400 verdict:");
   expect(await refusal("GET", "/egress?limit=5000")).toContain("400 limit:");
