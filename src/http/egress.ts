@@ -21,7 +21,7 @@ import { rejectInvalid } from "./validation.ts";
 
 const id = z.coerce.number().int().min(0);
 /** How a follower learns of ends: what it has seen open, it asks for again. */
-const ids = z
+const entryIds = z
   .string()
   .regex(/^\d{1,15}(?:,\d{1,15}){0,499}$/, "ids are 1 to 500 numbers with commas between them.")
   .transform((text) => text.split(",").map(Number))
@@ -37,7 +37,7 @@ const filters = {
 };
 const limit = z.coerce.number().int().min(1).max(1000).default(100);
 
-export function egressRoutes({ store, ids: clock }: HttpContext) {
+export function egressRoutes({ store, ids }: HttpContext) {
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -45,7 +45,7 @@ export function egressRoutes({ store, ids: clock }: HttpContext) {
         path: "/egress",
         summary: "The ledger of egress: newest first, or oldest first above an id; or entries by their ids",
         request: {
-          query: z.object({ ...filters, before: id.optional(), after: id.optional(), ids, limit }),
+          query: z.object({ ...filters, before: id.optional(), after: id.optional(), ids: entryIds, limit }),
         },
         responses: { 200: json(z.array(egressRowSchema), "Entries"), ...failures },
       }),
@@ -154,7 +154,7 @@ export function egressRoutes({ store, ids: clock }: HttpContext) {
           ...(task !== undefined && { taskId: taskIdOf(task) }),
           ...(state !== undefined && { kinds: [state] }),
         });
-        return c.json(accessRequestsJson(store, rows, clock.now()), 200);
+        return c.json(accessRequestsJson(store, rows, ids.now()), 200);
       },
     )
     .openapi(
@@ -171,12 +171,12 @@ export function egressRoutes({ store, ids: clock }: HttpContext) {
       (c) => {
         const { decision } = c.req.valid("json");
         const decided = decideAccess(
-          { store, now: clock.now },
+          { store, now: ids.now },
           c.get("person"),
           accessRequestIdOf(c.req.valid("param").id),
           decision,
         );
-        const [shown] = accessRequestsJson(store, [decided], clock.now());
+        const [shown] = accessRequestsJson(store, [decided], ids.now());
         if (shown === undefined) throw new CcwError("not_found", "The task of this request is gone.");
         return c.json(shown, 200);
       },

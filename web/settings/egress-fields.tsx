@@ -42,6 +42,7 @@ export function EgressFields(props: {
             placeholder={"registry.example.com\n*.example.org path=/api write"}
             text={allow}
             problems={problems.filter((problem) => problem.field === "allow")}
+            leads={problems[0]?.field === "allow"}
             onInput={(text) => set({ allow: text })}
           />
           <LinesField
@@ -50,6 +51,7 @@ export function EgressFields(props: {
             placeholder="pastebin.com"
             text={deny}
             problems={problems.filter((problem) => problem.field === "deny")}
+            leads={problems[0]?.field === "deny"}
             onInput={(text) => set({ deny: text })}
           />
           <SecretField

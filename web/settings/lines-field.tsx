@@ -1,7 +1,7 @@
 import { useEffect, useId, useRef } from "preact/hooks";
 import { plain } from "../text/plain.ts";
 
-/** A text of lines with their numbers; those that were refused are marked, and the cursor is put on the first. */
+/** A text of lines with their numbers; those that were refused are marked. */
 export function LinesField(props: {
   label: string;
   hint: string;
@@ -9,21 +9,23 @@ export function LinesField(props: {
   text: string;
   /** In the order of the lines; the same objects for as long as nothing is said anew. */
   problems: readonly { line: number; why: string }[];
+  /** The cursor is put on the first of them. */
+  leads: boolean;
   onInput: (text: string) => void;
 }) {
-  const { problems, text } = props;
+  const { problems, leads, text } = props;
   const first = problems[0];
   const bad = new Set(problems.map(({ line }) => line));
   const area = useRef<HTMLTextAreaElement>(null);
   const id = useId();
   const lines = text.split("\n");
   useEffect(() => {
-    if (first === undefined || area.current === null) return;
+    if (first === undefined || !leads || area.current === null) return;
     const start = lines.slice(0, first.line - 1).join("\n").length + (first.line > 1 ? 1 : 0);
     area.current.focus();
     area.current.setSelectionRange(start, start + (lines[first.line - 1]?.length ?? 0));
     // The text moves on while the mistake is mended; the cursor is put there once.
-  }, [first]);
+  }, [first, leads]);
   return (
     <div class="field">
       <label class="field-label" for={id}>
