@@ -252,6 +252,35 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["POST https://a.example.com/", "inspect", token],
     ],
   },
+  "A host that gets a credential is inspected on every port, and only read from without the word": {
+    policy: {
+      access: "custom",
+      allow: [
+        "api.example port=80,443,8443",
+        "pinned.example no-inspect",
+        "db.example port=5432 raw",
+        "*.w.example write",
+        "other.example",
+      ],
+      credentialHosts: ["api", "pinned", "db", "a.w", "off"].map((name) => ({
+        kind: "name",
+        text: `${name}.example`,
+      })),
+    },
+    cases: [
+      ["GET https://api.example/", "inspect"],
+      ["GET https://api.example:8443/", "inspect"],
+      ["GET http://api.example/", "inspect"],
+      ["POST https://api.example:8443/", "read-only"],
+      ["GET https://api.example/", "foreign-credential", token],
+      ["GET https://pinned.example/", "inspect"],
+      ["POST https://a.w.example/", "inspect"],
+      ["POST https://b.w.example/", "pass"],
+      ["GET https://db.example:5432/", "raw"],
+      ["POST https://other.example/", "pass"],
+      ["GET https://off.example/", "host-not-allowed"],
+    ],
+  },
   "no-inspect exempts a marked host, raw lets any protocol through": {
     policy: { access: "limited", allow: ["api.github.com no-inspect", "github.com port=22 raw"] },
     cases: [

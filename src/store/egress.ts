@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { and, desc, eq, gt, gte, lt, lte, max, min, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, inArray, lt, lte, max, min, type SQL, sql } from "drizzle-orm";
 import type { EgressFilter, EgressHostStats } from "../domain/egress.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
@@ -98,6 +98,13 @@ export function createEgressStore(
         .where(and(where(filter), gt(egressRequests.id, id)))
         .orderBy(egressRequests.id)
         .limit(limit)
+        .all(),
+    get: (ids) =>
+      db
+        .select()
+        .from(egressRequests)
+        .where(inArray(egressRequests.id, [...ids]))
+        .orderBy(egressRequests.id)
         .all(),
     lastId: () =>
       db

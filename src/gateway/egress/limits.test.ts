@@ -83,7 +83,7 @@ test("new names below wildcards are limited in any minute, known ones are not", 
   expect(traffic.name("*.y.com", "c.y.com")).toEqual({
     ok: false,
     code: "too-many-names",
-    text: "This sandbox may reach 2 new names a minute below wildcards such as *.y.com. Try again in 30 s.",
+    text: "This sandbox may reach 2 new names a minute that no rule names one by one; this one would be let by: *.y.com. Try again in 30 s.",
   });
   expect(traffic.name("*.x.com", "a.x.com").ok).toBe(true);
   clock.ms += 30_000;

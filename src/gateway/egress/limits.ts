@@ -5,10 +5,10 @@ export interface TrafficLimits {
   /** A request or tunnel begins; release when it is over (idempotent). Checks connections and rate at once. */
   begin(): LimitVerdict;
   /**
-   * A host that a wildcard let (`wildcard` is the pattern). Names that were let before cost nothing. Counted are
+   * A host that a wildcard or Full access let (`rule` says which). Names that were let before cost nothing. Counted are
    * distinct names in any minute, and ten times as many in the sandbox's life: each lookup can carry data out.
    */
-  name(wildcard: string, host: string): { ok: true } | { ok: false; code: "too-many-names"; text: string };
+  name(rule: string, host: string): { ok: true } | { ok: false; code: "too-many-names"; text: string };
   /**
    * Bytes about to be uploaded: false where they would exceed the budget. It counts as spent then, however little of it
    * was left: a person was told that nothing more leaves.
@@ -90,13 +90,13 @@ export function createTrafficLimits(
       };
     },
 
-    name(wildcard, host) {
+    name(rule, host) {
       if (names.has(host)) return { ok: true };
       const refused = (text: string) => ({ ok: false, code: "too-many-names", text }) as const;
       const inLife = current.namesPerMinute * lifeFactor;
       if (names.size >= inLife) {
         return refused(
-          `This sandbox may reach ${count(inLife, "different name")} below wildcards such as ${wildcard} in its life, and has. Names it has reached go on working.`,
+          `This sandbox may reach ${count(inLife, "different name")} in its life that no rule names one by one, and has; this one would be let by: ${rule}. Names it has reached go on working.`,
         );
       }
       const at = now();
@@ -106,7 +106,7 @@ export function createTrafficLimits(
         const oldest = newNames[newNames.length - current.namesPerMinute];
         const wait = oldest === undefined ? Number.POSITIVE_INFINITY : oldest + minute - at;
         return refused(
-          `This sandbox may reach ${count(current.namesPerMinute, "new name")} a minute below wildcards such as ${wildcard}. ${again(wait)}`,
+          `This sandbox may reach ${count(current.namesPerMinute, "new name")} a minute that no rule names one by one; this one would be let by: ${rule}. ${again(wait)}`,
         );
       }
       names.add(host);

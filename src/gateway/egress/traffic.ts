@@ -202,9 +202,8 @@ export function createTraffic(
         const refusal = refusalOf(decision.code, decision.text);
         return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
       }
-      const wildcard = decision.rule.startsWith("*") && attempt.host.kind === "name";
-      const named = wildcard ? limits.name(decision.rule, attempt.host.text) : { ok: true as const };
-      if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
+      const named = decision.exact ? undefined : limits.name(decision.rule, attempt.host.text);
+      if (named?.ok === false) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
       if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
       const once = decision.once && !attempt.granted;
