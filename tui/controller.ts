@@ -165,7 +165,9 @@ export function createController(options: ControllerOptions): Controller {
   };
   const onRequest = (decision: AccessDecision) => () => {
     const request = model.page.kind === "requests" ? currentRequest(model.page) : undefined;
-    if (request?.state === "pending") follow(actions.decide(request, decision));
+    if (request === undefined) return;
+    const open = request.state === "pending" || (request.state === "expired" && decision === "environment");
+    if (open) follow(actions.decide(request, decision));
   };
   const openCurrent = () => {
     const { page } = model;

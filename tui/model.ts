@@ -81,11 +81,6 @@ export function selectRequest(page: RequestsPage, by: number): void {
   page.selectedId = requests[Math.min(requests.length - 1, Math.max(0, at + by))]?.id;
 }
 
-/** Those of tasks that go on: whoever has ended waits for nobody. */
-export function waitingRequests({ requests }: Pick<Model, "requests">): AccessRequestJson[] {
-  return requests.filter(({ taskState }) => !isEnded(taskState));
-}
-
 export function select(model: Model, by: number): void {
   const shown = shownTasks(model);
   const at = shown.findIndex(({ id }) => id === currentTask(model)?.id);

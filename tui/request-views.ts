@@ -2,7 +2,6 @@ import type { AccessRequestJson } from "../src/client.ts";
 import { authorityText, decisionInWords, reasonInWords } from "../src/domain/access-words.ts";
 import { ageText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
-import { isEnded } from "../src/domain/task.ts";
 import { cellText, fit, selected, styled, width, wrap } from "./cells.ts";
 import { currentRequest, type RequestsPage } from "./model.ts";
 
@@ -53,10 +52,10 @@ export function requestKeys(page: RequestsPage): (readonly [key: string, what: s
   const move = [["↑↓", "select"] as const];
   const leave = [["enter", "its task"] as const, ["q", "back"] as const];
   if (request === undefined) return [["q", "back"]];
-  if (request.state !== "pending") return [...move, ...leave];
   // For a task that has ended nothing but its environment can be given leave.
-  const forTask = isEnded(request.taskState) ? [] : [["o", "once"] as const, ["t", "task"] as const];
-  return [...move, ...forTask, ["e", "environment"], ["d", "deny"], ...leave];
+  if (request.state === "expired") return [...move, ["e", "environment"], ...leave];
+  if (request.state !== "pending") return [...move, ...leave];
+  return [...move, ["o", "once"], ["t", "task"], ["e", "environment"], ["d", "deny"], ...leave];
 }
 
 function detailLines(request: AccessRequestJson, columns: number, now: number): string[] {
@@ -84,6 +83,8 @@ function stateOf({ state }: AccessRequestJson) {
       return { word: "✓ allowed", tone: "good" } as const;
     case "used":
       return { word: "- used", tone: "dim" } as const;
+    case "expired":
+      return { word: "- expired", tone: "dim" } as const;
   }
 }
 

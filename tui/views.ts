@@ -2,7 +2,7 @@ import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
 import { cellText, fit, type Style, selected, styled, width, wrap } from "./cells.ts";
-import { canCancel, currentTask, type Model, shownTasks, waitingRequests } from "./model.ts";
+import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
 import { requestKeys, requestLines, waitingLine } from "./request-views.ts";
 
 /** The whole screen, one styled string a row, for `now` in milliseconds since the epoch. */
@@ -71,7 +71,7 @@ function listLines(model: Model, columns: number, rows: number, now: number): st
   const tasks = shownTasks(model);
   if (tasks.length === 0) return emptyList(model);
   const current = currentTask(model);
-  const waiting = waitingLine(waitingRequests(model), columns);
+  const waiting = waitingLine(model.requests, columns);
   const detail = [
     ...(current === undefined || rows < 12 ? [] : detailLines(current, columns)),
     ...(rows < 4 ? [] : waiting),
@@ -109,7 +109,7 @@ function listLines(model: Model, columns: number, rows: number, now: number): st
     tokens: "TOKENS",
   });
   const shown = tasks.slice(model.top, model.top + room).map((task) => {
-    const asks = waitingRequests(model).some(({ taskId }) => taskId === task.id);
+    const asks = model.requests.some(({ taskId }) => taskId === task.id);
     const { mark, style } = asks ? { mark: "!", style: "warning" as const } : states[task.state];
     const place = task.queuePosition === undefined ? "" : ` #${task.queuePosition}`;
     const text = row({
@@ -164,7 +164,7 @@ function taskLines(
   const state = ` ${mark} ${task.state} `;
   const title = fit(line(task.title), Math.max(0, columns - width(state) - width(right) - 2));
   const mine = model.requests.filter(({ taskId }) => taskId === task.id);
-  const waiting = rows < 5 ? [] : waitingLine(waitingRequests({ requests: mine }), columns);
+  const waiting = rows < 5 ? [] : waitingLine(mine, columns);
   const lines = transcript.window(columns - 2, rows - 2 - waiting.length).map((each) => ` ${each}`);
   const below = transcript.below();
   const rule =

@@ -71,7 +71,11 @@ export function withEgressFlags(command: Command): Command {
     .option("--request-size <size>", "bytes of one request's body, such as 256MiB")
     .option("--requests-per-minute <number>", "requests of one sandbox", wholeNumber(1, 10_000_000))
     .option("--connections <number>", "connections of one sandbox at once", wholeNumber(1, 10_000))
-    .option("--names-per-minute <number>", "distinct names below wildcards", wholeNumber(1, 1_000_000));
+    .option(
+      "--names-per-minute <number>",
+      "distinct names that wildcards or full access let",
+      wholeNumber(1, 1_000_000),
+    );
 }
 
 /** For `env edit` alone: what takes back. */

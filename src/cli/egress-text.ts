@@ -42,9 +42,9 @@ export function entryCells(row: EgressRow): string[] {
 /** One line for whoever follows, safe for a terminal. */
 export function entryLine(row: EgressRow): TextLine {
   const sizes = row.open
-    ? "open"
+    ? "under way"
     : `${bytesText(row.bytesUp)} up, ${bytesText(row.bytesDown)} down, ${Math.round(row.ms)} ms`;
-  const text = `${timeText(row.at)} ${shortId(row.taskId)} ${row.verdict.padEnd(7)} ${targetText(row)} ${
+  const text = `${timeText(row.at)} ${shortId(row.taskId)} ${(row.open ? "open" : row.verdict).padEnd(7)} ${targetText(row)} ${
     row.status === 0 ? "-" : row.status
   } (${sizes}) ${row.reason}`;
   return { tone: tones[row.verdict], text: plainLine(text) };

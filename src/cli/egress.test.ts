@@ -21,26 +21,32 @@ function serve() {
   const house = startAppServer();
   closers.push(() => house.close());
   const { store } = house;
+  const begin = (...argv: string[]) => {
+    const written = { code: 0, out: "", err: "" };
+    const sink = (name: "out" | "err") => ({
+      isTty: false,
+      columns: undefined,
+      async write(text: string) {
+        written[name] += text;
+      },
+    });
+    const io: CliIo = {
+      env: { CCW_DATA: house.dataFolder },
+      in: { isTty: false, async *chunks() {} },
+      out: sink("out"),
+      err: sink("err"),
+    };
+    const ended = runCli(argv, noWiring, io).then((code) => {
+      written.code = code;
+      return written;
+    });
+    return { written, ended };
+  };
   return {
     ...house,
-    async run(...argv: string[]) {
-      const written = { code: 0, out: "", err: "" };
-      const sink = (name: "out" | "err") => ({
-        isTty: false,
-        columns: undefined,
-        async write(text: string) {
-          written[name] += text;
-        },
-      });
-      const io: CliIo = {
-        env: { CCW_DATA: house.dataFolder },
-        in: { isTty: false, async *chunks() {} },
-        out: sink("out"),
-        err: sink("err"),
-      };
-      written.code = await runCli(argv, noWiring, io);
-      return written;
-    },
+    /** A command that goes on: what it has written so far, and its end. */
+    begin,
+    run: (...argv: string[]) => begin(...argv).ended,
     startTask() {
       const taskId = house.submit({ title: "build it" });
       house.play(taskId);
@@ -101,6 +107,45 @@ test("the ledger is listed, narrowed, followed from its newest and summed up", a
   expect((await run("egress", "list", "--since", "soon")).code).toBe(exitCodes.usage);
 });
 
+test("a follower sees what lasts when it begins and how it ended, and by its verdict the end alone", async () => {
+  const house = serve();
+  const { taskId } = house.startTask();
+  const until = async (what: () => boolean) => {
+    for (let i = 0; i < 300 && !what(); i++) await Bun.sleep(10);
+  };
+  const tunnel = { kind: "tunnel", method: "CONNECT", path: "" } as const;
+  const early = house.request(taskId, { ...tunnel, host: "early.example" });
+  await until(() => house.store.egress.lastId() === 1);
+  const all = house.begin("egress", "tail", "-f");
+  const cut = house.begin("egress", "tail", "-f", "--verdict", "cut");
+  const lines = ({ written }: typeof all) => written.out.trimEnd().split("\n");
+  await until(() => all.written.out.includes("early.example"));
+
+  const late = house.request(taskId, { ...tunnel, host: "late.example" });
+  await until(() => all.written.out.includes("late.example"));
+  const end = { status: 200, bytesUp: 2048, bytesDown: 4096, ms: 1500 };
+  early({ ...end, verdict: "cut", reason: "policy-changed" });
+  await until(() => cut.written.out.includes("early.example"));
+  late({ ...end, verdict: "allowed", reason: "late.example (environment)" });
+  await until(() => lines(all).length === 4);
+  // Neither is told twice.
+  await Bun.sleep(1200);
+  expect(lines(all)).toEqual([
+    expect.stringMatching(/ open +CONNECT early\.example:443 .*\(under way\)/),
+    expect.stringMatching(/ open +CONNECT late\.example:443 .*\(under way\)/),
+    expect.stringMatching(
+      / cut +CONNECT early\.example:443 200 \(2KiB up, 4KiB down, 1500 ms\) policy-changed/,
+    ),
+    expect.stringMatching(/ allowed +CONNECT late\.example:443 200 \(2KiB up, 4KiB down, 1500 ms\) /),
+  ]);
+  expect(lines(cut)).toEqual([expect.stringContaining("early.example")]);
+  await house.stop();
+  expect((await Promise.all([all.ended, cut.ended])).map(({ code }) => code)).toEqual([
+    exitCodes.unavailable,
+    exitCodes.unavailable,
+  ]);
+});
+
 test("a check answers by its exit code, too", async () => {
   const { run } = serve();
   const check = (url: string, ...more: string[]) => run("egress", "check", url, "--env", "default", ...more);
@@ -111,6 +156,9 @@ test("a check answers by its exit code, too", async () => {
   expect((await check("https://pypi.org/simple")).code).toBe(0);
   expect((await check("https://pypi.org/simple", "--method", "PUT")).out).toContain("read-only");
   expect(JSON.parse((await check("https://pypi.org/", "--json")).out)).toMatchObject({ allowed: true });
+  const malformed = await check("https://pypi.org:99999/simple");
+  expect(malformed).toMatchObject({ code: exitCodes.usage, out: "" });
+  expect(malformed.err).toContain("a port is a number from 1 to 65535");
   expect((await run("egress", "check", "https://pypi.org/")).code).toBe(exitCodes.usage);
   expect((await run("egress", "check", "https://pypi.org/", "--env", "nope")).code).toBe(exitCodes.notFound);
 });
@@ -138,6 +186,13 @@ test("requests are listed, allowed and denied", async () => {
   ]);
   expect(JSON.parse((await run("egress", "requests", "--json")).out)).toEqual([]);
   expect(JSON.parse((await run("egress", "requests", "--all", "--json")).out)).toHaveLength(4);
+  store.access.ask({ taskId, host: "late.example", port: 443, reason: "host-not-allowed" });
+  store.tasks.move(taskId, { kind: "cancelled", by: "ada" });
+  expect((await run("egress", "requests", "--state", "expired")).out).toMatch(
+    /5 +late\.example:443 .* expired /,
+  );
+  expect((await run("egress", "allow", "5")).code).toBe(exitCodes.conflict);
+  expect((await run("egress", "allow", "5", "--env")).code).toBe(0);
   expect((await run("egress", "allow", "9")).code).toBe(exitCodes.notFound);
   expect((await run("egress", "allow", "1", "--once", "--env")).code).toBe(exitCodes.usage);
 });
@@ -205,7 +260,25 @@ test("everything that an environment says of egress is set, shown and taken back
   expect(store.environments.get("web")?.egress.groupsOff).toEqual([]);
   const bad = await run("env", "edit", "web", "--allow", "https://npmjs.org/");
   expect(bad.code).toBe(exitCodes.usage);
+  expect(bad.err).toStartWith('error: --allow "https://npmjs.org/": ');
   expect(bad.err).toContain("write npmjs.org");
+  const several = [
+    "--allow",
+    "ok.example",
+    "--allow",
+    "*.com",
+    "--deny-host",
+    "a b",
+    "--groups-off",
+    "Gists",
+  ];
+  for (const argv of [
+    ["env", "edit", "web", ...several],
+    ["env", "add", "other", ...several],
+  ])
+    expect((await run(...argv)).err).toMatch(
+      /^error: --allow "\*\.com": .+\n--deny-host "a b": .+\n--groups-off "Gists": there is no such group\..+\n$/,
+    );
   expect((await run("env", "groups")).out).toContain("  github.com  (inspected, for reading)\n");
 });
 

@@ -3,6 +3,7 @@ import { ageText, bytesText, countText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { Cli } from "./cli.ts";
 import { wholeNumber } from "./cli.ts";
+import { followLedger } from "./egress-tail.ts";
 import { type EgressRow, entryCells, entryHead, entryLine } from "./egress-text.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { wantsColour } from "./io.ts";
@@ -11,7 +12,7 @@ import { findTaskId, shortId } from "./task-id.ts";
 
 /** As in domain/egress.ts and domain/access-request.ts; written out, so that `--help` need not load the schemas. */
 const verdicts = ["allowed", "refused", "cut", "failed"] as const;
-const states = ["pending", "granted", "granted-once", "used", "denied"] as const;
+const states = ["pending", "granted", "granted-once", "used", "denied", "expired"] as const;
 
 interface Filter {
   task?: string;
@@ -21,8 +22,6 @@ interface Filter {
   limit: number;
 }
 
-/** How often a follower looks for more: what people feel as at once. */
-const followMs = 500;
 const page = 1000;
 
 export function addEgressCommands(cli: Cli): void {
@@ -62,7 +61,15 @@ export function addEgressCommands(cli: Cli): void {
     .description("the newest entries of the ledger, oldest first; with -f, and those to come")
     .option("-n, --limit <number>", "how many to begin with", wholeNumber(1, page), 20)
     .option("-f, --follow", "go on until interrupted")
-    .addHelpText("after", "\nExample:\n  ccw-server egress tail -f --verdict refused")
+    .addHelpText(
+      "after",
+      `
+With -f a tunnel or request that lasts is shown as open when it is seen, and again, with its verdict, bytes and duration,
+when it has ended; with --verdict only then, since what is open has no verdict yet.
+
+Example:
+  ccw-server egress tail -f --verdict refused`,
+    )
     .action(async (options: Filter & { follow?: boolean }) => {
       const { client, query } = await filterOf(options);
       const colour = wantsColour(io);
@@ -70,19 +77,21 @@ export function addEgressCommands(cli: Cli): void {
         for (const row of rows)
           await io.out.write(cli.globals().json ? jsonText(row) : `${paint(entryLine(row), colour)}\n`);
       };
-      const first = await client.read(
-        client.api.egress.$get({ query: { ...query, limit: String(options.limit) } }),
-      );
-      await print(first.toReversed());
-      let after = first[0]?.id ?? 0;
-      while (options.follow === true) {
-        const more = await client.read(
-          client.api.egress.$get({ query: { ...query, after: String(after), limit: String(page) } }),
-        );
-        await print(more);
-        after = more.at(-1)?.id ?? after;
-        if (more.length < page) await Bun.sleep(followMs);
-      }
+      const list = (narrowed: typeof query, limit: number): Promise<EgressRow[]> =>
+        client.read(client.api.egress.$get({ query: { ...narrowed, limit: String(limit) } }));
+      if (options.follow !== true) return print((await list(query, options.limit)).toReversed());
+      const { verdict, ...anyVerdict } = query;
+      const matches = (row: EgressRow) => verdict === undefined || (!row.open && row.verdict === verdict);
+      // Of any verdict: what runs by now may end with the one that is asked for. What runs and is older is not followed.
+      const newest = await list(anyVerdict, page);
+      const last = newest[0]?.id ?? 0;
+      const first = verdict === undefined ? newest.slice(0, options.limit) : await list(query, options.limit);
+      const shown = first.filter((row) => row.id <= last && matches(row));
+      await print(shown.toReversed());
+      const over = new Set(shown.filter((row) => !row.open).map((row) => row.id));
+      const running = newest.filter((row) => row.open && !over.has(row.id)).map((row) => row.id);
+      for await (const rows of followLedger(client, anyVerdict, { last, running }))
+        await print(rows.filter(matches));
     });
 
   egress
@@ -115,7 +124,7 @@ export function addEgressCommands(cli: Cli): void {
     .option("-m, --method <method>", "method", "GET")
     .addHelpText(
       "after",
-      "\nThe exit code is 0 where the request would be let through, and 1 where it would be refused.",
+      "\nThe exit code is 0 where the request would be let through, 1 where it would be refused, and 2 for what is no URL.",
     )
     .action(async (url: string, { env, method }: { env: string; method: string }) => {
       const client = await cli.connect();
@@ -167,7 +176,7 @@ export function addEgressCommands(cli: Cli): void {
 
   egress
     .command("allow")
-    .description("grant an access request; in effect at once")
+    .description("grant an access request; in effect at once. Of a task that has ended: with --env alone")
     .argument("<request>", "as `egress requests` shows it")
     .addOption(new Option("--once", "for the next connection within the hour").conflicts(["task", "env"]))
     .addOption(new Option("--task", "for this task; so it is where nothing is said").conflicts(["env"]))

@@ -54,6 +54,25 @@ export async function editOf(flags: EnvironmentFlags): Promise<EnvironmentEdit> 
   };
 }
 
+const flagOf = { allow: "--allow", deny: "--deny-host", groupsOff: "--groups-off" } as const;
+
+/**
+ * What the server says of a line in a list, in the words of whoever gave options: the option and its own value, of
+ * which there is no line anywhere. Anything else is passed on as it is.
+ */
+export async function inWordsOfFlags<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (!(thrown instanceof CcwError)) throw thrown;
+    const message = thrown.message.replace(
+      /^egress\.(allow|deny|groupsOff)(?:\.add)?: line \d+ \(("(?:[^"\\]|\\.)*")\): /gm,
+      (_, list: keyof typeof flagOf, value: string) => `${flagOf[list]} ${value}: `,
+    );
+    throw new CcwError(thrown.code, message, thrown.hint, { cause: thrown });
+  }
+}
+
 /** From a file first, then from the command line; null for what is to go. */
 async function valuesOf(
   option: string,

@@ -3,7 +3,7 @@ import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { type EgressEdit, withEgressFlags, withEgressRemovals } from "./egress-flags.ts";
-import { type EnvironmentFlags, editOf, withoutNull } from "./environment-flags.ts";
+import { type EnvironmentFlags, editOf, inWordsOfFlags, withoutNull } from "./environment-flags.ts";
 import { environmentFacts } from "./environment-show.ts";
 import { facts, jsonText, table } from "./output.ts";
 
@@ -28,18 +28,15 @@ Examples:
     .action(async (name: string, flags: EnvironmentFlags) => {
       const { limits, variables, secrets, egress, ...rest } = await editOf(flags);
       const client = await cli.connect();
-      const made = await client.read(
-        client.api.environments.$post({
-          json: {
-            ...rest,
-            name,
-            ...(limits !== undefined && { limits }),
-            ...(egress !== undefined && { egress: wholeEgress(egress) }),
-            variables: withoutNull(variables),
-            secrets: withoutNull(secrets),
-          },
-        }),
-      );
+      const json = {
+        ...rest,
+        name,
+        ...(limits !== undefined && { limits }),
+        ...(egress !== undefined && { egress: wholeEgress(egress) }),
+        variables: withoutNull(variables),
+        secrets: withoutNull(secrets),
+      };
+      const made = await inWordsOfFlags(() => client.read(client.api.environments.$post({ json })));
       await (cli.globals().json ? io.out.write(jsonText(made, 2)) : io.err.write(`Added ${made.name}.\n`));
     });
 
@@ -114,19 +111,23 @@ Examples:
   ccw-server env edit node`,
     )
     .action(async (name: string, flags: EnvironmentFlags) => {
-      let edit = await editOf(flags);
+      const edit = await editOf(flags);
       const client = await cli.connect();
       const param = { name };
-      if (Object.keys(edit).length === 0) {
+      const save = (json: typeof edit) =>
+        client.read(client.api.environments[":name"].$patch({ param, json }));
+      let after: Awaited<ReturnType<typeof save>>;
+      if (Object.keys(edit).length > 0) after = await inWordsOfFlags(() => save(edit));
+      else {
         if (!io.in.isTty || !io.out.isTty)
           throw new CcwError("invalid", "Nothing is to be changed.", "Give an option; see --help.");
         const { editInEditor } = await import("./environment-editor.ts");
         const before = await client.read(client.api.environments[":name"].$get({ param }));
         const edited = await editInEditor(before, io.env);
         if (edited === undefined) return io.err.write("Nothing was changed.\n");
-        edit = edited;
+        // Its lists go over as a whole, so that lines are counted as they stand in the file.
+        after = await save(edited);
       }
-      const after = await client.read(client.api.environments[":name"].$patch({ param, json: edit }));
       return cli.globals().json ? io.out.write(jsonText(after, 2)) : io.err.write(`Changed ${after.name}.\n`);
     });
 }

@@ -25,7 +25,12 @@ export type AccessState =
   | { kind: "granted-once"; person: string; at: number; until: number }
   /** A grant for once that a connection has taken, or that nothing took in time. */
   | { kind: "used"; person: string; at: number }
-  | { kind: "denied"; person: string; at: number };
+  | { kind: "denied"; person: string; at: number }
+  /**
+   * Its task ended before anybody decided. It waits for nobody any more; a person may still grant it for the
+   * environment, for the tasks to come.
+   */
+  | { kind: "expired"; at: number };
 
 export const accessStateKinds = [
   "pending",
@@ -33,6 +38,7 @@ export const accessStateKinds = [
   "granted-once",
   "used",
   "denied",
+  "expired",
 ] as const satisfies readonly AccessState["kind"][];
 
 /** What a person may decide. */

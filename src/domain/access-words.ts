@@ -29,7 +29,7 @@ export const scopeInWords: Record<Exclude<AccessDecision, "deny">, string> = {
   environment: "for the environment",
 };
 
-/** What became of a request, and who decided it; undefined while nobody has. */
+/** What became of a request, and who decided it; undefined while it waits for somebody. */
 export function decisionInWords(request: {
   state: AccessState["kind"];
   scope?: keyof typeof scopeInWords | undefined;
@@ -39,6 +39,8 @@ export function decisionInWords(request: {
   switch (request.state) {
     case "pending":
       return undefined;
+    case "expired":
+      return "Nobody decided before the task ended";
     case "denied":
       return `${person} denied it`;
     case "granted-once":

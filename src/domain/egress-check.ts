@@ -5,6 +5,7 @@ import {
   type EgressPolicy,
   type EgressRefusal,
 } from "./egress-policy.ts";
+import { CcwError } from "./errors.ts";
 import { type Host, hostText, type Parsed, parseAuthority } from "./host.ts";
 import { printable } from "./push-policy.ts";
 
@@ -16,14 +17,17 @@ export interface EgressCheck {
 
 /**
  * What would happen to a request for this URL, without sending anything, not even a look-up. A request without body
- * and with no header of note is supposed.
+ * and with no header of note is supposed. Throws CcwError `invalid` for what is no URL: there is nothing to judge then,
+ * and "refused" would sound as if a rule could change it.
  */
 export function checkEgress(policy: EgressPolicy, url: string, method: string): EgressCheck {
   const read = parseUrl(url);
   if (!read.ok) {
-    const text = `${printable(url)} cannot be requested: ${read.why}`;
-    const verdict: EgressRefusal = { allowed: false, code: "bad-request", text, grantable: false };
-    return { verdict, steps: [refusal(verdict)] };
+    throw new CcwError(
+      "invalid",
+      `${JSON.stringify(printable(url).slice(0, 200))} is no URL that could be requested: ${read.why}.`,
+      "Write it such as https://registry.npmjs.org/left-pad.",
+    );
   }
   const { secure, authority, target } = read.value;
   const { host, port } = authority;
@@ -69,8 +73,8 @@ type CheckedUrl = {
 
 /** Not the URL parser of the runtime, which mends what the door refuses. */
 function parseUrl(url: string): Parsed<CheckedUrl> {
-  const parts = /^(https?):\/\/([^/?#]*)([^#]*)(?:#.*)?$/.exec(url);
-  if (parts === null) return { ok: false, why: "write http:// or https://, a host and a path" };
+  const parts = /^(https?):\/\/([^/?#]+)([^#]*)(?:#.*)?$/.exec(url);
+  if (parts === null) return { ok: false, why: "it has to begin with http:// or https:// and a host" };
   const [, scheme, text = "", rest = ""] = parts;
   const secure = scheme === "https";
   const authority = parseAuthority(text, secure ? 443 : 80);

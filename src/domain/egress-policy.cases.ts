@@ -204,6 +204,11 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["GET https://api.github.com/user", "foreign-credential", token],
       ["GET https://api.anthropic.com/v1/files", "foreign-credential", { "x-api-key": "k" }],
       ["GET https://gitlab.com/api/v4/user", "foreign-credential", { "private-token": "k" }],
+      ["GET https://api.github.com/", "foreign-credential", { "x-master-key": "k" }],
+      ["GET https://api.github.com/", "foreign-credential", { "x-credential": "k" }],
+      ["GET https://api.github.com/", "foreign-credential", { authentication: "k" }],
+      ["GET https://api.github.com/", "inspect", { "x-idempotency-key": "k", "sec-websocket-key": "k" }],
+      ["GET https://api.github.com/", "inspect", { "x-monkey": "k" }],
       ["GET https://gitlab.com/api/v4/user", "foreign-credential", { "job-token": "k" }],
       ["GET https://gitlab.com/api/v4/user", "foreign-credential", { "x-auth-token": "k" }],
       ["GET https://storage.googleapis.com/b/o", "foreign-credential", { "x-goog-api-key": "k" }],
@@ -245,6 +250,35 @@ export const policyCases: Readonly<Record<string, PolicyCase>> = {
       ["POST https://github.com/x", "read-only"],
       // Of a host that is not marked in the default list, write is trust.
       ["POST https://a.example.com/", "inspect", token],
+    ],
+  },
+  "A host that gets a credential is inspected on every port, and only read from without the word": {
+    policy: {
+      access: "custom",
+      allow: [
+        "api.example port=80,443,8443",
+        "pinned.example no-inspect",
+        "db.example port=5432 raw",
+        "*.w.example write",
+        "other.example",
+      ],
+      credentialHosts: ["api", "pinned", "db", "a.w", "off"].map((name) => ({
+        kind: "name",
+        text: `${name}.example`,
+      })),
+    },
+    cases: [
+      ["GET https://api.example/", "inspect"],
+      ["GET https://api.example:8443/", "inspect"],
+      ["GET http://api.example/", "inspect"],
+      ["POST https://api.example:8443/", "read-only"],
+      ["GET https://api.example/", "foreign-credential", token],
+      ["GET https://pinned.example/", "inspect"],
+      ["POST https://a.w.example/", "inspect"],
+      ["POST https://b.w.example/", "pass"],
+      ["GET https://db.example:5432/", "raw"],
+      ["POST https://other.example/", "pass"],
+      ["GET https://off.example/", "host-not-allowed"],
     ],
   },
   "no-inspect exempts a marked host, raw lets any protocol through": {

@@ -54,6 +54,19 @@ describe("a refusal", () => {
     if (decision.allowed) throw new Error("it is allowed");
     return decision;
   };
+  test("of a host whose group is switched off says which group", () => {
+    const text = "is in the group Version Control of the default list, which is switched off here";
+    const groupsOff = ["Version Control"];
+    expect(refusal({ access: "limited", groupsOff }, "GET https://github.com/")).toEqual({
+      allowed: false,
+      code: "host-not-allowed",
+      text: `github.com ${text}`,
+      grantable: true,
+    });
+    // Elsewhere the list is not in force, so no group of it is missing.
+    const custom = refusal({ access: "custom", groupsOff }, "GET https://github.com/");
+    expect(custom.text).toBe("github.com is not on this environment's list");
+  });
   test("says what a person could grant", () => {
     expect(refusal({ access: "limited" }, "GET https://evil.example/")).toEqual({
       allowed: false,

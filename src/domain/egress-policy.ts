@@ -26,6 +26,11 @@ export interface EgressSource {
   groupsOff: readonly string[];
   /** Given by a person to this task. `once`: for one connection. */
   grants: readonly EgressGrant[];
+  /**
+   * Hosts that the appliance adds a credential for. They are inspected on every port, since nothing can be added to what
+   * is not read; the one way around is `raw`.
+   */
+  credentialHosts?: readonly Host[];
 }
 
 export interface EgressGrant {
@@ -40,6 +45,10 @@ export interface EgressPolicy {
   readonly access: AccessLevel;
   readonly denied: PatternIndex<string>;
   readonly permits: PatternIndex<Permit>;
+  /** Names of groups of the default list that are switched off, by their hosts. */
+  readonly switchedOff: PatternIndex<string>;
+  /** By their text. */
+  readonly credentialHosts: ReadonlyMap<string, Host>;
   /** What is in force, for `summarizeEgress`. */
   readonly groups: readonly DefaultGroup[];
   readonly allow: readonly EgressRule[];
@@ -55,6 +64,11 @@ export type EgressDecision =
        * `raw`: any protocol, unread.
        */
       treatment: "pass" | "inspect" | "raw";
+      /**
+       * The rule names this very host. Otherwise it is a wildcard or Full access, which let endlessly many names, each
+       * of them a message to who serves it.
+       */
+      exact: boolean;
       /** A grant that is good for one connection let it: take it, and go on with `withTakenGrant`. */
       once: boolean;
     }
@@ -78,10 +92,13 @@ export interface EgressRequest extends RequestHead {
  * Throws CcwError `invalid` where a rule, pattern or group cannot be read, though it could when it was saved: with a
  * part of a policy missing, nothing may pass.
  */
-export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: EgressSource): EgressPolicy {
+export function compileEgressPolicy(source: EgressSource): EgressPolicy {
+  const { access, allow, deny, groupsOff, grants, credentialHosts = [] } = source;
   const unknown = groupsOff.find((name) => !defaultGroups.some((group) => group.name === name));
   if (unknown !== undefined) throw unreadable(unknown, "the default list has no such group");
-  const groups = access === "limited" ? defaultGroups.filter(({ name }) => !groupsOff.includes(name)) : [];
+  const listed = access === "limited" ? defaultGroups : [];
+  const groups = listed.filter(({ name }) => !groupsOff.includes(name));
+  const off = listed.filter((group) => !groups.includes(group));
   const allowed = access === "none" ? [] : allow.map((text) => readable(text, parseEgressRule(text)));
   const permits: Permit[] = [
     ...allowed.map((rule) => ({ rule, label: `${formatEgressRule(rule)} (environment)`, once: false })),
@@ -106,6 +123,10 @@ export function compileEgressPolicy({ access, allow, deny, groupsOff, grants }: 
       }),
     ),
     permits: indexPatterns(permits.map((permit) => [permit.rule.host, permit] as const)),
+    switchedOff: indexPatterns(
+      off.flatMap(({ name, hosts }) => hosts.map(({ pattern }) => [pattern, name] as const)),
+    ),
+    credentialHosts: new Map(credentialHosts.map((host) => [host.text, host])),
     groups,
     allow: allowed,
   };
@@ -139,8 +160,8 @@ export function decideConnection(policy: EgressPolicy, host: Host, port: number)
   const raw = permits.find(({ rule }) => rule.tls === "raw");
   if (raw !== undefined) return allowedBy(raw, "raw");
   const exempt = permits.find(({ rule }) => rule.tls === "no-inspect");
-  if (exempt !== undefined) return allowedBy(exempt, "pass");
-  if (!isGuarded(host, permits)) {
+  if (exempt !== undefined && !policy.credentialHosts.has(host.text)) return allowedBy(exempt, "pass");
+  if (!isGuardedBy(policy, host, permits)) {
     const open = preferLasting(permits.filter((permit) => !isNarrow(permit, host)));
     if (open !== undefined) return allowedBy(open, "pass");
   }
@@ -164,7 +185,7 @@ export function decideRequest(policy: EgressPolicy, request: EgressRequest): Egr
   if (!connection.allowed || connection.treatment !== "inspect") return connection;
   const found = permitsFor(policy, host, port);
   if (!found.ok) return found.refusal;
-  const guarded = isGuarded(host, found.permits);
+  const guarded = isGuardedBy(policy, host, found.permits);
   const judged = found.permits.map((permit) => ({
     permit,
     fault: faultOf(permit, host, request, guarded),
@@ -177,6 +198,10 @@ export function decideRequest(policy: EgressPolicy, request: EgressRequest): Egr
     faultCodes.indexOf(next.code) > faultCodes.indexOf(best.code) ? next : best,
   );
   return refuse(fault.code, fault.text);
+}
+
+function isGuardedBy(policy: EgressPolicy, host: Host, permits: readonly Permit[]): boolean {
+  return policy.credentialHosts.has(host.text) || isGuarded(host, permits);
 }
 
 type Found = { ok: true; first: Permit; permits: readonly Permit[] } | { ok: false; refusal: EgressRefusal };
@@ -194,6 +219,11 @@ function permitsFor(policy: EgressPolicy, host: Host, port: number): Found {
   const everything = host.kind === "address" ? [] : policy.permits.everything;
   const all = everything.length === 0 ? named : named.length === 0 ? everything : [...named, ...everything];
   if (all.length === 0) {
+    const [group] = policy.switchedOff.matches(host);
+    if (group !== undefined) {
+      const text = `${shown} is in the group ${group} of the default list, which is switched off here`;
+      return no("host-not-allowed", text, true);
+    }
     return host.kind === "address"
       ? no("host-not-allowed", `the address ${shown} is not listed as such, and no name leads to it`, true)
       : no("host-not-allowed", `${shown} is not on this environment's list`, true);
@@ -218,8 +248,8 @@ function preferLasting(permits: readonly Permit[]): Permit | undefined {
   return permits.find(({ once }) => !once) ?? permits[0];
 }
 
-function allowedBy({ label, once }: Permit, treatment: "pass" | "inspect" | "raw"): EgressDecision {
-  return { allowed: true, rule: label, treatment, once };
+function allowedBy({ rule, label, once }: Permit, treatment: "pass" | "inspect" | "raw"): EgressDecision {
+  return { allowed: true, rule: label, treatment, exact: rule.host.kind === "exact", once };
 }
 
 function refuse(code: DenyCode, text: string): EgressRefusal {

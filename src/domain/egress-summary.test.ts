@@ -30,6 +30,13 @@ test("the agent is told what it can only read, and not to try again in a loop", 
   expect(summary({ access: "custom" })).toContain("nothing yet");
 });
 
+test("the agent is told which hosts get a credential, where it can reach them", () => {
+  const credentialHosts = ["api.example", "off.example"].map((text) => ({ kind: "name", text }) as const);
+  const text = summary({ access: "custom", allow: ["api.example"], credentialHosts });
+  expect(text).toContain("hosts for which the proxy adds a credential (api.example); unless");
+  expect(text).not.toContain("off.example");
+});
+
 test("what is denied is not pointed at, and many rules do not fill the instructions", () => {
   expect(summary({ deny: ["secret.example"] })).not.toContain("secret.example");
   const many = Array.from({ length: 100 }, (_, at) => `h${at}.example`);

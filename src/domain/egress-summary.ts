@@ -1,6 +1,7 @@
 import { defaultGroups } from "./default-allowlist.ts";
-import type { EgressPolicy } from "./egress-policy.ts";
+import { decideConnection, type EgressPolicy } from "./egress-policy.ts";
 import { formatEgressRule } from "./egress-rule.ts";
+import { hostText } from "./host.ts";
 
 /** Rules beyond these are counted, not shown: they would fill the agent's instructions. */
 const shownRules = 40;
@@ -45,10 +46,16 @@ function reachable({ access, groups, allow }: EgressPolicy): string[] {
   return lines.length > 0 ? lines : ["Reachable: nothing yet but what a person grants."];
 }
 
-function readingOnly({ allow }: EgressPolicy): string {
+function readingOnly(policy: EgressPolicy): string {
+  const { allow, credentialHosts } = policy;
   const some = allow.some(
     ({ tls, path, methods, write }) => !write && (tls === "inspect" || (path ?? methods)),
   );
   const also = some ? ", and those above with inspect, path= or methods= but for methods that are named" : "";
-  return `Only to be read from (GET, HEAD, OPTIONS, git fetch): hosts where anybody can publish, such as code hosts, package registries, object stores and telemetry${also}; unless a rule says write. Pushes go to the task's own repositories alone.`;
+  const reached = [...credentialHosts.values()].filter((host) => decideConnection(policy, host, 443).allowed);
+  const keyed =
+    reached.length === 0
+      ? ""
+      : `, and hosts for which the proxy adds a credential (${reached.slice(0, shownRules).map(hostText).join(", ")})`;
+  return `Only to be read from (GET, HEAD, OPTIONS, git fetch): hosts where anybody can publish, such as code hosts, package registries, object stores and telemetry${also}${keyed}; unless a rule says write. Pushes go to the task's own repositories alone.`;
 }

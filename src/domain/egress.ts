@@ -106,7 +106,7 @@ export interface EgressLimits {
   requestsPerMinute: number;
   /** Tunnels and requests under way at once. */
   connections: number;
-  /** Distinct names below wildcards, in any minute. */
+  /** Distinct names that wildcards or Full access let, in any minute. */
   namesPerMinute: number;
 }
 

@@ -29,7 +29,7 @@ export const egressLimitsSchema = z.object({
   requestsPerMinute: z.number().int().min(1).max(10_000_000).default(6000),
   /** Tunnels and requests under way at once. */
   connections: z.number().int().min(1).max(10_000).default(256),
-  /** Distinct names below wildcards, in any minute. */
+  /** Distinct names that wildcards or Full access let, in any minute. */
   namesPerMinute: z.number().int().min(1).max(1_000_000).default(120),
 });
 

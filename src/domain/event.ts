@@ -114,6 +114,13 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
     port: z.number().int(),
     person: z.string(),
   }),
+  /** The task ends, and nobody has decided. */
+  z.object({
+    kind: z.literal("access_expired"),
+    requestId: z.number().int(),
+    host: z.string(),
+    port: z.number().int(),
+  }),
   z.object({
     kind: z.literal("appliance_notice"),
     level: z.enum(["info", "warning", "error"]),

@@ -4,8 +4,14 @@ export interface RequestHead {
   method: string;
   /** Path and query as sent, beginning with `/`. */
   target: string;
-  /** Lower-case name and value of each header. */
+  /** Name and value of each header; names as `plainName` gives them. */
   headers: readonly (readonly [string, string])[];
+}
+
+/** The name that a server may take a header for: behind CGI or WSGI `_`, and with some `.` or `!`, is the same as `-`. */
+export function plainName(name: string): string {
+  const lower = name.toLowerCase();
+  return /[^a-z0-9-]/.test(lower) ? lower.replace(/[^a-z0-9]/g, "-") : lower;
 }
 
 /**
@@ -98,8 +104,9 @@ const plainPath = /^[\w\-./~:@!$&'()*+,=]*$/;
 /** A segment `.` or `..`, with path parameters or without, between separators of any kind. */
 const dotSegment = /(?:^|[/\\])\.{1,2}(?:[/\\;?#]|$)/;
 
+/** A key that is none opens nothing: it tells a repeated request, or a WebSocket. */
 const credentialHeader =
-  /(?:^|[-_])(?:authorization|api-?key|token|secret|password|access-?key|auth|auth-key)$/;
+  /(?:^|-)(?:authorization|authentication|apikey|accesskey|token|secret|passw(?:or)?d|auth|credentials?|jwt|(?<!idempotency-|websocket-)key)$/;
 const credentialParameter =
   /^(?:(?:access|auth|oauth|private|job|deploy|refresh|id|api|security)[_-]?token|token|api[_-]?key|(?:client[_-]?)?secret|password)$/;
 /** Cloudflare's, AWS's and Google's load balancers set these on anybody, and clients with a jar send them back. */

@@ -163,7 +163,10 @@ export interface TaskStore {
   renew(ids: readonly TaskId[], lease: Lease): void;
   /** Active tasks whose lease has run out, or is held by another owner where `otherOwners` is set; they are ours now. */
   takeUp(lease: Lease, otherOwners: boolean): TaskRow[];
-  /** Checks that the move is legal, writes it, appends the event. Throws `conflict`. */
+  /**
+   * Checks that the move is legal, writes it, appends the event. Throws `conflict`. With a task that ends, what it asks
+   * of a person ends: its pending requests for access expire, each with its event before the task's last one.
+   */
   move(id: TaskId, to: TaskState): void;
   count(states: readonly TaskStateKind[]): number;
 }
@@ -261,6 +264,8 @@ export interface EgressStore {
   list(filter: EgressFilter & { before?: number; limit: number }): EgressRow[];
   /** Oldest first, with ids above `after`: for whoever follows. */
   after(id: number, filter: EgressFilter & { limit: number }): EgressRow[];
+  /** Those of them that are there still, oldest first. */
+  get(ids: readonly number[]): EgressRow[];
   /** The id of the newest entry; 0 where there is none. */
   lastId(): number;
   /** Goes through all entries that match, in portions, so that nothing waits for it. */

@@ -121,6 +121,7 @@ const everyKind: TaskEventBody[] = [
   { kind: "access_requested", requestId: 1, host: hostile, port: 443, reason: hostile },
   { kind: "access_granted", requestId: 1, host: hostile, port: 443, scope: "task", person: hostile },
   { kind: "access_denied", requestId: 1, host: hostile, port: 443, person: hostile },
+  { kind: "access_expired", requestId: 1, host: hostile, port: 443 },
   { kind: "limit_reached", reason: hostile, hint: hostile },
 ];
 

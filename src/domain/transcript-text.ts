@@ -139,6 +139,8 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       return [line("good", `${body.person} allowed ${authorityText(body)} ${grantWords[body.scope]}.`)];
     case "access_denied":
       return [line("warning", `${body.person} denied ${authorityText(body)} for this task.`)];
+    case "access_expired":
+      return [line("dim", `· Nobody decided on ${authorityText(body)} before the task ended.`)];
   }
 }
 

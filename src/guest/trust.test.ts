@@ -56,6 +56,22 @@ test("the image's authorities stay, the appliance's join them, and a second star
   expect(readdirSync(anchors)).toEqual(names);
 });
 
+test("browsers are told to believe the appliance's and to send no encrypted hello, beside other policies", () => {
+  const root = image({ [debian]: "", "etc/opt/chrome/policies/managed/theirs.json": "{}" });
+  install(root);
+  for (const product of [
+    "chromium",
+    "chromium-browser",
+    "opt/chrome",
+    "opt/chrome_for_testing",
+    "opt/edge",
+  ]) {
+    const policy = JSON.parse(read(root, "etc", product, "policies/managed/ccw-server.json"));
+    expect(policy).toEqual({ CACertificates: bodies(certificate), EncryptedClientHelloEnabled: false });
+  }
+  expect(read(root, "etc/opt/chrome/policies/managed/theirs.json")).toBe("{}");
+});
+
 test("a bundle that was made anew without the appliance's is mended at the next start", () => {
   const root = image({ [debian]: `${publicOnes[0]}\n` });
   install(root);

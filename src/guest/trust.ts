@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { browserPolicy, browserPolicyFolders } from "./browser-policies.ts";
 import { javaTrustStore } from "./java-trust-store.ts";
 
 /** Where programs in the sandbox find the authorities to believe. */
@@ -61,6 +62,9 @@ export function installTrust({ certificate, root, publicAuthorities }: TrustOpti
   const javaStore = join(folder, "java.jks");
   writeIfOther(own, pemOf(certificates));
   writeIfOther(javaStore, javaTrustStore(blocksOf(readFileSync(bundle, "latin1")).map(derOf)));
+  // An image may have no browser yet, and get one in its set-up.
+  for (const each of browserPolicyFolders)
+    writeIfOther(join(root, each, "ccw-server.json"), browserPolicy(certificates));
   return { bundle, own, javaStore };
 }
 

@@ -66,7 +66,7 @@ export const accessRequestSchema = z
     lastAt: z.number(),
     state: z.enum(accessStateKinds),
     scope: z.enum(["once", "task", "environment"]).optional(),
-    /** Who decided, and when. */
+    /** Who decided, and when; or when it expired, which nobody decided. */
     person: z.string().optional(),
     decidedAt: z.number().optional(),
     /** When a grant for once runs out. */
@@ -97,6 +97,8 @@ function stateJson(
   switch (state.kind) {
     case "pending":
       return { state: "pending" };
+    case "expired":
+      return { state: "expired", decidedAt: state.at };
     case "denied":
     case "used":
       return { state: state.kind, person: state.person, decidedAt: state.at };

@@ -96,6 +96,11 @@ test("the ledger is read by task, host and verdict, page by page, and followed",
     hosts: [{ host: "evil.example", requests: 1, refused: 1, bytesUp: 0, bytesDown: 0 }],
     lost: 0,
   });
+  expect(await idsOf("ids=4,1,99")).toEqual([1, 4]);
+  expect(await refusal("GET", "/egress?ids=1&verdict=refused")).toContain(
+    "400 `ids` names the entries one by one",
+  );
+  expect(await refusal("GET", "/egress?ids=1,,2")).toContain("400 ids:");
   expect(await refusal("GET", "/egress?before=3&after=1")).toContain("400 Both");
   expect(await refusal("GET", "/egress?verdict=maybe")).toContain("400 verdict:");
   expect(await refusal("GET", "/egress?limit=5000")).toContain("400 limit:");
@@ -159,7 +164,9 @@ test("a check says what would happen and why, and sends nothing", async () => {
   expect(allowed.steps.length).toBeGreaterThan(1);
   expect(await check("https://registry.npmjs.org/left-pad", "PUT")).toMatchObject({ code: "read-only" });
   expect(await check("https://evil.example/")).toMatchObject({ code: "host-not-allowed", grantable: true });
-  expect(await check("gopher://x")).toMatchObject({ code: "bad-request" });
+  expect(await refusal("POST", "/egress/check", { url: "gopher://x", environment: "default" })).toContain(
+    '400 "gopher://x" is no URL that could be requested: it has to begin with http:// or https://',
+  );
   expect(await refusal("POST", "/egress/check", { url: "https://x", environment: "prod" })).toContain(
     '404 There is no environment named "prod"',
   );
@@ -233,6 +240,34 @@ test.each([
     expect(store.environments.list()).toHaveLength(1);
   },
 );
+
+test("every line that is wrong is told at once, by its place in what was sent", async () => {
+  const { call, refusal, store } = serve();
+  await call("PATCH", "/environments/default", { egress: { allow: ["a.example", "b.example"] } });
+  const whole = { allow: ["*.com", "ok.example", "https://npmjs.org/x"], deny: ["a.example:443"] };
+  const told = (list: string) => [
+    `egress.allow${list}: line 1 ("*.com")`,
+    `egress.allow${list}: line 3 ("https://npmjs.org/x")`,
+    `egress.deny${list}: line 1 ("a.example:443")`,
+  ];
+  for (const [egress, list] of [
+    [whole, ""],
+    [{ allow: { add: whole.allow }, deny: { add: whole.deny } }, ".add"],
+  ] as const) {
+    const lines = (await refusal("PATCH", "/environments/default", { egress })).slice(4).split("\n");
+    expect(lines).toHaveLength(3);
+    for (const [index, start] of told(list).entries()) expect(lines[index]).toStartWith(`${start}: `);
+  }
+  const flood = await refusal("PATCH", "/environments/default", {
+    egress: { deny: Array.from({ length: 900 }, (_, index) => `bad host ${index}`) },
+  });
+  expect(flood.split("\n")).toHaveLength(21);
+  expect(flood).toContain("… and 880 more.");
+  expect(store.environments.get("default")?.egress).toMatchObject({
+    allow: ["a.example", "b.example"],
+    deny: [],
+  });
+});
 
 test("secrets go in and do not come out, and a credential names one of them", async () => {
   const { call, refusal, store } = serve();

@@ -20,6 +20,12 @@ import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 
 const id = z.coerce.number().int().min(0);
+/** How a follower learns of ends: what it has seen open, it asks for again. */
+const entryIds = z
+  .string()
+  .regex(/^\d{1,15}(?:,\d{1,15}){0,499}$/, "ids are 1 to 500 numbers with commas between them.")
+  .transform((text) => text.split(",").map(Number))
+  .optional();
 const time = z.coerce.number().min(0);
 const filters = {
   task: z.string().optional(),
@@ -37,12 +43,24 @@ export function egressRoutes({ store, ids }: HttpContext) {
       createRoute({
         method: "get",
         path: "/egress",
-        summary: "The ledger of egress: newest first, or oldest first above an id",
-        request: { query: z.object({ ...filters, before: id.optional(), after: id.optional(), limit }) },
+        summary: "The ledger of egress: newest first, or oldest first above an id; or entries by their ids",
+        request: {
+          query: z.object({ ...filters, before: id.optional(), after: id.optional(), ids: entryIds, limit }),
+        },
         responses: { 200: json(z.array(egressRowSchema), "Entries"), ...failures },
       }),
       (c) => {
-        const { before, after, limit: most, ...query } = c.req.valid("query");
+        const { before, after, ids: wanted, limit: most, ...query } = c.req.valid("query");
+        if (wanted !== undefined) {
+          if (before !== undefined || after !== undefined || Object.keys(query).length > 0) {
+            throw new CcwError(
+              "invalid",
+              "`ids` names the entries one by one, so nothing else can narrow them.",
+              "Leave the other parameters out.",
+            );
+          }
+          return c.json(store.egress.get(wanted), 200);
+        }
         if (before !== undefined && after !== undefined) {
           throw new CcwError(
             "invalid",

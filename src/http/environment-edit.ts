@@ -1,6 +1,6 @@
 import { z } from "@hono/zod-openapi";
 import { type Environment, environmentSchema, limitsSchema } from "../domain/environment.ts";
-import { credentialSchema, egressLimitsSchema } from "../domain/environment-egress.ts";
+import { credentialSchema, egressInputSchema, egressLimitsSchema } from "../domain/environment-egress.ts";
 import { CcwError } from "../domain/errors.ts";
 import { rejectInvalid } from "./validation.ts";
 
@@ -59,10 +59,29 @@ export const editSchema = z.object({
 });
 type Edit = z.infer<typeof editSchema>;
 
-/** The environment after the edit, checked whole. Throws `invalid`. */
+const added = <Lines extends z.ZodType>(lines: Lines) => z.object({ add: lines });
+/** What is to be added to lists, by itself: a mistake is told by its place in the edit, not in the whole list. */
+const additionsSchema = z.object({
+  egress: z.object({
+    allow: added(egressInputSchema.shape.allow),
+    deny: added(egressInputSchema.shape.deny),
+    groupsOff: added(egressInputSchema.shape.groupsOff),
+  }),
+});
+
+/** The environment after the edit, checked whole. Throws `invalid`, with every line of a list that is wrong. */
 export function edited(before: Environment, edit: Edit): Environment {
   const { variables, secrets, limits, egress = {}, ...rest } = edit;
   const { allow, deny, groupsOff, credentials, limits: egressEdit } = egress;
+  rejectInvalid(
+    additionsSchema.safeParse({
+      egress: {
+        allow: { add: additionsOf(allow) },
+        deny: { add: additionsOf(deny) },
+        groupsOff: { add: additionsOf(groupsOff) },
+      },
+    }),
+  );
   const after = environmentSchema.safeParse({
     ...before,
     ...rest,
@@ -86,6 +105,10 @@ function withoutNull(values: Record<string, string | null>): Record<string, stri
   return Object.fromEntries(
     Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== null),
   );
+}
+
+function additionsOf(edit: z.infer<typeof listEdit>): readonly string[] {
+  return edit === undefined || Array.isArray(edit) ? [] : edit.add;
 }
 
 function editedList(

@@ -1,13 +1,21 @@
 import type { z } from "@hono/zod-openapi";
 import { CcwError } from "../domain/errors.ts";
 
-/** Turns a failed validation into one sentence that names the field. */
+/** More than anybody mends in one go; a list may have a thousand lines. */
+const maxTold = 20;
+
+/** Turns a failed validation into one line for each fault, which names the field; all at once, so that all are mended at once. */
 export function rejectInvalid(result: { success: true } | { success: false; error: z.core.$ZodError }): void {
   if (result.success) return;
-  const found = result.error.issues[0];
+  const { issues } = result.error;
+  const told = issues.slice(0, maxTold).map(faultText);
+  if (issues.length > maxTold) told.push(`… and ${issues.length - maxTold} more.`);
+  throw new CcwError("invalid", told.join("\n") || "The request is not valid.");
+}
+
+function faultText(issue: z.core.$ZodIssue): string {
   // A bad key of a record says only that it is bad; the reason stands one level down.
-  const reason = found?.code === "invalid_key" ? found.issues[0]?.message : found?.message;
-  const field = found?.path.join(".") ?? "";
-  const words = reason ?? "The request is not valid.";
-  throw new CcwError("invalid", field === "" ? words : `${field}: ${words}`);
+  const reason = (issue.code === "invalid_key" ? issue.issues[0]?.message : undefined) ?? issue.message;
+  const field = issue.path.join(".");
+  return (field === "" ? reason : `${field}: ${reason}`).replace(/\s*\n\s*/g, " ");
 }

@@ -73,6 +73,10 @@ export function createAccessDesk({ store, now }: AccessContext): AccessDesk {
 /**
  * Carries out what a person decided. In effect when this returns. Throws `not_found`; `conflict` where the decision
  * can have no effect, with what would.
+ *
+ * Of a task that has ended, a request can be granted for the environment alone. That makes sense to a person even where
+ * it expired: they read afterwards what the task lacked, and want the next one to have it. A grant for the task, or a
+ * denial to it, would change nothing for anybody.
  */
 export function decideAccess(
   { store, now }: AccessContext,
@@ -90,18 +94,20 @@ export function decideAccess(
       );
     }
     const task = existing(store, request.taskId);
-    if ((decision === "once" || decision === "task") && isEnded(task.state.kind)) {
+    if (decision === "deny") refuseToDenyRule(store, request, task.environment);
+    if (decision !== "environment" && isEnded(task.state.kind)) {
       throw new CcwError(
         "conflict",
-        `The task that asked for ${request.host} is ${task.state.kind}, so a grant for it would have no effect.`,
-        "Grant it for the environment, for the tasks to come.",
+        `The task that asked for ${request.host} is ${task.state.kind}, so ${decision === "deny" ? "denying it" : "a grant for it"} would have no effect.`,
+        decision === "deny"
+          ? "Leave it: it reaches nothing any more."
+          : "Grant it for the environment, for the tasks to come.",
       );
     }
     if (decision !== "deny") refuseWithoutEgress(store, task.environment);
     const by = { person: person.name, at: now() };
     switch (decision) {
       case "deny":
-        refuseToDenyRule(store, request, task.environment);
         settle(store, request, { kind: "denied", ...by });
         break;
       case "once":
@@ -186,6 +192,7 @@ function isInForce(store: Store, request: AccessRequest, now: number): boolean {
     case "pending":
     case "used":
     case "denied":
+    case "expired":
       return false;
   }
 }

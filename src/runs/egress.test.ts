@@ -68,7 +68,13 @@ function createPort(environment: Partial<EnvironmentInput> = {}) {
     },
     eventsOf: (taskId: TaskId) =>
       store.events
-        .ofKinds(taskId, ["access_requested", "access_granted", "access_denied", "appliance_notice"])
+        .ofKinds(taskId, [
+          "access_requested",
+          "access_granted",
+          "access_denied",
+          "access_expired",
+          "appliance_notice",
+        ])
         .map(({ body }) => body),
   };
 }
@@ -145,7 +151,7 @@ test("a host that gets a credential is inspected, since nothing can be added to 
     access: "custom",
     secrets: { KEY: "0123456789" },
     egress: {
-      allow: ["api.example", "plain.example"],
+      allow: ["api.example port=443,8443", "plain.example"],
       credentials: [
         { host: "api.example", header: "X-Key", template: `\${KEY}` },
         { host: "[2001:db8::1]", header: "X-Key", template: `\${KEY}` },
@@ -155,6 +161,7 @@ test("a host that gets a credential is inspected, since nothing can be added to 
   });
   const { sandboxId } = run();
   expect(verdict(sandboxId, "api.example")).toBe("inspect");
+  expect(verdict(sandboxId, "api.example", 8443)).toBe("inspect");
   expect(verdict(sandboxId, "plain.example")).toBe("pass");
   expect(verdict(sandboxId, "off.example")).toBe("host-not-allowed");
 });
@@ -327,6 +334,44 @@ test("a grant that would have no effect is refused with what would have one", ()
   expect(() => decide(99, "task")).toThrow("no access request 99");
   store.tasks.move(taskId, { kind: "cancelled", by: "ada" });
   expect(() => decide(1, "once")).toThrow("is cancelled, so a grant for it would have no effect");
+  expect(() => decide(1, "deny")).toThrow("is cancelled, so denying it would have no effect");
+  expect(store.access.get(1)?.state.kind).toBe("expired");
+});
+
+test("with a task its open requests end, before its last event; the environment can still be given leave", () => {
+  const { port, store, run, decide, eventsOf } = createPort({ access: "limited" });
+  const { taskId, sandboxId } = run();
+  const other = run();
+  for (const name of ["a.example", "b.example", "c.example"])
+    port.requestAccess(sandboxId, name, 443, "host-not-allowed");
+  port.requestAccess(other.sandboxId, "c.example", 443, "host-not-allowed");
+  decide(1, "task");
+  store.tasks.move(taskId, { kind: "failed", reason: "no", hint: "" });
+  expect(store.access.list({ taskId, limit: 9 }).map(({ state }) => state.kind)).toEqual([
+    "expired",
+    "expired",
+    "granted",
+  ]);
+  expect(store.access.waiting(20, 100).map(({ taskId: of }) => of)).toEqual([other.taskId]);
+  expect(eventsOf(taskId).filter(({ kind }) => kind === "access_expired")).toMatchObject([
+    { requestId: 2, host: "b.example", port: 443 },
+    { requestId: 3, host: "c.example", port: 443 },
+  ]);
+  expect(store.events.after(taskId, 0, 100).at(-1)?.body).toMatchObject({ kind: "state", state: "failed" });
+
+  expect(() => decide(3, "task")).toThrow("is failed, so a grant for it would have no effect");
+  expect(decide(3, "environment").state).toMatchObject({ kind: "granted", scope: "environment" });
+  expect(store.environments.get("default")?.egress.allow).toEqual(["c.example"]);
+  // The other task, which asks for the same and goes on, has it with that.
+  expect(store.access.waiting(20, 100)).toEqual([]);
+});
+
+test("a task that is queued again keeps what it asks for", () => {
+  const { store } = createPort({ access: "limited" });
+  const taskId = submit(store);
+  store.tasks.move(taskId, { kind: "starting", sandboxId: newId("SandboxId", ids) });
+  store.access.ask({ taskId, host: "a.example", port: 443, reason: "host-not-allowed" });
+  store.tasks.move(taskId, { kind: "queued" });
   expect(store.access.get(1)?.state.kind).toBe("pending");
 });
 

@@ -1,15 +1,9 @@
 import type { AccessRequest } from "../domain/access-request.ts";
 import type { EgressPort, InjectedCredential, SandboxEgress, Secret } from "../domain/egress.ts";
-import {
-  compileEgressPolicy,
-  decideConnection,
-  type EgressGrant,
-  type EgressPolicy,
-} from "../domain/egress-policy.ts";
+import { compileEgressPolicy, type EgressGrant, type EgressPolicy } from "../domain/egress-policy.ts";
 import type { Environment } from "../domain/environment.ts";
 import { egressSchema, parseCredentialHost, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
-import { hostText } from "../domain/host.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { Log } from "../domain/ports.ts";
@@ -186,26 +180,19 @@ function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOpt
 }
 
 /**
- * Of an environment as it is now; where it is gone, nothing is allowed. A host that gets a credential is inspected: the
- * appliance can add nothing to what it cannot read. Throws `invalid` where a stored rule cannot be read any more.
+ * Of an environment as it is now; where it is gone, nothing is allowed. Throws `invalid` where a stored rule cannot be
+ * read any more.
  */
 export function policyOf(environment: Environment | undefined, grants: readonly EgressGrant[]): EgressPolicy {
   if (environment === undefined)
     return compileEgressPolicy({ access: "none", allow: [], deny: [], groupsOff: [], grants: [] });
   const { access, egress } = environment;
   const { allow, deny, groupsOff, credentials } = egress;
-  const policy = compileEgressPolicy({ access, allow, deny, groupsOff, grants });
-  const unread = credentials.flatMap(({ host }) => {
+  const credentialHosts = credentials.flatMap(({ host }) => {
     const parsed = parseCredentialHost(host);
-    if (!parsed.ok) return [];
-    const decision = decideConnection(policy, parsed.value, 443);
-    return decision.allowed && decision.treatment === "pass"
-      ? [`${hostText(parsed.value)} port=443 inspect`]
-      : [];
+    return parsed.ok ? [parsed.value] : [];
   });
-  return unread.length === 0
-    ? policy
-    : compileEgressPolicy({ access, allow: [...allow, ...unread], deny, groupsOff, grants });
+  return compileEgressPolicy({ access, allow, deny, groupsOff, grants, credentialHosts });
 }
 
 function onceGrants(store: Store, taskId: TaskId, now: number): AccessRequest[] {

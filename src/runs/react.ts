@@ -129,6 +129,7 @@ export function react(
     case "access_requested":
     case "access_granted":
     case "access_denied":
+    case "access_expired":
     case "appliance_notice":
       return "no effect";
   }

@@ -1,6 +1,8 @@
-import { and, desc, eq, inArray, sql } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, sql } from "drizzle-orm";
+import type { TaskId } from "../domain/ids.ts";
 import type { AccessRequestStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
+import { appendEvent } from "./events.ts";
 import { accessRequests } from "./schema.ts";
 
 export function createAccessRequestStore(
@@ -71,4 +73,20 @@ export function createAccessRequestStore(
       wakeAfterCommit("tasks");
     },
   };
+}
+
+/** Those that still wait, as their task ends; in the order in which they came. */
+export function expireAccessRequests(context: StoreContext, taskId: TaskId): void {
+  const { db, ids } = context;
+  const waiting = and(eq(accessRequests.taskId, taskId), eq(accessRequests.stateKind, "pending"));
+  const { id: requestId, host, port } = accessRequests;
+  const expired = db
+    .select({ requestId, host, port })
+    .from(accessRequests)
+    .where(waiting)
+    .orderBy(asc(requestId))
+    .all();
+  const state = { kind: "expired", at: ids.now() } as const;
+  db.update(accessRequests).set({ stateKind: state.kind, state }).where(waiting).run();
+  for (const request of expired) appendEvent(context, taskId, { kind: "access_expired", ...request });
 }

@@ -8,6 +8,9 @@ import * as schema from "./schema.ts";
 /** `$client` is for the one statement that is run thousands of times a second. */
 export type Db = BunSQLiteDatabase<typeof schema> & { $client: Database };
 
+/** How long a write waits for another process that holds the database; everything waits with it. */
+export const busyTimeoutMs = 1000;
+
 /** Above this size a check of every page would delay the start for too long. */
 const checkedAtStart = 64 * 1024 * 1024;
 
@@ -25,7 +28,7 @@ export function openDatabase(path: string): { db: Db; close(): void } {
     sqlite.run("PRAGMA journal_mode = WAL");
     sqlite.run("PRAGMA synchronous = FULL");
     sqlite.run("PRAGMA foreign_keys = ON");
-    sqlite.run("PRAGMA busy_timeout = 1000");
+    sqlite.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
     check(sqlite);
     migrate(sqlite);
   } catch (thrown) {

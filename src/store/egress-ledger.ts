@@ -4,6 +4,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { SandboxId } from "../domain/ids.ts";
 import type { Log } from "../domain/ports.ts";
 import type { StoreContext } from "./context.ts";
+import { busyTimeoutMs } from "./database.ts";
 import { accessRequests, sandboxes } from "./schema.ts";
 
 export interface LedgerOptions {
@@ -99,7 +100,7 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
   const flush = () => {
     const batch = queue.slice(0, batchRows);
     try {
-      withoutSync(context, () => db.transaction(() => write(batch)));
+      withoutWaiting(context, () => db.transaction(() => write(batch)));
       failing = false;
     } catch (thrown) {
       failing = true;
@@ -171,14 +172,17 @@ export function createLedgerWriter(context: StoreContext, { log, maxQueue }: Led
 }
 
 /**
- * Runs a write whose loss in a power cut is no harm: without waiting for the disk, which a stalled one would make the
- * traffic wait for. Later writes with FULL bring these to the disk, too: the log is one file.
+ * Runs a write that can be done later, and whose loss in a power cut is no harm: without waiting for the disk, or for
+ * another process that holds the database (a copy being made, a person with `sqlite3`), since the traffic would wait
+ * with it. Later writes with FULL bring these to the disk, too: the log is one file.
  */
-export function withoutSync<Result>({ db }: StoreContext, work: () => Result): Result {
+export function withoutWaiting<Result>({ db }: StoreContext, work: () => Result): Result {
   db.run(sql`PRAGMA synchronous = NORMAL`);
+  db.run(sql`PRAGMA busy_timeout = 0`);
   try {
     return work();
   } finally {
+    db.run(sql.raw(`PRAGMA busy_timeout = ${busyTimeoutMs}`));
     db.run(sql`PRAGMA synchronous = FULL`);
   }
 }

@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
@@ -203,6 +204,31 @@ test("a ledger that cannot be written slows and stops nothing, and goes on when 
   db.run("ALTER TABLE away RENAME TO egress_requests");
   await Bun.sleep(1100);
   expect(await ledger.store.stats({})).toMatchObject({ lost: 6, total: { requests: 600, bytesUp: 6000 } });
+});
+
+test("while another process holds the database, nothing waits for the ledger; what came is written afterwards", async () => {
+  const path = join(freshFolder(), "ccw.sqlite");
+  const { db, close } = openDatabase(path);
+  closers.push(close);
+  const ledger = ledgerOn(db, {});
+  closers.push(() => ledger.close());
+  const other = new Database(path);
+  closers.push(() => other.close());
+  other.run("BEGIN IMMEDIATE");
+  ledger.store.ledger.open(entry())(end());
+  let longest = 0;
+  for (let last = performance.now(), i = 0; i < 50; i++) {
+    await Bun.sleep(5);
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }
+  expect(longest).toBeLessThan(200);
+  expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
+  other.run("ROLLBACK");
+  await Bun.sleep(1100);
+  expect(await ledger.store.stats({})).toMatchObject({ lost: 0, total: { requests: 1 } });
+  // Who cannot do without its write waits for it as before.
+  expect(db.$client.query("PRAGMA busy_timeout").get()).toEqual({ timeout: 1000 });
 });
 
 test("entries go by age and by number, the oldest first, a batch at a time", async () => {

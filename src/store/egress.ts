@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { and, desc, eq, gt, gte, lt, lte, max, min, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, gte, inArray, lt, lte, max, min, type SQL, sql } from "drizzle-orm";
 import type { EgressFilter, EgressHostStats } from "../domain/egress.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
 import type { EgressStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
-import { createLedgerWriter, type LedgerWriter, withoutSync } from "./egress-ledger.ts";
+import { createLedgerWriter, type LedgerWriter, withoutWaiting } from "./egress-ledger.ts";
 import { egressRequests, sandboxes } from "./schema.ts";
 
 export interface EgressKeeping {
@@ -51,7 +51,7 @@ export function createEgressStore(
     const tooMany = ends.last - keepRows;
     const tooOld = lt(egressRequests.at, ids.now() - keepDays * dayMs);
     const goes = sql`(${egressRequests.id} <= ${tooMany} OR ${tooOld})`;
-    return withoutSync(context, () =>
+    return withoutWaiting(context, () =>
       db
         .delete(egressRequests)
         .where(and(lte(egressRequests.id, upTo), goes))
@@ -98,6 +98,13 @@ export function createEgressStore(
         .where(and(where(filter), gt(egressRequests.id, id)))
         .orderBy(egressRequests.id)
         .limit(limit)
+        .all(),
+    get: (ids) =>
+      db
+        .select()
+        .from(egressRequests)
+        .where(inArray(egressRequests.id, [...ids]))
+        .orderBy(egressRequests.id)
         .all(),
     lastId: () =>
       db

@@ -273,6 +273,36 @@ test("a database of the version before is brought up to date with what it holds"
   expect(sqlite.query("SELECT event_bytes FROM sandboxes").all()).toEqual([]);
 });
 
+test("requests for access of tasks that ended under an earlier version expire", () => {
+  const sqlite = new Database(":memory:");
+  migrate(sqlite, migrations.slice(0, 3));
+  sqlite.run("INSERT INTO people VALUES ('per_1', 'ada', 1)");
+  for (const [id, kind] of [
+    ["done", "completed"],
+    ["busy", "running"],
+  ])
+    sqlite.run(
+      `INSERT INTO tasks (id, title, person_id, environment, sealed_environment, agent, model, repositories, state_kind, state, created_at, updated_at)
+       VALUES (?, '', 'per_1', 'default', '', 'claude', '', '[]', ?, '{}', 1, 77)`,
+      [String(id), String(kind)],
+    );
+  const states = ["pending", "denied"];
+  for (const task of ["done", "busy"])
+    for (const [port, state] of states.entries())
+      sqlite.run(
+        `INSERT INTO access_requests (task_id, host, port, reason, count, first_at, last_at, state_kind, state)
+         VALUES (?, 'a.example', ?, 'host-not-allowed', 1, 1, 1, ?, json_object('kind', ?))`,
+        [task, port + 1, state, state],
+      );
+  migrate(sqlite);
+  expect(sqlite.query("SELECT state_kind, state FROM access_requests ORDER BY id").values()).toEqual([
+    ["expired", '{"kind":"expired","at":77}'],
+    ["denied", '{"kind":"denied"}'],
+    ["pending", '{"kind":"pending"}'],
+    ["denied", '{"kind":"denied"}'],
+  ]);
+});
+
 test("every migration file is embedded, in order", async () => {
   const folder = join(import.meta.dir, "../../migrations");
   const files = readdirSync(folder)

@@ -6,9 +6,11 @@ import {
   activeStateKinds,
   canMove,
   illegalMove,
+  isEnded,
   type TaskState,
   type TaskStateKind,
 } from "../domain/task.ts";
+import { expireAccessRequests } from "./access-requests.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
@@ -167,6 +169,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       const from = db.select({ kind: tasks.stateKind }).from(tasks).where(eq(tasks.id, id)).get()?.kind;
       if (from === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
       if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
+      if (isEnded(to.kind)) expireAccessRequests(context, id);
       write(id, to);
     },
     count: (states) => countIn(context, states),

@@ -126,6 +126,29 @@ test("a second click does not decide on the next host", async () => {
   });
 }, 30_000);
 
+test("with a task its requests end, and the environment can still be given leave", async () => {
+  const id = running("ending");
+  appliance.refuse(id, "one.example");
+  await visit(async ({ page }) => {
+    await open(page, id);
+    const strip = page.getByRole("region", { name: "Request for access" });
+    await strip.getByText("one.example:443").waitFor();
+    appliance.store.tasks.move(id, { kind: "cancelled", by: "ada" });
+    await strip.waitFor({ state: "detached" });
+    await page
+      .locator(".task-row", { hasText: "ending" })
+      .getByText("Asks for")
+      .waitFor({ state: "detached" });
+    await page.getByRole("tab", { name: "Egress" }).click();
+    const row = page.locator(".access-row");
+    await row.getByText("Nobody decided before the task ended", { exact: false }).waitFor();
+    await row.getByRole("button", { name: "Change the decision on one.example:443" }).click();
+    expect(await row.locator(".access-choices button").allInnerTexts()).toEqual(["Environment default"]);
+    await row.getByRole("button", { name: "Allow one.example:443 for the environment default" }).click();
+    await row.getByText("ada allowed it for the environment", { exact: false }).waitFor();
+  });
+}, 30_000);
+
 test("a decision that can have no effect is said, with what would help", async () => {
   appliance.store.environments.save(environmentSchema.parse({ name: "default", access: "none" }));
   const id = running("none");
@@ -228,12 +251,17 @@ test("a mistake in a rule is shown at its line with the correction, and what is 
     await page.goto(`${appliance.url}/settings`);
     await page.getByRole("button", { name: "Edit default" }).click();
     const rules = page.getByLabel("Rules: what may be reached as well");
+    const never = page.getByLabel("Never to be reached");
     await rules.fill("API.Example.com write\nhttps://npmjs.org/x");
+    await never.fill("pastebin.com\n\nevil.example:443");
     await page.getByRole("button", { name: "Save environment" }).click();
     await page.getByText("Line 2: write npmjs.org", { exact: false }).waitFor();
-    expect(await page.locator(".line-numbers .bad").textContent()).toBe("2");
-    // The cursor stands on the line: what is typed takes its place.
+    await page.getByText("Line 3: ", { exact: false }).waitFor();
+    expect(await page.locator(".line-numbers .bad").allTextContents()).toEqual(["2", "3"]);
+    await page.getByText("a mistake under the rules and under what is never to be reached above").waitFor();
+    // The cursor stands on the first of them: what is typed takes its place.
     await page.keyboard.type("*.npmjs.org methods=GET");
+    await never.fill("pastebin.com");
     await page.getByRole("button", { name: "Save environment" }).click();
     await page.getByRole("button", { name: "Edit default" }).waitFor();
     expect(environment()?.egress.allow).toEqual(["api.example.com write", "*.npmjs.org methods=GET"]);

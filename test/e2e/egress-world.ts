@@ -78,6 +78,7 @@ const names: Record<string, string> = {
   "a.wild.test": originAddress,
   "pypi.org": originAddress,
   "files.pythonhosted.org": originAddress,
+  "registry.npmjs.org": originAddress,
   "inside.test": "10.9.9.9",
   "meta.test": "169.254.169.254",
   "self.test": "127.0.0.1",
@@ -85,13 +86,15 @@ const names: Record<string, string> = {
 
 export async function openWorld(options: {
   engine: EngineUnderTest;
+  /** More ranges that the operator allows. */
+  ranges?: string[];
   /** More lines under [egress]. */
   toml?: string;
   env?: Record<string, string>;
   /** The folder of data, where it is to lie on a disk of its own. */
   dataFolder?: string;
 }): Promise<World> {
-  const { engine, toml = "", env = {} } = options;
+  const { engine, ranges = [], toml = "", env = {} } = options;
   const folder = freshFolder();
   const dataFolder = options.dataFolder ?? join(folder, "data");
   const authority = await openAuthority({ folder: join(folder, "authority"), now: Date.now });
@@ -103,7 +106,7 @@ export async function openWorld(options: {
   const start = (more: string) => {
     writeFileSync(
       join(folder, "ccw.toml"),
-      `[egress]\nallowed_ranges = ["${originRange}"]\nca_file = "${join(folder, "ca.pem")}"\n${more}`,
+      `[egress]\nallowed_ranges = ${JSON.stringify([originRange, ...ranges])}\nca_file = "${join(folder, "ca.pem")}"\n${more}`,
     );
     return startAppliance({
       engine,
@@ -213,6 +216,7 @@ export const ledgerOf = (world: World, box: Sandbox, ...argv: string[]) =>
 export interface LedgerRow {
   id: number;
   host: string;
+  port: number;
   method: string;
   path: string;
   address: string;

@@ -1,5 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { enginesUnderTest, until } from "./appliance.ts";
+import {
+  decide as decideRequest,
+  edit as editEnvironment,
+  requestFor as findRequest,
+  statusOf,
+} from "./egress-acts.ts";
 import { curl, openWorld, originAddress, type Sandbox, sandboxOf, type World } from "./egress-world.ts";
 
 /** What a sandbox reaches, and how it is told of what it does not: the executable, real containers, real tools. */
@@ -11,27 +17,10 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   afterEach(() => world.endTasks());
   afterAll(() => world?.close());
 
-  /** Status of a request, and the reason where it was refused. */
-  const status = async (box: Sandbox, ...argv: string[]) => {
-    const { out } = await box.sh(
-      `${curl} -o /dev/null -w '%{http_connect} %{http_code} %header{x-deny-reason}' ${argv.join(" ")}`,
-    );
-    const [, connect = "", code = "", reason = ""] = /(\d{3}) (\d{3}) ?(\S*)$/m.exec(out) ?? [];
-    return `${code === "000" ? connect : code} ${reason}`.trim();
-  };
-  const requestFor = (box: Sandbox, host: string, port = 443) =>
-    until(`a request for ${host}`, async () => {
-      const rows = await world.json<RequestRow[]>("egress", "requests", "--all", "--task", box.taskId);
-      return rows.find((row) => row.host === host && row.port === port);
-    });
-  const decide = async (request: { id: number }, ...argv: string[]) => {
-    const { code, err } = await world.ccw("egress", ...argv, String(request.id));
-    if (code !== 0) throw new Error(err);
-  };
-  const edit = async (box: Sandbox, ...argv: string[]) => {
-    const { code, err } = await world.ccw("env", "edit", box.environment, ...argv);
-    if (code !== 0) throw new Error(err);
-  };
+  const status = statusOf;
+  const requestFor = (box: Sandbox, host: string, port?: number) => findRequest(world, box, host, port);
+  const decide = (request: { id: number }, ...argv: string[]) => decideRequest(world, request, ...argv);
+  const edit = (box: Sandbox, ...argv: string[]) => editEnvironment(world, box, ...argv);
 
   describe("access levels", () => {
     test("custom: what is listed, by name, port and method; the rest is refused in words and headers", async () => {
@@ -281,13 +270,6 @@ async function expectNowhere(world: World, box: Sandbox, value: string): Promise
   expect(found.stdout.toString()).toBe("");
 }
 
-interface RequestRow {
-  id: number;
-  host: string;
-  port: number;
-  state: string;
-  reason: string;
-}
 interface LedgerRow {
   reason: string;
 }

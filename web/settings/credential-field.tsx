@@ -11,10 +11,11 @@ const parts = [
 /** Headers that the proxy adds on the way to one host, each from a secret. */
 export function CredentialField(props: {
   credentials: readonly EnvironmentCredential[];
-  problem: { index: number; why: string } | undefined;
+  problems: readonly { index: number; why: string }[];
   onChange: (credentials: readonly EnvironmentCredential[]) => void;
 }) {
-  const { credentials, problem, onChange } = props;
+  const { credentials, problems, onChange } = props;
+  const problemAt = (index: number) => problems.find((problem) => problem.index === index);
   return (
     <fieldset>
       <legend class="field-label">Injected credentials</legend>
@@ -33,7 +34,7 @@ export function CredentialField(props: {
                 autocomplete="off"
                 autocapitalize="none"
                 spellcheck={false}
-                aria-invalid={problem?.index === index}
+                aria-invalid={problemAt(index) !== undefined}
                 value={credential[part]}
                 onInput={(event) => {
                   const changed = { ...credential, [part]: event.currentTarget.value };
@@ -50,7 +51,7 @@ export function CredentialField(props: {
           >
             Remove
           </button>
-          {problem?.index === index && <strong class="bad-text">{plain(problem.why)}.</strong>}
+          <CredentialProblem problem={problemAt(index)} />
         </div>
       ))}
       <button
@@ -62,4 +63,8 @@ export function CredentialField(props: {
       </button>
     </fieldset>
   );
+}
+
+function CredentialProblem({ problem }: { problem: { why: string } | undefined }) {
+  return problem === undefined ? null : <strong class="bad-text">{plain(problem.why)}.</strong>;
 }

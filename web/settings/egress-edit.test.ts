@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { egressSchema } from "../../src/domain/environment-egress.ts";
-import { draftOf, type Egress, egressOf, newEgress, problemIn } from "./egress-edit.ts";
+import { draftOf, type Egress, egressOf, newEgress, problemsIn } from "./egress-edit.ts";
 
 const egress = (change: Partial<Egress> = {}): Egress => ({
   ...newEgress,
@@ -30,17 +30,22 @@ test("an amount without a meaning is refused in words", () => {
   expect(() => egressOf(odd, egress(), egress())).toThrow('"lots" is not an amount.');
 });
 
-test("a mistake is found at its line, or at its credential", () => {
-  const at = (message: string) => problemIn({ message, hint: "" });
-  expect(at('egress.allow: line 2 ("https://n\\"pm.org/x"): write npm.org')).toEqual({
-    field: "allow",
-    line: 2,
-    why: "write npm.org",
+test("each mistake is found at its line, or at its credential", () => {
+  const at = (...lines: string[]) => problemsIn({ message: lines.join("\n"), hint: "" });
+  const rule = 'egress.allow: line 2 ("https://n\\"pm.org/x"): write npm.org';
+  const first = { field: "allow", line: 2, why: "write npm.org" } as const;
+  const credential = 'The credential for "x" names no legal header';
+  expect(
+    at(rule, 'egress.deny: line 4 ("a b"): it holds a space', `egress.credentials.1: ${credential}`),
+  ).toEqual({
+    problems: [
+      first,
+      { field: "deny", line: 4, why: "it holds a space" },
+      { field: "credentials", index: 1, why: credential },
+    ],
+    all: true,
   });
-  expect(at('egress.credentials.1: The credential for "x" names no legal header')).toEqual({
-    field: "credentials",
-    index: 1,
-    why: 'The credential for "x" names no legal header',
-  });
-  expect(at("No ccw-server answers.")).toBeUndefined();
+  expect(at(rule, "… and 3 more.")).toEqual({ problems: [first], all: false });
+  expect(at("No ccw-server answers.")).toEqual({ problems: [], all: false });
+  expect(problemsIn(undefined)).toEqual({ problems: [], all: false });
 });

@@ -85,11 +85,20 @@ export function egressOf(draft: EgressDraft, base: Egress, now: Egress): Egress 
 
 /** Where the server found a mistake: in a line of a field (from 1), or in a credential (from 0). */
 export type EgressProblem =
-  | { field: "allow" | "deny"; line: number; why: string }
+  | { field: "allow"; line: number; why: string }
+  | { field: "deny"; line: number; why: string }
   | { field: "credentials"; index: number; why: string };
 
-export function problemIn(failure: Failure | undefined): EgressProblem | undefined {
-  const message = failure?.message ?? "";
+/** What of a refusal can be shown where the mistake is, and whether that is all of it. */
+export function problemsIn(failure: Failure | undefined): { problems: EgressProblem[]; all: boolean } {
+  const found = (failure?.message ?? "").split("\n").map(problemIn);
+  return {
+    problems: found.filter((problem) => problem !== undefined),
+    all: found.every((problem) => problem !== undefined),
+  };
+}
+
+function problemIn(message: string): EgressProblem | undefined {
   const line = message.match(/^egress\.(allow|deny): line (\d+) \("(?:[^"\\]|\\.)*"\): (.*)$/s);
   if (line !== null) {
     const [, field, number, why = ""] = line;

@@ -21,9 +21,9 @@ export function EgressFields(props: {
   access: Signal<AccessLevel>;
   draft: Signal<EgressDraft>;
   secrets: readonly string[];
-  problem: EgressProblem | undefined;
+  problems: readonly EgressProblem[];
 }) {
-  const { access, draft, problem } = props;
+  const { access, draft, problems } = props;
   const set = (change: Partial<EgressDraft>) => (draft.value = { ...draft.value, ...change });
   const { allow, deny, groupsOff, credentials, secrets } = draft.value;
   return (
@@ -41,7 +41,8 @@ export function EgressFields(props: {
             hint="One a line: a host, *.name for all below it, or *. Options after it: port=8443, methods=GET,POST, path=/prefix, write, inspect, no-inspect, raw."
             placeholder={"registry.example.com\n*.example.org path=/api write"}
             text={allow}
-            problem={problem?.field === "allow" ? problem : undefined}
+            problems={problems.filter((problem) => problem.field === "allow")}
+            leads={problems[0]?.field === "allow"}
             onInput={(text) => set({ allow: text })}
           />
           <LinesField
@@ -49,7 +50,8 @@ export function EgressFields(props: {
             hint="One host a line. It wins over everything else."
             placeholder="pastebin.com"
             text={deny}
-            problem={problem?.field === "deny" ? problem : undefined}
+            problems={problems.filter((problem) => problem.field === "deny")}
+            leads={problems[0]?.field === "deny"}
             onInput={(text) => set({ deny: text })}
           />
           <SecretField
@@ -59,7 +61,7 @@ export function EgressFields(props: {
           />
           <CredentialField
             credentials={credentials}
-            problem={problem?.field === "credentials" ? problem : undefined}
+            problems={problems.filter((problem) => problem.field === "credentials")}
             onChange={(changed) => set({ credentials: changed })}
           />
           <fieldset>

@@ -7,7 +7,7 @@ import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useDraft } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
-import { draftOf, egressOf, newEgress, newSecrets, problemIn } from "./egress-edit.ts";
+import { draftOf, egressOf, newEgress, newSecrets, problemsIn } from "./egress-edit.ts";
 import { EgressFields } from "./egress-fields.tsx";
 import { parseVariables } from "./variables.ts";
 
@@ -87,7 +87,7 @@ export function EnvironmentForm(props: {
     props.onDone();
   });
 
-  const problem = useMemo(() => problemIn(save.failure.value), [save.failure.value]);
+  const { problems, all } = useMemo(() => problemsIn(save.failure.value), [save.failure.value]);
 
   return (
     <form
@@ -176,12 +176,13 @@ export function EnvironmentForm(props: {
           </Field>
         ))}
       </div>
-      <EgressFields access={access} draft={egress} secrets={present?.secrets ?? []} problem={problem} />
-      {problem === undefined || access.value === "none" ? (
+      <EgressFields access={access} draft={egress} secrets={present?.secrets ?? []} problems={problems} />
+      {!all || access.value === "none" ? (
         <FailureNote failure={save.failure.value} />
       ) : (
         <p class="note bad" role="alert">
-          Nothing was saved: there is a mistake under {problemWords[problem.field]} above.
+          Nothing was saved: there is a mistake under{" "}
+          {[...new Set(problems.map(({ field }) => problemWords[field]))].join(" and under ")} above.
         </p>
       )}
       <div class="actions">

@@ -53,7 +53,7 @@ export function AccessRow({ request, onDecided }: { request: AccessRequestJson; 
         </span>
       </div>
       {decided !== undefined && (
-        <span class={request.state === "denied" ? "access-done bad" : "access-done good"}>
+        <span class={`access-done ${tones[request.state]}`}>
           {plainLine(decided)}
           {request.decidedAt !== undefined && `, ${timeAgo(request.decidedAt, now.value)}`}{" "}
           <button
@@ -71,6 +71,15 @@ export function AccessRow({ request, onDecided }: { request: AccessRequestJson; 
     </div>
   );
 }
+
+const tones = {
+  pending: "",
+  granted: "good",
+  "granted-once": "good",
+  used: "good",
+  denied: "bad",
+  expired: "dim",
+} as const satisfies Record<AccessRequestJson["state"], string>;
 
 function Decide({ request, onDecided }: { request: AccessRequestJson; onDecided: () => void }) {
   const { client } = useAppliance();
@@ -93,7 +102,7 @@ function Decide({ request, onDecided }: { request: AccessRequestJson; onDecided:
   ] as const;
   // For a task that has ended nothing but its environment can be given leave.
   const open = states[request.taskState].ended
-    ? choices.filter(({ decision }) => decision === "environment" || decision === "deny")
+    ? choices.filter(({ decision }) => decision === "environment")
     : choices;
   return (
     <div class="access-choices">

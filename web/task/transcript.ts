@@ -195,6 +195,10 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       draft.accessSteps += 1;
       line("quiet", `${body.person} denied ${authorityText(body)}`);
       return;
+    case "access_expired":
+      draft.accessSteps += 1;
+      line("quiet", `Nobody decided on ${authorityText(body)} before the task ended`);
+      return;
   }
 }
 

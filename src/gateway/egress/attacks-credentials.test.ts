@@ -33,6 +33,14 @@ describe("ATTACKS 41", () => {
     expect(plain.origin.received).not.toContain("inj3cted");
   });
 
+  test("ATTACKS 41: a credential is added whatever the rule says of inspecting, and the port", async () => {
+    for (const rule of ["ok.test port=$PORT", "ok.test port=$PORT no-inspect"]) {
+      const inspected = await openInspected("ok.test", { credentials, allow: [rule] });
+      expect(await inspected.inside(request)).toContain("hello");
+      expect(inspected.origin.received).toContain(`\r\nAuthorization: ${value}\r\n`);
+    }
+  });
+
   test("ATTACKS 41: a redirect is the sandbox's to follow, without the credential", async () => {
     const other = await open({ names: everywhere(["wild.test", "a.wild.test"]) });
     const location = `http://a.wild.test:${other.port}/taken`;

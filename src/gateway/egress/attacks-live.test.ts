@@ -35,7 +35,9 @@ test("ATTACKS 38: a tightened policy cuts live tunnels, inspected connections an
   await Promise.all([bad.over(500), waiting.over(500), begun.over(500)]);
   expect([bad.closed, waiting.closed, begun.closed, good.closed]).toEqual([true, true, true, false]);
   await soon(() => idle.over && inside.over, 500);
-  expect(waiting.text).toStartWith("HTTP/1.1 403 Forbidden\r\nX-Deny-Reason: policy-changed\r\n");
+  expect(waiting.text).toStartWith(
+    "HTTP/1.1 403 Forbidden (ccw-server: policy-changed)\r\nX-Deny-Reason: policy-changed\r\n",
+  );
   expect(begun.text).toEndWith("abc");
   good.write("two");
   expect(await good.until("onetwo")).toEndWith("onetwo");
@@ -133,7 +135,9 @@ test("ATTACKS 44: the upload budget holds over requests and tunnels together; wh
   // What was told to be spent is spent, though a head would still fit.
   requests.write(post(5000));
   const answer = await requests.over(1000);
-  expect(answer).toContain("HTTP/1.1 403 Forbidden\r\nX-Deny-Reason: upload-budget\r\n");
+  expect(answer).toContain(
+    "HTTP/1.1 403 Forbidden (ccw-server: upload-budget)\r\nX-Deny-Reason: upload-budget\r\n",
+  );
   expect(await door.row(3)).toMatchObject({ verdict: "refused", reason: "upload-budget", status: 403 });
   expect(origin.received).not.toContain("p".repeat(2001));
   expect(origin.received).not.toContain("u");

@@ -45,6 +45,30 @@ test("ATTACKS 36: a flood of tunnels → 429; what is open goes on, and other sa
   expect(await (await client(flooded.socket, target)).until("\r\n\r\n")).toStartWith("HTTP/1.1 200 ");
 });
 
+test("ATTACKS 36: a flood of requests that are refused is read no faster than anybody has use for; others notice nothing", async () => {
+  const origin = await startOrigin();
+  const url = `http://ok.test:${origin.port}/`;
+  const rules = { allow: [`ok.test port=${origin.port}`] };
+  const door = await openEgress({ names: { "ok.test": ["127.0.0.1"] }, ...rules });
+  const other = await door.neighbour(rules);
+  const refused = get("http://evil.test/").repeat(1500);
+  const floods = await Promise.all([1, 2, 3, 4].map(() => client(door.socket, refused)));
+  const broken = await Promise.all(
+    Array.from({ length: 50 }, () => client(door.socket, "nothing like HTTP\r\n\r\n")),
+  );
+  await soon(() => door.rows.length >= 2000);
+  const before = performance.now();
+  expect(await (await client(other.socket, get(url))).until("hello")).toEndWith("hello");
+  expect(performance.now() - before).toBeLessThan(500);
+  await Bun.sleep(600);
+  expect(door.rows.length).toBeLessThan(2200);
+  // It goes on, slowly, and so does what the sandbox may do.
+  const rows = door.rows.length;
+  await soon(() => door.rows.length > rows);
+  for (const flood of [...floods, ...broken]) flood.destroy();
+  expect(await (await client(door.socket, get(url))).until("hello")).toEndWith("hello");
+}, 15_000);
+
 test("ATTACKS 35: 500 MB that nobody takes, either way, stay with whoever sends them", async () => {
   const child = Bun.spawn([process.execPath, fileURLToPath(import.meta.resolve("./stalled.fixture.ts"))], {
     stdout: "pipe",

@@ -141,6 +141,22 @@ describe.each(forms)("%s", (form, request) => {
     await expectPassage(door, origin, request(`ok.test:${port}`), "ok.test");
   });
 
+  test(`ATTACKS 19: in Full access distinct names are limited as well, those with a rule of their own excepted (${form})`, async () => {
+    const { door, origin, port } = await open({ access: "full", limits: { namesPerMinute: 3 } });
+    // Ports 80 and 443 are what Full opens; nobody answers for these names.
+    for (let i = 0; i < 3; i++) await answerTo(door.socket, request(`data-${i}.evil.test:443`));
+    expect(door.lookups.length).toBe(3);
+    for (const host of ["data-3.evil.test", "fresh.example"])
+      await expectRefusal(door, request(`${host}:443`), {
+        status: 429,
+        reason: "too-many-names",
+        host,
+        lookups: [],
+      });
+    expect(await answerTo(door.socket, request("data-0.evil.test:443"))).toContain("name-not-found");
+    await expectPassage(door, origin, request(`ok.test:${port}`), "ok.test");
+  });
+
   test(`ATTACKS 19: a secret in the name of a host stops it before the look-up, and is written down nowhere (${form})`, async () => {
     const value = "s3cret-Of-the-appliance";
     const { door } = await open({ access: "full", secrets: [{ name: "DEPLOY_KEY", value }] });

@@ -42,7 +42,9 @@ test("plain HTTP goes to the vetted address, and the answer comes back; the ledg
 test("a refusal says what, why and that a person was asked", async () => {
   const door = await openEgress();
   const answer = await ask(door.socket, get("http://no.test/", "Connection: close"), 300);
-  expect(answer).toStartWith("HTTP/1.1 403 Forbidden\r\nX-Deny-Reason: host-not-allowed\r\n");
+  expect(answer).toStartWith(
+    "HTTP/1.1 403 Forbidden (ccw-server: host-not-allowed)\r\nX-Deny-Reason: host-not-allowed\r\n",
+  );
   expect(answer).toContain("no.test");
   expect(door.lookups).toEqual([]);
   expect(door.asked).toEqual([{ host: "no.test", port: 80, reason: "host-not-allowed" }]);

@@ -13,6 +13,7 @@ import type {
   Secret,
 } from "../../domain/egress.ts";
 import { compileEgressPolicy } from "../../domain/egress-policy.ts";
+import { parseCredentialHost } from "../../domain/environment-egress.ts";
 import type { SandboxId } from "../../domain/ids.ts";
 import { createAddressRules, parseRange, whyNotDialled } from "../../domain/ip-address.ts";
 import type { LogFields } from "../../domain/ports.ts";
@@ -111,6 +112,10 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       deny: setting.deny ?? [],
       groupsOff: setting.groupsOff ?? [],
       grants: setting.grants ?? [],
+      credentialHosts: (setting.credentials ?? []).flatMap(({ host }) => {
+        const parsed = parseCredentialHost(host);
+        return parsed.ok ? [parsed.value] : [];
+      }),
     }),
     limits: { ...limits, ...setting.limits },
     secrets: setting.secrets ?? [],

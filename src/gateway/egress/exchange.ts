@@ -10,7 +10,7 @@ import type { SecretStream } from "./filter/secret-search.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./http/body.ts";
 import { requestBytes } from "./http/forward-headers.ts";
 import { headerOf, type RequestHead, wantsClose } from "./http/request-head.ts";
-import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import { bodyTooLarge, type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
 import type { Passage, Traffic } from "./traffic.ts";
 import type { Origin, Upstream, Upstreams } from "./upstreams.ts";
 import type { Waits } from "./waits.ts";
@@ -112,7 +112,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     bodySize += length;
     if (bodySize > options.maxBody) {
-      stop(refusalOf("body-too-large", `its body has more than ${bytesText(options.maxBody)}`), "refused");
+      stop(bodyTooLarge("more", options.maxBody), "refused");
       return false;
     }
     if (!passage.up(length)) {

@@ -34,6 +34,24 @@ test("a minute's requests may come at once, then one each time there is room aga
   expect([request(), request(), request(), request()].filter((text) => text === "ok")).toHaveLength(3);
 });
 
+test("of refusals two thousand may come at once, then fifty a second", () => {
+  const { clock, traffic } = setUp();
+  let count = 0;
+  const exhaust = () => {
+    for (count = 0; traffic.mayAsk; count++) traffic.refused();
+    return count;
+  };
+  expect(exhaust()).toBe(2000);
+  clock.ms += 10;
+  expect(traffic.mayAsk).toBe(false);
+  clock.ms += 990;
+  expect(exhaust()).toBe(50);
+  clock.ms -= 3_600_000;
+  expect(traffic.mayAsk).toBe(false);
+  clock.ms += 3_600_000;
+  expect(exhaust()).toBe(2000);
+});
+
 test("only so many requests are open at once; each makes room once", () => {
   const { traffic } = setUp({ requestsPerMinute: 100 });
   const [first, second] = [traffic.begin(), traffic.begin()];
@@ -65,7 +83,7 @@ test("new names below wildcards are limited in any minute, known ones are not", 
   expect(traffic.name("*.y.com", "c.y.com")).toEqual({
     ok: false,
     code: "too-many-names",
-    text: "This sandbox may reach 2 new names a minute below wildcards such as *.y.com. Try again in 30 s.",
+    text: "This sandbox may reach 2 new names a minute that no rule names one by one; this one would be let by: *.y.com. Try again in 30 s.",
   });
   expect(traffic.name("*.x.com", "a.x.com").ok).toBe(true);
   clock.ms += 30_000;

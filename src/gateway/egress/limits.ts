@@ -5,15 +5,22 @@ export interface TrafficLimits {
   /** A request or tunnel begins; release when it is over (idempotent). Checks connections and rate at once. */
   begin(): LimitVerdict;
   /**
-   * A host that a wildcard let (`wildcard` is the pattern). Names that were let before cost nothing. Counted are
+   * A host that a wildcard or Full access let (`rule` says which). Names that were let before cost nothing. Counted are
    * distinct names in any minute, and ten times as many in the sandbox's life: each lookup can carry data out.
    */
-  name(wildcard: string, host: string): { ok: true } | { ok: false; code: "too-many-names"; text: string };
+  name(rule: string, host: string): { ok: true } | { ok: false; code: "too-many-names"; text: string };
   /**
    * Bytes about to be uploaded: false where they would exceed the budget. It counts as spent then, however little of it
    * was left: a person was told that nothing more leaves.
    */
   upload(bytes: number): boolean;
+  /** A refusal was given. */
+  refused(): void;
+  /**
+   * False where refusals came faster than anybody has use for. They are not among the requests a minute, and cost each a
+   * row in the ledger and a line in the log: without a bound one sandbox could crowd out the rows of all.
+   */
+  readonly mayAsk: boolean;
   readonly uploaded: number;
   /** New limits; what was counted stays. */
   update(limits: EgressLimits): void;
@@ -33,6 +40,9 @@ export function createTrafficLimits(
   /** Requests that may begin at once: a bucket that holds a minute's amount and fills up evenly. */
   let tokens = limits.requestsPerMinute;
   let filledAt = now();
+  /** Refusals that may be given at once; below zero by those that were under way. */
+  let patience = refusalsAtOnce;
+  let patienceAt = now();
   const names = new Set<string>();
   /** When the names of the last minute were new, oldest first. */
   let newNames: number[] = [];
@@ -42,6 +52,12 @@ export function createTrafficLimits(
     const earned = (Math.max(0, at - filledAt) * current.requestsPerMinute) / minute;
     tokens = Math.min(current.requestsPerMinute, tokens + earned);
     filledAt = at;
+  }
+
+  function regain(): void {
+    const at = now();
+    patience = Math.min(refusalsAtOnce, patience + (Math.max(0, at - patienceAt) * refusalsPerSecond) / 1000);
+    patienceAt = at;
   }
 
   return {
@@ -74,13 +90,13 @@ export function createTrafficLimits(
       };
     },
 
-    name(wildcard, host) {
+    name(rule, host) {
       if (names.has(host)) return { ok: true };
       const refused = (text: string) => ({ ok: false, code: "too-many-names", text }) as const;
       const inLife = current.namesPerMinute * lifeFactor;
       if (names.size >= inLife) {
         return refused(
-          `This sandbox may reach ${count(inLife, "different name")} below wildcards such as ${wildcard} in its life, and has. Names it has reached go on working.`,
+          `This sandbox may reach ${count(inLife, "different name")} in its life that no rule names one by one, and has; this one would be let by: ${rule}. Names it has reached go on working.`,
         );
       }
       const at = now();
@@ -90,7 +106,7 @@ export function createTrafficLimits(
         const oldest = newNames[newNames.length - current.namesPerMinute];
         const wait = oldest === undefined ? Number.POSITIVE_INFINITY : oldest + minute - at;
         return refused(
-          `This sandbox may reach ${count(current.namesPerMinute, "new name")} a minute below wildcards such as ${wildcard}. ${again(wait)}`,
+          `This sandbox may reach ${count(current.namesPerMinute, "new name")} a minute that no rule names one by one; this one would be let by: ${rule}. ${again(wait)}`,
         );
       }
       names.add(host);
@@ -102,6 +118,16 @@ export function createTrafficLimits(
       const fits = uploaded + bytes <= current.uploadBytes;
       uploaded = fits ? uploaded + bytes : Math.max(uploaded, current.uploadBytes);
       return fits;
+    },
+
+    refused() {
+      regain();
+      patience -= 1;
+    },
+
+    get mayAsk() {
+      if (patience < 1) regain();
+      return patience >= 1;
     },
 
     get uploaded() {
@@ -118,6 +144,8 @@ export function createTrafficLimits(
 }
 
 const minute = 60_000;
+const refusalsAtOnce = 2000;
+const refusalsPerSecond = 50;
 const lifeFactor = 10;
 
 function count(amount: number, what: string): string {

@@ -1,13 +1,14 @@
 import { bytesText } from "../../domain/amounts.ts";
 import { decideRequest, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
 import { hostText } from "../../domain/host.ts";
+import { plainName } from "../../domain/request-reading.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { joined } from "../wire/joined.ts";
 import type { Wire } from "../wire/wire.ts";
 import { type Exchange, secretFound, startExchange } from "./exchange.ts";
 import { requestFraming } from "./http/body.ts";
 import { maxHeadBytes, type RequestHead, readRequestHead, wantsClose } from "./http/request-head.ts";
-import { type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
+import { bodyTooLarge, type Refusal, refusalBytes, refusalOf } from "./refusal.ts";
 import { absoluteTarget, originTarget } from "./request-target.ts";
 import type { Attempt, Traffic } from "./traffic.ts";
 import type { Origin, Upstreams } from "./upstreams.ts";
@@ -48,6 +49,12 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     failUnread(refusalOf("too-slow", "the request's head did not come in time"));
   });
 
+  /** Runs while the next head waits, since too much was refused. */
+  const waiting = options.deadlines.add(() => {
+    wire.resume();
+    advance();
+  });
+
   /** Says why and closes; what still comes is read and dropped, so that a reset does not overtake the answer. */
   const linger = (answer?: Uint8Array) => {
     if (state === "over") return;
@@ -79,6 +86,11 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
         deadline.set(waits.betweenRequests);
         return;
       }
+      if (searched === 0 && !traffic.mayAsk()) {
+        deadline.clear();
+        waiting.set(1);
+        return wire.pause();
+      }
       const read = readRequestHead(buffer.bytes, searched);
       if (read.kind === "more") {
         if (clientEnded) return linger();
@@ -88,6 +100,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
         return;
       }
       searched = 0;
+      waiting.clear();
       if (read.kind === "bad") return failUnread(read.bad);
       deadline.clear();
       const raw = buffer.bytes.subarray(0, read.length);
@@ -127,10 +140,10 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
 
     const egress = traffic.egress();
     const credentials = origin.scheme === "https" ? traffic.credentialsFor(origin.host) : [];
-    const injected = credentials.map(({ header }) => header.toLowerCase());
+    const injected = credentials.map(({ header }) => plainName(header));
     // What the proxy replaces is not the sandbox's own credential.
     const headers = head.headers
-      .map(([name, value]) => [name.toLowerCase(), value] as const)
+      .map(([name, value]) => [plainName(name), value] as const)
       .filter(([name]) => !injected.includes(name));
     const decide = (policy: EgressPolicy): EgressDecision =>
       decideRequest(policy, {
@@ -142,9 +155,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       });
     const maxBody = egress?.limits.requestBytes ?? 0;
     if (framing.kind === "length" && framing.length > maxBody)
-      return refuse(
-        refusalOf("body-too-large", `its body of ${bytesText(framing.length)} is over ${bytesText(maxBody)}`),
-      );
+      return refuse(bodyTooLarge(bytesText(framing.length), maxBody));
     const stream = traffic.search().start();
     for (const found of [stream.push(raw), stream.end()])
       if ("found" in found) return refuse(secretFound(traffic, found.found, origin));
@@ -167,7 +178,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
       client: wire,
       buffer,
       origin,
-      head: { ...head, headers: head.headers.filter(([name]) => !injected.includes(name.toLowerCase())) },
+      head: { ...head, headers: head.headers.filter(([name]) => !injected.includes(plainName(name))) },
       path,
       framing,
       maxBody,
@@ -206,6 +217,7 @@ export function serveProxyConnection(options: ProxyConnectionOptions): void {
     close() {
       state = "over";
       deadline.clear();
+      waiting.clear();
       exchange?.closed();
       options.closed?.();
     },

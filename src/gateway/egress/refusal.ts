@@ -1,3 +1,4 @@
+import { bytesText } from "../../domain/amounts.ts";
 import type { AccessRequestState, DenyCode } from "../../domain/egress.ts";
 
 /** Why something does not pass, and how the sandbox is told. */
@@ -63,6 +64,12 @@ export function refusalOf(code: DenyCode, text: string): Refusal {
   return { status: statusOf[code], code, text };
 }
 
+/** `size`: what the body has, as text; `most`: bytes that it may have. */
+export function bodyTooLarge(size: string, most: number): Refusal {
+  const text = `one request may carry ${bytesText(most)}, and its body has ${size}: send it in parts, or have a person raise the environment's limit`;
+  return refusalOf("body-too-large", text);
+}
+
 const accessTexts: Record<AccessRequestState, string> = {
   asked:
     "A person was asked to allow it. Go on with something else; the same request works once it is granted.",
@@ -84,7 +91,8 @@ export function refusalBytes(
     "",
   ].join("\n");
   const lines = [
-    `HTTP/1.1 ${status} ${statusTexts[status] ?? "Refused"}`,
+    // Of a refusal npm, pip and git print the status line alone.
+    `HTTP/1.1 ${status} ${statusTexts[status] ?? "Refused"} (ccw-server: ${code})`,
     `X-Deny-Reason: ${code}`,
     ...(target === "" ? [] : [`X-Deny-Host: ${target}`]),
     ...(access === undefined ? [] : [`X-Access-Request: ${access}`]),

@@ -57,6 +57,8 @@ export interface Traffic {
   /** In force now; undefined for a sandbox whose task has ended. */
   egress(): SandboxEgress | undefined;
   search(): SecretSearch;
+  /** False while so much was refused that the next request is to wait. */
+  mayAsk(): boolean;
   /** What the proxy adds on the way to this host. */
   credentialsFor(host: Host): readonly InjectedCredential[];
   /** Blots those out of what this host answers. */
@@ -141,6 +143,8 @@ export function createTraffic(
   const tell = (row: EgressEntry) => decided(decisionLine(row));
 
   const refuse = (attempt: Attempt | undefined, refusal: Refusal) => {
+    current();
+    limits?.refused();
     const row: EgressEntry = {
       ...rowOf(attempt),
       ...(refusal.about !== undefined && { host: shown(inNames.blotted(refusal.about)) }),
@@ -173,6 +177,7 @@ export function createTraffic(
     sandbox,
     egress: current,
     search: () => search,
+    mayAsk: () => limits?.mayAsk !== false,
     credentialsFor,
     echoesAt(host) {
       const made =
@@ -197,9 +202,8 @@ export function createTraffic(
         const refusal = refusalOf(decision.code, decision.text);
         return decision.grantable ? asked(attempt, refusal) : turnAway(attempt, refusal);
       }
-      const wildcard = decision.rule.startsWith("*") && attempt.host.kind === "name";
-      const named = wildcard ? limits.name(decision.rule, attempt.host.text) : { ok: true as const };
-      if (!named.ok) return turnAway(attempt, refusalOf(named.code, named.text));
+      const named = decision.exact ? undefined : limits.name(decision.rule, attempt.host.text);
+      if (named?.ok === false) return turnAway(attempt, refusalOf(named.code, named.text));
       const begun = limits.begin();
       if (!begun.ok) return turnAway(attempt, refusalOf(begun.code, begun.text));
       const once = decision.once && !attempt.granted;

@@ -1,4 +1,4 @@
-import { decideConnection, type EgressDecision, type EgressPolicy } from "../../domain/egress-policy.ts";
+import { decideConnection } from "../../domain/egress-policy.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { joined } from "../wire/joined.ts";
@@ -54,12 +54,6 @@ export function openTunnel(options: TunnelOptions): void {
   }
   const { host, port } = target.value;
   const name = `${hostText(host)}:${port}`;
-  const decide = (policy: EgressPolicy): EgressDecision => {
-    const decision = decideConnection(policy, host, port);
-    // A header can be added only to what is read.
-    const read = decision.allowed && decision.treatment === "pass" && traffic.credentialsFor(host).length > 0;
-    return read ? { ...decision, treatment: "inspect" } : decision;
-  };
   const attempt: Attempt = {
     kind: "tunnel",
     host,
@@ -69,7 +63,7 @@ export function openTunnel(options: TunnelOptions): void {
     searched: false,
     granted: false,
   };
-  const admitted = traffic.admit(attempt, decide);
+  const admitted = traffic.admit(attempt, (policy) => decideConnection(policy, host, port));
   if (!admitted.ok) {
     fail(admitted.refusal, name);
     return;

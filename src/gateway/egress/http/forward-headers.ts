@@ -1,3 +1,4 @@
+import { plainName } from "../../../domain/request-reading.ts";
 import type { BodyFraming } from "./body.ts";
 import { type Headers, headersOf, notInValue } from "./header-lines.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -86,8 +87,8 @@ function endToEnd(headers: Headers, left: ReadonlySet<string>): string {
   let text = "";
   for (const [name, value] of headers) {
     const lower = name.toLowerCase();
-    // Many a server behind CGI or WSGI takes `_` in a name for `-`: `Content_Length` is a framing header there.
-    const plain = lower.includes("_") ? lower.replaceAll("_", "-") : lower;
+    // `Content_Length` is a framing header for some.
+    const plain = plainName(lower);
     if (ofOneConnection.has(plain) || left.has(plain) || left.has(lower) || plain.startsWith("proxy-")) {
       continue;
     }
