@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import { type AddressRange, parseRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
@@ -36,6 +37,7 @@ export interface Config {
     proxy: { http?: string; https?: string; except?: string };
     caFile: string | undefined;
   };
+  attribution: AttributionSettings;
   egress: {
     /** What sandboxes may reach although it is not public. */
     allowedRanges: AddressRange[];
@@ -120,6 +122,13 @@ const fileSchema = z.strictObject({
       ca_file: z.string().optional(),
     })
     .default({}),
+  commits: z
+    .strictObject({
+      author: z.enum(["person", "agent"], 'must be "person" or "agent"').default(usualAttribution.author),
+      co_author: z.boolean().default(usualAttribution.coAuthor),
+      task_trailer: z.boolean().default(usualAttribution.taskTrailer),
+    })
+    .prefault({}),
   egress: z
     .strictObject({
       allowed_ranges: z.array(range).max(1000).default([]),
@@ -168,6 +177,11 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       debianMirror: file.download.debian_mirror,
       proxy: proxyFrom(variables),
       caFile: file.download.ca_file ?? variables["SSL_CERT_FILE"],
+    },
+    attribution: {
+      author: file.commits.author,
+      coAuthor: file.commits.co_author,
+      taskTrailer: file.commits.task_trailer,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

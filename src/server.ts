@@ -110,6 +110,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const session = {
       ...{ store, tokens, host, egress, publicUrl: () => url },
       endpoint: model.current,
+      attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
     };
     const modelDoor = createModelDoor({

@@ -15,6 +15,19 @@ export function addTokenCommands(cli: Cli): void {
       await io.out.write(cli.globals().json ? jsonText(made, 2) : `${made.url}\n`);
     });
 
+  program
+    .command("me")
+    .description("who you are here, and the address that stands in the commits of your tasks")
+    .option("--email <address>", "set it; empty for none")
+    .action(async ({ email }: { email?: string }) => {
+      const client = await cli.connect();
+      const me = await client.read(
+        email === undefined ? client.api.me.$get() : client.api.me.$put({ json: { email } }),
+      );
+      if (cli.globals().json) return io.out.write(jsonText(me, 2));
+      return io.out.write(`${me.name}\n  commits  ${me.email === "" ? "no address set" : me.email}\n`);
+    });
+
   const token = program.command("token").description("tokens for scripts, git and other machines");
 
   token

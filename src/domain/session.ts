@@ -31,6 +31,8 @@ export const sessionStartSchema = z.object({
     }),
   ),
   author: z.object({ name: z.string(), email: z.string() }),
+  /** What commit messages end with, a line each. */
+  trailers: z.array(z.string()).default([]),
   /** The environment's variables, for the set-up script and the agent. */
   variables: z.record(z.string(), z.string()),
   setupScript: z.string(),

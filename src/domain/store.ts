@@ -55,6 +55,9 @@ export interface PersonStore {
   ensure(name: string): Person;
   get(id: PersonId): Person | undefined;
   list(): Person[];
+  /** For the author of commits; empty where nobody said. */
+  emailOf(id: PersonId): string;
+  setEmail(id: PersonId, email: string): void;
 }
 
 /** `link` signs in once; `session` is a browser's cookie; `api` serves the CLI, scripts and git. */

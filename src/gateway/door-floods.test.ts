@@ -91,6 +91,7 @@ test("pipelined requests are not answered while the answer before them is unread
         acked: 0,
         repositories: [],
         author: { name: "a", email: "a" },
+        trailers: [],
         variables: {},
         setupScript: "x".repeat(1024 * 1024),
         agent: { kind: "claude", model: "", sessionId: "s" },

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SessionStart } from "../domain/session.ts";
+import { writeGitTemplate } from "./commit-trailers.ts";
 
 /** Where git finds the door: `http://127.0.0.1:3128/git` in a sandbox. */
 export interface GitDoor {
@@ -18,10 +19,13 @@ export function writeGitConfig(path: string, start: SessionStart, door: GitDoor)
   mkdirSync(dirname(path), { recursive: true });
   const before = existsSync(path) ? (readFileSync(path, "utf8").split(marker)[0] ?? "") : "";
   const kept = before === "" || before.endsWith("\n") ? before : `${before}\n`;
-  writeFileSync(path, `${kept}${marker}\n${gitConfigText(start, door)}`, { mode: 0o644 });
+  writeGitTemplate(templateFolderOf(path), start.trailers);
+  writeFileSync(path, `${kept}${marker}\n${gitConfigText(path, start, door)}`, { mode: 0o644 });
 }
 
-function gitConfigText(start: SessionStart, door: GitDoor): string {
+const templateFolderOf = (path: string): string => `${path}-template`;
+
+function gitConfigText(path: string, start: SessionStart, door: GitDoor): string {
   const sections: [header: string, settings: [string, string][]][] = [
     [
       "[user]",
@@ -30,7 +34,13 @@ function gitConfigText(start: SessionStart, door: GitDoor): string {
         ["email", start.author.email],
       ],
     ],
-    ["[init]", [["defaultBranch", "main"]]],
+    [
+      "[init]",
+      [
+        ["defaultBranch", "main"],
+        ["templateDir", templateFolderOf(path)],
+      ],
+    ],
     // The workspace may belong to another user than the one who works in it, as the image has it.
     ["[safe]", [["directory", "*"]]],
     ["[advice]", [["detachedHead", "false"]]],

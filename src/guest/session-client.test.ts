@@ -35,6 +35,7 @@ const start: SessionStart = {
   acked: 0,
   repositories: [],
   author: { name: "", email: "" },
+  trailers: [],
   variables: {},
   setupScript: "",
   agent: { kind: "claude", model: "", sessionId: "" },

@@ -13,7 +13,13 @@ import type { SessionClient } from "./session-client.ts";
 import type { StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
-import { type Checkout, cloneCheckout, placeCheckouts, publishWork } from "./workspace.ts";
+import {
+  type Checkout,
+  cloneCheckout,
+  placeCheckouts,
+  publishWork,
+  type WorkspaceOptions,
+} from "./workspace.ts";
 
 type Step = Extract<GuestEvent, { kind: "step_started" }>["step"];
 
@@ -72,7 +78,7 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
     // What a guest before this one was stopped in the middle of.
     rmSync(folder, { recursive: true, force: true });
     await step(flow, "clone", `${name}: ${baseBranch} → ${workBranch}`, (onLines) =>
-      cloneCheckout(checkout, { ...flow, env: flow.variables.shell }, onLines),
+      cloneCheckout(checkout, workspaceOf(flow), onLines),
     );
   }
   if (flow.start.setupScript.trim() === "") return;
@@ -93,6 +99,10 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
   });
 }
 
+function workspaceOf(flow: TaskFlow): WorkspaceOptions {
+  return { ...flow, env: flow.variables.shell, trailers: flow.start.trailers };
+}
+
 /** Returns when the appliance says that nothing is left to do; throws when the agent cannot go on. */
 async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<void> {
   const { start, state, session, agent } = flow;
@@ -107,6 +117,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Pro
         env: flow.variables.agent,
         model: start.agent.model,
         sessionId: start.agent.sessionId,
+        trailers: start.trailers,
         instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
         emit: flow.emit,
       },
@@ -140,7 +151,7 @@ async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promi
   for (const checkout of checkouts) {
     const { name: repository, workBranch: branch } = checkout;
     await step(flow, "push", `${repository}: ${branch}`, async (onLines) => {
-      const published = await publishWork(checkout, { ...flow, env: flow.variables.shell }, onLines);
+      const published = await publishWork(checkout, workspaceOf(flow), onLines);
       if (published.kind === "nothing_new") {
         words.push(`Nothing was changed in ${repository}.`);
         return;

@@ -7,6 +7,7 @@ const start = {
   acked: 0,
   repositories: [],
   author: { name: "", email: "" },
+  trailers: [],
   setupScript: "",
   agent: { kind: "claude", model: "", sessionId: "" },
   tokens: { model: "scoped-model", git: "scoped-git" },

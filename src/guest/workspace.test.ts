@@ -27,6 +27,7 @@ const start: SessionStart = {
     },
   ],
   author: { name: 'Ada "the \\ first"\nLovelace', email: "ada@example.org" },
+  trailers: [],
   variables: {},
   setupScript: "",
   agent: { kind: "claude", model: "", sessionId: "" },
@@ -55,7 +56,13 @@ async function git(cwd: string, ...args: string[]): Promise<string> {
 }
 
 const { signal } = new AbortController();
-const options = () => ({ commands, env, signal, emit: async (event: GuestEvent) => void events.push(event) });
+const options = () => ({
+  commands,
+  env,
+  signal,
+  trailers: ["Task: http://appliance/tasks/1"],
+  emit: async (event: GuestEvent) => void events.push(event),
+});
 const upstream = (...args: string[]) => git(join(folder, "ada/demo.git"), ...args);
 
 async function clone(change: Partial<Checkout> = {}): Promise<Checkout> {
@@ -99,6 +106,9 @@ test("work that is left uncommitted, new files too, is committed past every hook
   }
   const published = await publish(checkout);
   expect(await upstream("show", "claude/w:new file")).toBe("two");
+  expect(await upstream("log", "-1", "--format=%(trailers:unfold)", "claude/w")).toBe(
+    "Task: http://appliance/tasks/1",
+  );
   expect(published).toEqual({ kind: "pushed", commit: await upstream("rev-parse", "claude/w") });
   expect(await publish(checkout)).toEqual(published);
 });

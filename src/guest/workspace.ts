@@ -18,6 +18,8 @@ export interface WorkspaceOptions {
   commands: CommandRunner;
   env: Record<string, string>;
   emit: (event: GuestEvent) => Promise<void>;
+  /** What commit messages end with. */
+  trailers: readonly string[];
   /** Ends the waiting for an appliance that is away. */
   signal: AbortSignal;
 }
@@ -71,7 +73,7 @@ export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_ne
  */
 export async function publishWork(
   { name, baseBranch, workBranch, folder }: Checkout,
-  { commands, env, emit, signal }: WorkspaceOptions,
+  { commands, env, emit, signal, trailers }: WorkspaceOptions,
   onLines: OnLines,
 ): Promise<Published> {
   const git = gitIn(folder, commands, env);
@@ -79,7 +81,7 @@ export async function publishWork(
   if (status.output !== "") {
     await must(git("add", "--all"), `The changes in ${name} could not be added`);
     // Without hooks and signatures: a check that fails here would lose the work, and nobody is there to mend it.
-    const message = "Uncommitted work at the end of the task";
+    const message = ["Uncommitted work at the end of the task", trailers.join("\n")].join("\n\n").trimEnd();
     const unhooked = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"];
     const commit = await git(...unhooked, "commit", "--quiet", "--no-verify", "--message", message);
     if (commit.code !== 0 && (await git("diff", "--cached", "--quiet")).code !== 0)

@@ -393,3 +393,18 @@ test("the API describes itself", async () => {
     expect.arrayContaining(["/tasks", "/tasks/{id}/events", "/environments/{name}", "/model"]),
   );
 });
+
+test("a person sets the address that stands in commits; what is no address is told", async () => {
+  const house = serve();
+  expect(await (await call(house, "GET", "/api/me")).json()).toEqual({ name: "ada", email: "" });
+  const set = await call(house, "PUT", "/api/me", { email: "ada@example.org" });
+  expect(await set.json()).toEqual({ name: "ada", email: "ada@example.org" });
+  expect(await (await call(house, "GET", "/api/me")).json()).toEqual({
+    name: "ada",
+    email: "ada@example.org",
+  });
+  const wrong = await call(house, "PUT", "/api/me", { email: "ada@" });
+  expect(wrong.status).toBe(400);
+  expect(JSON.stringify(await wrong.json())).toContain("not an e-mail address");
+  expect((await call(house, "PUT", "/api/me", { email: "" })).status).toBe(200);
+});

@@ -111,6 +111,16 @@ export const environmentJsonSchema = z
   })
   .openapi("Environment");
 
+export const meSchema = z
+  .object({
+    name: z.string(),
+    /** Stands in the commits of one's tasks; empty for an address that no mail goes to. */
+    email: z
+      .union([z.literal(""), z.email("That is not an e-mail address.").max(254)])
+      .describe("For the author of commits"),
+  })
+  .openapi("Me");
+
 export const statusSchema = z
   .object({
     version: z.string(),

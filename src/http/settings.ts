@@ -1,9 +1,10 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { CcwError } from "../domain/errors.ts";
 import { isId } from "../domain/ids.ts";
+import type { Person } from "../domain/store.ts";
 import { activeStateKinds } from "../domain/task.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { body, failures, json, statusSchema, tokenSchema } from "./schemas.ts";
+import { body, failures, json, meSchema, statusSchema, tokenSchema } from "./schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 const linkMs = 15 * 60 * 1000;
@@ -46,6 +47,8 @@ export function settingRoutes(context: HttpContext) {
     };
   };
 
+  const me = ({ id, name }: Person) => ({ name, email: store.people.emailOf(id) });
+
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -55,6 +58,29 @@ export function settingRoutes(context: HttpContext) {
         responses: { 200: json(statusSchema, "Status"), ...failures },
       }),
       async (c) => c.json(await status(c.get("person").name), 200),
+    )
+    .openapi(
+      createRoute({
+        method: "get",
+        path: "/me",
+        summary: "Who is signed in",
+        responses: { 200: json(meSchema, "The person"), ...failures },
+      }),
+      (c) => c.json(me(c.get("person")), 200),
+    )
+    .openapi(
+      createRoute({
+        method: "put",
+        path: "/me",
+        summary: "Say which address stands in one's commits",
+        request: { body: body(meSchema.pick({ email: true })) },
+        responses: { 200: json(meSchema, "The person"), ...failures },
+      }),
+      (c) => {
+        const person = c.get("person");
+        store.people.setEmail(person.id, c.req.valid("json").email);
+        return c.json(me(person), 200);
+      },
     )
     .openapi(
       createRoute({

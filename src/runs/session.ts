@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { bytesText } from "../domain/amounts.ts";
+import { type AttributionSettings, attributionOf } from "../domain/attribution.ts";
 import type { EgressPort } from "../domain/egress.ts";
 import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
@@ -25,6 +26,7 @@ export interface SessionOptions {
   egress: Pick<EgressPort, "egressOf">;
   /** PEM of the authorities that a sandbox has to trust: the appliance's own, and the operator's. */
   authorities: string;
+  attribution: AttributionSettings;
 }
 
 export function createScopedTokens(key: Uint8Array): ScopedTokens {
@@ -42,7 +44,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl, egress, authorities }: SessionOptions,
+  { store, tokens, publicUrl, egress, authorities, attribution }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   const cloneUrlOf = (repository: Repository | undefined, name: string) =>
@@ -64,10 +66,11 @@ export function createControlPort(
             objects: objectsInSandbox(index),
           }),
         })),
-        author: {
-          name: task.person.name,
-          email: `${task.person.name.replace(/[^A-Za-z0-9._-]+/g, ".")}@ccw.invalid`,
-        },
+        ...attributionOf(attribution, {
+          person: { name: task.person.name, email: store.people.emailOf(task.person.id) },
+          agent: task.agent,
+          url: `${publicUrl()}/tasks/${task.id}`,
+        }),
         variables: environment.variables,
         setupScript: environment.setupScript,
         trust: { certificate: authorities },

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { usualAttribution } from "../domain/attribution.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint } from "../domain/git-server.ts";
 import { newId } from "../domain/ids.ts";
@@ -195,6 +196,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       endpoint: () => undefined,
       publicUrl: () => "",
       authorities: "",
+      attribution: usualAttribution,
       egress: { egressOf: () => undefined },
     },
     10_000,

@@ -29,6 +29,11 @@ export function createPersonStore({ db, ids }: StoreContext): PersonStore {
     },
     get: (id) => db.select(columns).from(people).where(eq(people.id, id)).get(),
     list: () => db.select(columns).from(people).orderBy(people.name).all(),
+    emailOf: (id) =>
+      db.select({ email: people.email }).from(people).where(eq(people.id, id)).get()?.email ?? "",
+    setEmail(id, email) {
+      db.update(people).set({ email }).where(eq(people.id, id)).run();
+    },
   };
 }
 

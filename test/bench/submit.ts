@@ -142,6 +142,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       acked: 0,
       repositories: [checkout],
       author: { name: "bench", email: "bench@ccw.invalid" },
+      trailers: [],
       variables: {},
       setupScript: "",
       agent: { kind: "claude", model: "", sessionId: randomUUID() },
@@ -165,6 +166,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder),
       lastPromptId: null,
+      trailers: [],
       emit: async () => {},
     });
     agent.prompt("prm_bare", prompt);

@@ -312,6 +312,7 @@ async function openHouse(setting: Setting = {}) {
       },
     ],
     author: { name: "Ada", email: "ada@example.org" },
+    trailers: [],
     variables: { COLOUR: "blue", ANTHROPIC_API_KEY: "sk-not-this-way" },
     setupScript: setting.setupScript ?? "",
     agent: { kind: setting.kind ?? "claude", model: "demo", sessionId: crypto.randomUUID() },

@@ -4,6 +4,7 @@ import { useAction } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Link } from "../router.tsx";
 import { plainLine } from "../text/plain.ts";
+import { CommitAddress } from "./commit-address.tsx";
 import { EnvironmentSection } from "./environment-section.tsx";
 import { ModelSection } from "./model-section.tsx";
 import { RepositorySection } from "./repository-section.tsx";
@@ -32,6 +33,7 @@ export function SettingsPage() {
           Signed in as <strong>{plainLine(status.value?.person ?? "…")}</strong>.{" "}
           <span class="dim">ccw-server {plainLine(status.value?.version ?? "")}</span>
         </p>
+        <CommitAddress />
         <FailureNote failure={signOut.failure.value} />
         <button type="button" disabled={signOut.busy.value} onClick={() => void signOut.run()}>
           Sign out

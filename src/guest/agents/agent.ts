@@ -20,6 +20,8 @@ export interface AgentStart {
   sessionId: string;
   /** What it has to know about the sandbox, beside its own instructions. */
   instructions: string;
+  /** What commit messages end with. */
+  trailers: readonly string[];
   /** The prompt that a turn which the agent starts by itself belongs to. */
   lastPromptId: string | null;
   /** One event at a time, in order; the agent's output is read no faster than this resolves. */

@@ -12,7 +12,7 @@ export const claudeVariables: Record<string, string> = {
   DISABLE_AUTOUPDATER: "1",
 };
 
-export function claudeArguments({ model, sessionId, instructions, env }: AgentStart): string[] {
+export function claudeArguments({ model, sessionId, instructions, trailers, env }: AgentStart): string[] {
   return [
     "-p",
     "--input-format",
@@ -27,6 +27,9 @@ export function claudeArguments({ model, sessionId, instructions, env }: AgentSt
     "--permission-prompt-tool",
     "stdio",
     ...(model === "" ? [] : ["--model", model]),
+    // Its own idea of a commit's last lines would stand beside ours; pull requests are the appliance's to write.
+    "--settings",
+    JSON.stringify({ attribution: { commit: trailers.join("\n"), pr: "" } }),
     "--append-system-prompt",
     instructions,
     // The CLI writes a conversation down some time after it began; `--resume` of one that is not there ends it.
