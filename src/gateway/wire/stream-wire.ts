@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { free } from "./free.ts";
 import type { Failed } from "./socket-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
@@ -7,6 +8,18 @@ const highWaterMark = 64 * 1024;
 
 /** A wire as Node's streams know it; `first` is what was read from it before. The wire is the stream's from here on. */
 export function streamOf(wire: Wire, first: Uint8Array): Duplex {
+  return duplexOver(wire, first, "kept");
+}
+
+/**
+ * The same, to speak TLS over: the runtime's TLS copies what it reads at once, and what it writes nobody else has, so
+ * that both are freed.
+ */
+export function streamUnderTls(wire: Wire, first: Uint8Array): Duplex {
+  return duplexOver(wire, first, "freed");
+}
+
+function duplexOver(wire: Wire, first: Uint8Array, buffers: "kept" | "freed"): Duplex {
   let waiting: ((error?: Error | null) => void) | undefined;
   const stream = new Duplex({
     allowHalfOpen: true,
@@ -15,7 +28,9 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
       wire.resume();
     },
     write(chunk: Uint8Array, _encoding, done) {
-      if (wire.write(chunk)) done();
+      const more = wire.write(chunk);
+      if (buffers === "freed") wire.spent(chunk);
+      if (more) done();
       else waiting = done;
     },
     final(done) {
@@ -35,6 +50,8 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
   wire.listener = {
     data(bytes) {
       if (!stream.push(bytes)) wire.pause();
+      // Else it waits in the stream for whoever reads.
+      if (buffers === "freed" && stream.readableLength === 0) free(bytes);
     },
     drain: go,
     end: () => void stream.push(null),
@@ -61,6 +78,15 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
   let held: Uint8Array[] = [];
   let ended = false;
   let gone = false;
+  /** Writes that TLS has not encrypted yet, and what is to be freed after them. */
+  let unwritten = 0;
+  let spent: Uint8Array[] = [];
+  const written = () => {
+    unwritten -= 1;
+    if (unwritten > 0) return;
+    spent.forEach(free);
+    spent = [];
+  };
   const wire: Wire = {
     listener: deaf,
     get closed() {
@@ -74,7 +100,12 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
     },
     write(bytes) {
       if (closed || ending || tls.destroyed) return true;
-      return tls.write(bytes) && !over.writableNeedDrain;
+      unwritten += 1;
+      return tls.write(bytes, written) && !over.writableNeedDrain;
+    },
+    spent(bytes) {
+      if (unwritten === 0) free(bytes);
+      else spent.push(bytes);
     },
     end() {
       if (closed || ending) return;
