@@ -11,15 +11,12 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
   return duplexOver(wire, first, "kept");
 }
 
-/**
- * The same, to speak TLS over: the runtime's TLS copies what it reads at once, and what it writes nobody else has, so
- * that both are freed.
- */
+/** The same, to speak TLS over: what the runtime's TLS writes nobody else has, so that it is freed. */
 export function streamUnderTls(wire: Wire, first: Uint8Array): Duplex {
   return duplexOver(wire, first, "freed");
 }
 
-function duplexOver(wire: Wire, first: Uint8Array, buffers: "kept" | "freed"): Duplex {
+function duplexOver(wire: Wire, first: Uint8Array, written: "kept" | "freed"): Duplex {
   let waiting: ((error?: Error | null) => void) | undefined;
   const stream = new Duplex({
     allowHalfOpen: true,
@@ -29,7 +26,7 @@ function duplexOver(wire: Wire, first: Uint8Array, buffers: "kept" | "freed"): D
     },
     write(chunk: Uint8Array, _encoding, done) {
       const more = wire.write(chunk);
-      if (buffers === "freed") wire.spent(chunk);
+      if (written === "freed") wire.spent(chunk);
       if (more) done();
       else waiting = done;
     },
@@ -50,8 +47,6 @@ function duplexOver(wire: Wire, first: Uint8Array, buffers: "kept" | "freed"): D
   wire.listener = {
     data(bytes) {
       if (!stream.push(bytes)) wire.pause();
-      // Else it waits in the stream for whoever reads.
-      if (buffers === "freed" && stream.readableLength === 0) free(bytes);
     },
     drain: go,
     end: () => void stream.push(null),
@@ -173,6 +168,8 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
   tls.on("data", data);
   tls.on("drain", drain);
   over.on("drain", drain);
+  // It comes behind the listener of TLS, which copies what it reads.
+  over.on("data", free);
   tls.on("end", end);
   tls.on("error", () => tls.destroy());
   tls.on("close", close);
