@@ -2,42 +2,24 @@ import { readdir } from "node:fs/promises";
 import { z } from "zod";
 import type { LoadJob } from "./egress-load.ts";
 import { type OriginPorts, originPortsSchema } from "./egress-origin.ts";
+import { maxGrowthMiB, measureSlowEnds } from "./egress-slow-ends.ts";
 import { type Part, withStage } from "./egress-stage.ts";
-import type { WayIn } from "./egress-way.ts";
-import { doorHelloSchema, startDoor } from "./egress-ways.ts";
-import { cpuSeconds, median, type Report, type Row, residentMiB, rounded } from "./figures.ts";
+import { startDoor, wayTo } from "./egress-ways.ts";
+import { cpuSeconds, median, type Report, residentMiB, rounded } from "./figures.ts";
 
 export interface EgressSoakOptions {
   minutes: number;
-  /** Of each slow transfer. */
-  megabytes: number;
+  /** Of each slow transfer; undefined: there are none. */
+  megabytes: number | undefined;
 }
 
-const paceMiB = 128;
-const maxGrowthMiB = 32;
-const sampleMs = 100;
 const soakSampleMs = 5_000;
 const soakAtOnce = 24;
-/** After a load, for what closes connections on the other side, and for the memory allocator. */
-const settleMs = 3_000;
 /** After the mixed load: longer than a connection to an origin is kept for another request. */
 const restMs = 20_000;
 /** What lives in a server that has seen traffic, and lives on: kept connections to origins, caches' timers. */
 const maxLeft = 10;
 
-const bodies = [
-  { kind: "tunnel", through: "tunnel", port: "tls" },
-  { kind: "plain HTTP", through: "http", port: "plain" },
-  { kind: "inspected HTTPS", through: "tunnel", port: "inspected" },
-] as const;
-const ends = [
-  { what: "down, slow reader", direction: "down", slow: "client" },
-  { what: "down, slow writer", direction: "down", slow: "origin" },
-  { what: "up, slow reader", direction: "up", slow: "origin" },
-  { what: "up, slow writer", direction: "up", slow: "client" },
-] as const;
-
-const transferSchema = z.object({ seconds: z.number(), error: z.string() });
 /** What lives inside the door's process, by the collector's count. */
 const insideSchema = z.object({ timers: z.number(), sockets: z.number(), heapMiB: z.number() });
 const countsSchema = z.record(
@@ -52,98 +34,16 @@ export async function benchEgressSoak({ minutes, megabytes }: EgressSoakOptions)
     const load = await stage.startPart("egress-load.ts", { cores: "load" });
     const ports = originPortsSchema.parse(origin.hello);
 
-    const transfers: (Row & { growth: number })[] = [];
-    for (const body of bodies) {
-      for (const end of ends) {
-        const door = await startDoor(stage, ports);
-        transfers.push(await transferRow({ door, load, ports, body, end, megabytes }));
-        await door.end();
-      }
-    }
-
+    const slowEnds =
+      megabytes === undefined ? undefined : await measureSlowEnds({ stage, load, ports, megabytes });
     const door = await startDoor(stage, ports);
     const soak = await soakRows({ door, load, ports, minutes });
     return {
       name: "egress door: slow ends, and a long mixed load",
-      tables: [
-        {
-          caption: `bodies of ${megabytes} MB with one end at ${paceMiB} MiB/s; resident memory of a fresh door, MiB`,
-          rows: transfers.map(({ growth, ...row }) => ({ ...row, growth })),
-        },
-        ...soak.tables,
-      ],
-      promises: [
-        {
-          what: "egress door, growth over the worst slow transfer",
-          unit: "MiB",
-          measured: Math.max(...transfers.map(({ growth }) => growth)),
-          limit: maxGrowthMiB,
-        },
-        {
-          what: "egress door, bodies that did not arrive whole",
-          unit: "of 12",
-          measured: transfers.filter(({ outcome }) => outcome !== "whole").length,
-          limit: 0,
-        },
-        ...soak.promises,
-      ],
+      tables: [...(slowEnds?.tables ?? []), ...soak.tables],
+      promises: [...(slowEnds?.promises ?? []), ...soak.promises],
     };
   });
-}
-
-async function transferRow({
-  door,
-  load,
-  ports,
-  body,
-  end,
-  megabytes,
-}: {
-  door: Part;
-  load: Part;
-  ports: OriginPorts;
-  body: (typeof bodies)[number];
-  end: (typeof ends)[number];
-  megabytes: number;
-}) {
-  const way = wayOf(door);
-  const job = (bytes: number): LoadJob => ({
-    kind: "transfer",
-    way,
-    port: ports[body.port],
-    through: body.through,
-    direction: end.direction,
-    slow: end.slow,
-    bytes,
-    pace: paceMiB,
-  });
-  // The same with a few bytes first: what the first request of its kind loads is not growth.
-  await load.ask(job(1_000_000), transferSchema);
-  const before = await residentMiB(door.pid);
-  const cpuBefore = await cpuSeconds(door.pid);
-  let peak = before;
-  const sampling = setInterval(() => {
-    const keep = (now: number) => {
-      peak = Math.max(peak, now);
-    };
-    // A door that has died is noticed by the load.
-    residentMiB(door.pid).then(keep, () => {});
-  }, sampleMs);
-  const { seconds, error } = await load.ask(job(megabytes * 1_000_000), transferSchema);
-  clearInterval(sampling);
-  const cpu = (await cpuSeconds(door.pid)) - cpuBefore;
-  await Bun.sleep(settleMs);
-  return {
-    body: body.kind,
-    ends: end.what,
-    seconds: rounded(seconds),
-    "CPU s": rounded(cpu),
-    before: rounded(before),
-    most: rounded(peak),
-    after: rounded(await residentMiB(door.pid)),
-    outcome: error === "" ? "whole" : error,
-    growth: rounded(peak - before),
-  };
 }
 
 async function soakRows({
@@ -162,7 +62,7 @@ async function soakRows({
     descriptors: (await readdir(`/proc/${door.pid}/fd`)).length,
     ...(await door.ask("count", insideSchema)),
   });
-  const way = wayOf(door);
+  const way = wayTo(door);
   const { plain, tls, inspected } = ports;
   const mix = async (seconds: number, each: () => Promise<unknown>) => {
     const job: LoadJob = { kind: "mix", way, ports: { plain, tls, inspected }, atOnce: soakAtOnce };
@@ -242,8 +142,4 @@ async function soakRows({
       { what: "egress door, visits that did not go as they should", unit: "", measured: wrong, limit: 0 },
     ],
   };
-}
-
-function wayOf(door: Part): WayIn {
-  return { kind: "unix", path: doorHelloSchema.parse(door.hello).socketPath };
 }

@@ -20,7 +20,7 @@ export interface Way {
   proxy: Started | undefined;
 }
 
-export const doorHelloSchema = z.object({ socketPath: z.string(), port: z.number() });
+const doorHelloSchema = z.object({ socketPath: z.string(), port: z.number() });
 
 /** Starts a proxy of its own, fresh; its files are in the stage's folder. */
 export async function startWay(name: WayName, stage: Stage, origin: OriginPorts): Promise<Way> {
@@ -46,6 +46,11 @@ export async function startWay(name: WayName, stage: Stage, origin: OriginPorts)
 export async function startDoor(stage: Stage, origin: OriginPorts): Promise<Part> {
   const folder = await stage.makeFolder(`door-${crypto.randomUUID().slice(0, 8)}`);
   return stage.startPart("egress-door.ts", { cores: "proxy", argv: [folder, JSON.stringify(origin)] });
+}
+
+/** The door's own way, its Unix socket. */
+export function wayTo(door: Part): WayIn {
+  return { kind: "unix", path: doorHelloSchema.parse(door.hello).socketPath };
 }
 
 /** Installs the Debian packages of the other proxies where they are missing. */

@@ -28,6 +28,8 @@ const { values } = parseArgs({
     megabytes: { type: "string" },
     /** Of mixed load in f. */
     minutes: { type: "string", default: "1" },
+    /** Of f: the mixed load alone, without the slow bodies. */
+    "no-bodies": { type: "boolean", default: false },
   },
 });
 
@@ -46,7 +48,7 @@ const benches: Record<string, () => Promise<Report>> = {
   f: async () =>
     (await import("./egress-soak.ts")).benchEgressSoak({
       minutes: amount.parse(values.minutes),
-      megabytes: amount.parse(values.megabytes ?? 2_147.5),
+      megabytes: values["no-bodies"] ? undefined : amount.parse(values.megabytes ?? 2_147.5),
     }),
 };
 /** What runs on the executable, in sandboxes. */

@@ -34,7 +34,7 @@ export function createAnswer(options: {
   sent(bytes: number): void;
 }): Answer {
   const { client, method, minor, redaction } = options;
-  let held: Uint8Array = new Uint8Array();
+  let held = nothing;
   /** Bytes of `held` in which no head ended. */
   let searched = 0;
   let head: ResponseHead | undefined;
@@ -135,7 +135,12 @@ export function createAnswer(options: {
         else if (read.consumed === 0) break;
       }
       leftover = complete && held.length > 0;
-      return { ok: true, complete, blocked: !flush() };
+      const blocked = !flush();
+      if (held.length === 0) {
+        held = nothing;
+        client.spent(bytes);
+      }
+      return { ok: true, complete, blocked };
     },
     end() {
       if (complete) return true;
@@ -165,6 +170,8 @@ export function createAnswer(options: {
     },
   };
 }
+
+const nothing: Uint8Array = new Uint8Array();
 
 /** Some servers send it after all, behind an answer that has none (HEAD, 204, 304). */
 function announcesBody(head: ResponseHead): boolean {

@@ -46,6 +46,7 @@ export interface ExchangeOptions {
 
 /** A client's bytes that may wait while it is not yet known whether they pass. */
 const maxWaiting = 64 * 1024;
+const nothing: Uint8Array = new Uint8Array();
 
 export function startExchange(options: ExchangeOptions): Exchange {
   const { traffic, passage, upstreams, waits, client, buffer, origin, head, framing, credentials } = options;
@@ -128,9 +129,11 @@ export function startExchange(options: ExchangeOptions): Exchange {
     if (upstream === undefined || over) return;
     if (!bodyDone) body ??= traffic.search().start();
     while (body !== undefined && !bodyDone && !blocked && buffer.bytes.length > 0) {
-      const read = bodyReader.read(buffer.bytes);
+      const taken = buffer.bytes;
+      const read = bodyReader.read(taken);
       if (!read.ok) return stop(refusalOf("bad-framing", read.why), "refused");
-      buffer.bytes = buffer.bytes.subarray(read.consumed);
+      const isAll = read.consumed === taken.length;
+      buffer.bytes = isAll ? nothing : taken.subarray(read.consumed);
       const pass: Uint8Array[] = [];
       for (const content of read.content) {
         const found = body.push(content);
@@ -143,6 +146,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
         pass.push(...rest.pass);
       }
       if (!send(pass, read.done)) return;
+      if (isAll) upstream.wire.spent(taken);
       bodyDone = read.done;
     }
     if (clientEnded && !bodyDone && !blocked)

@@ -48,6 +48,7 @@ export function join(options: {
       passage.down(bytes.length);
       deadline.set(waits.idleTunnel);
       if (!client.write(bytes)) upstream.pause();
+      client.spent(bytes);
     },
     drain: () => client.resume(),
     end: () => client.end(),
@@ -58,6 +59,7 @@ export function join(options: {
       if (!passage.up(bytes.length)) return cut("cut", budgetSpent(traffic));
       deadline.set(waits.idleTunnel);
       if (!upstream.write(bytes)) client.pause();
+      upstream.spent(bytes);
     },
     drain: () => upstream.resume(),
     end: () => upstream.end(),

@@ -3,7 +3,7 @@ import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadlines } from "../wire/deadlines.ts";
 import { joined } from "../wire/joined.ts";
 import type { Failed } from "../wire/socket-wire.ts";
-import { streamOf, wireOf } from "../wire/stream-wire.ts";
+import { streamUnderTls, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Authority } from "./authority.ts";
 import type { Dialler } from "./dial.ts";
@@ -173,7 +173,7 @@ async function readInside(tunnel: Tunnel): Promise<void> {
     return endWithAlert(client, deadlines, waits);
   }
   try {
-    const over = streamOf(client, hello.bytes);
+    const over = streamUnderTls(client, hello.bytes);
     const tls = await interceptTls({ stream: over, authority, host: host.text, withinMs: waits.hello });
     serveInside(tunnel, "https", wireOf(tls, over, tunnel.failed), new Uint8Array());
   } catch {

@@ -2,7 +2,7 @@ import { messageOf } from "../../domain/errors.ts";
 import { type Host, hostText } from "../../domain/host.ts";
 import type { Deadline, Deadlines } from "../wire/deadlines.ts";
 import type { Asker, Failed } from "../wire/socket-wire.ts";
-import { streamOf, wireOf } from "../wire/stream-wire.ts";
+import { streamUnderTls, wireOf } from "../wire/stream-wire.ts";
 import { deaf, type Wire } from "../wire/wire.ts";
 import type { Dialler } from "./dial.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
@@ -80,7 +80,7 @@ export function createUpstreams(options: {
       try {
         const giveUp = new AbortController();
         asker.onGone(() => giveUp.abort());
-        const over = streamOf(dialled.wire, first);
+        const over = streamUnderTls(dialled.wire, first);
         const tls = await trust.connect({ over, host: origin.host.text, signal: giveUp.signal });
         return { ok: true, upstream: { wire: wireOf(tls, over, failed), address, used: false } };
       } catch (thrown) {

@@ -170,6 +170,26 @@ test("dialling: refused, given up, given up before it began", async () => {
   await expect(dialling).rejects.toThrow("given up");
 });
 
+test("what is spent is freed once all before it is out, and no sooner", async () => {
+  const [near, far] = await pair();
+  far.wire.pause();
+  const [first, second] = [new Uint8Array(big), new Uint8Array(50_000)];
+  near.wire.write(first);
+  near.wire.spent(first);
+  near.wire.write(second);
+  near.wire.spent(second);
+  await Bun.sleep(20);
+  expect([first.length, second.length]).toEqual([big.length, 50_000]);
+  far.wire.resume();
+  for (let tries = 0; tries < 200 && far.bytes < big.length + 50_000; tries++) await Bun.sleep(5);
+  expect(far.bytes).toBe(big.length + 50_000);
+  expect([first.length, second.length]).toEqual([0, 0]);
+  const third = new Uint8Array(50_000);
+  near.wire.write(third);
+  near.wire.spent(third);
+  expect(third.length).toBe(0);
+});
+
 test("small pieces are joined, large ones go as they are, all in order", () => {
   const written: Uint8Array[] = [];
   const wire = { write: (bytes: Uint8Array) => written.push(bytes) < 3 };
@@ -189,6 +209,7 @@ test("small pieces are joined, large ones go as they are, all in order", () => {
 const deadWire: Wire = {
   listener: { data() {}, drain() {}, end() {}, close() {} },
   write: () => true,
+  spent() {},
   end() {},
   destroy() {},
   pause() {},

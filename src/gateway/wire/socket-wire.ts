@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { free } from "./free.ts";
 import { deaf, type Wire, type WireListener } from "./wire.ts";
 
 /** What Bun keeps with a socket. */
@@ -104,7 +105,13 @@ export async function connectSocket(
   });
 }
 
-const nothing: Uint8Array[] = [];
+/** What waits to be written, and what is to be freed once it is. */
+interface Pending {
+  rest: Uint8Array;
+  spent: Uint8Array[];
+}
+
+const nothing: Pending[] = [];
 
 /** A class, so that a connection costs no closures: there are thousands a second. */
 class SocketWire implements Wire {
@@ -135,9 +142,15 @@ class SocketWire implements Wire {
       rest = bytes.subarray(written);
       this.pending = [];
     }
-    this.pending.push(rest);
+    this.pending.push({ rest, spent: [] });
     this.buffered += rest.length;
     return false;
+  }
+
+  spent(bytes: Uint8Array): void {
+    const last = this.pending.at(-1);
+    if (last === undefined) free(bytes);
+    else last.spent.push(bytes);
   }
 
   end(): void {
@@ -169,14 +182,15 @@ class SocketWire implements Wire {
 
   drained(): void {
     for (let first = this.pending[0]; first !== undefined; first = this.pending[0]) {
-      const written = this.socket.write(first);
+      const written = this.socket.write(first.rest);
       if (written < 0) return void this.lost();
       this.buffered -= written;
-      if (written < first.length) {
-        this.pending[0] = first.subarray(written);
+      if (written < first.rest.length) {
+        first.rest = first.rest.subarray(written);
         return;
       }
       this.pending.shift();
+      first.spent.forEach(free);
     }
     if (this.ending) this.finish();
     else this.listener.drain();

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Duplex, PassThrough } from "node:stream";
-import { streamOf, wireOf } from "./stream-wire.ts";
+import { streamOf, streamUnderTls, wireOf } from "./stream-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
 /** A wire that keeps what is done to it, and takes as much as the test says. */
@@ -19,6 +19,7 @@ function recordingWire() {
       state.done.push(`write ${bytes.length}`);
       return state.takes;
     },
+    spent: (bytes) => void state.done.push(`spent ${bytes.length}`),
     end: () => void state.done.push("end"),
     destroy() {
       if (state.closed) return;
@@ -125,6 +126,55 @@ test("a wire over a stream says when it is behind, and when no more", async () =
   take();
   await turn();
   expect([drains, wire.behind, wire.buffered]).toEqual([1, false, 0]);
+});
+
+test("what is spent on a wire over a stream is freed once the stream has taken all", async () => {
+  const { stream, take } = slowStream();
+  const wire = wireOf(stream, new PassThrough(), broke);
+  const [first, second] = [Buffer.alloc(5_000), Buffer.alloc(5_000)];
+  for (const bytes of [first, second]) {
+    wire.write(bytes);
+    wire.spent(bytes);
+  }
+  take();
+  await turn();
+  expect([first.length, second.length]).toEqual([5_000, 5_000]);
+  take();
+  await turn();
+  expect([first.length, second.length]).toEqual([0, 0]);
+});
+
+test("a stream under TLS lets go of what was written to it; any other leaves it to the writer", () => {
+  for (const [open, spent] of [
+    [streamUnderTls, ["spent 5000"]],
+    [streamOf, []],
+  ] as const) {
+    const { wire, state } = recordingWire();
+    const stream = open(wire, new Uint8Array());
+    stream.write(Buffer.alloc(5_000));
+    expect(state.done.filter((done) => done.startsWith("spent"))).toEqual([...spent]);
+    stream.destroy();
+  }
+});
+
+test("what TLS has read is freed, also where it had to wait; TLS sees it whole", async () => {
+  const { wire } = recordingWire();
+  const over = streamUnderTls(wire, new Uint8Array());
+  let seen = 0;
+  over.on("data", (bytes: Buffer) => {
+    seen += bytes.length;
+  });
+  const secured = wireOf(new PassThrough(), over, broke);
+  await turn();
+  const [atOnce, later] = [Buffer.alloc(5_000), Buffer.alloc(5_000)];
+  wire.listener.data(atOnce);
+  expect([seen, atOnce.length]).toEqual([5_000, 0]);
+  secured.pause();
+  wire.listener.data(later);
+  expect([seen, later.length]).toEqual([5_000, 5_000]);
+  secured.resume();
+  await turn();
+  expect([seen, later.length]).toEqual([10_000, 0]);
 });
 
 test("a wire over a stream closes once, whatever the stream's end was, and knows one that is over already", async () => {

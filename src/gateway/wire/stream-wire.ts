@@ -1,4 +1,5 @@
 import { Duplex } from "node:stream";
+import { free } from "./free.ts";
 import type { Failed } from "./socket-wire.ts";
 import { deaf, type Wire } from "./wire.ts";
 
@@ -7,6 +8,15 @@ const highWaterMark = 64 * 1024;
 
 /** A wire as Node's streams know it; `first` is what was read from it before. The wire is the stream's from here on. */
 export function streamOf(wire: Wire, first: Uint8Array): Duplex {
+  return duplexOver(wire, first, "kept");
+}
+
+/** The same, to speak TLS over: what the runtime's TLS writes nobody else has, so that it is freed. */
+export function streamUnderTls(wire: Wire, first: Uint8Array): Duplex {
+  return duplexOver(wire, first, "freed");
+}
+
+function duplexOver(wire: Wire, first: Uint8Array, written: "kept" | "freed"): Duplex {
   let waiting: ((error?: Error | null) => void) | undefined;
   const stream = new Duplex({
     allowHalfOpen: true,
@@ -15,7 +25,9 @@ export function streamOf(wire: Wire, first: Uint8Array): Duplex {
       wire.resume();
     },
     write(chunk: Uint8Array, _encoding, done) {
-      if (wire.write(chunk)) done();
+      const more = wire.write(chunk);
+      if (written === "freed") wire.spent(chunk);
+      if (more) done();
       else waiting = done;
     },
     final(done) {
@@ -61,6 +73,15 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
   let held: Uint8Array[] = [];
   let ended = false;
   let gone = false;
+  /** Writes that TLS has not encrypted yet, and what is to be freed after them. */
+  let unwritten = 0;
+  let spent: Uint8Array[] = [];
+  const written = () => {
+    unwritten -= 1;
+    if (unwritten > 0) return;
+    spent.forEach(free);
+    spent = [];
+  };
   const wire: Wire = {
     listener: deaf,
     get closed() {
@@ -74,7 +95,12 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
     },
     write(bytes) {
       if (closed || ending || tls.destroyed) return true;
-      return tls.write(bytes) && !over.writableNeedDrain;
+      unwritten += 1;
+      return tls.write(bytes, written) && !over.writableNeedDrain;
+    },
+    spent(bytes) {
+      if (unwritten === 0) free(bytes);
+      else spent.push(bytes);
     },
     end() {
       if (closed || ending) return;
@@ -142,6 +168,8 @@ export function wireOf(tls: Duplex, over: Duplex, failed: Failed): Wire {
   tls.on("data", data);
   tls.on("drain", drain);
   over.on("drain", drain);
+  // It comes behind the listener of TLS, which copies what it reads.
+  over.on("data", free);
   tls.on("end", end);
   tls.on("error", () => tls.destroy());
   tls.on("close", close);

@@ -7,6 +7,11 @@ export interface Wire {
   listener: WireListener;
   /** Takes all of it; false means: write no more before `drain`. Bytes to a closed wire are dropped. */
   write(bytes: Uint8Array): boolean;
+  /**
+   * Nobody looks at these bytes again: their memory is freed when all that was written before is out, and not only
+   * when the collector comes by.
+   */
+  spent(bytes: Uint8Array): void;
   /** Ends the direction of writing once all is out; reading goes on. */
   end(): void;
   /** Ends both directions at once, whatever is under way. */
