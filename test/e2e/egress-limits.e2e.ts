@@ -32,7 +32,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       expect(out).toContain("HTTP/1.1 429 Too Many Requests");
       expect(out).toContain("X-Deny-Reason: too-many-names");
       expect(out).toMatch(
-        /may reach 2 new names a minute below wildcards such as \*\.wild\.test.*Try again in \d+ s\./,
+        /may reach 2 new names a minute that no rule names .*\*\.wild\.test.*Try again in \d+ s\./,
       );
       expect(await statusOf(box, "https://d.wild.test/")).toBe("429");
       // What it has reached goes on, and so does everybody else.
@@ -82,16 +82,15 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     });
 
     test("requests a minute", async () => {
-      const { out } = await box.sh(`${curl} -o /dev/null -w '%{http_code}\\n' 'http://open.test/[1-70]'`);
-      expect(out).toContain("200\n");
-      expect(out).toEndWith("429\n");
-      const refused = await box.sh(`${curl} -i http://open.test/`);
-      expect(refused.out).toContain("X-Deny-Reason: too-many-requests");
-      expect(refused.out).toMatch(/may make 60 requests a minute\. Try again in \d+ s\./);
+      // One a second is allowed again, so that not every one after the sixtieth is refused.
+      const { out } = await box.sh(`${curl} -i 'http://open.test/[1-90]'`);
+      expect(out).toContain("HTTP/1.1 200");
+      expect(out).toContain("X-Deny-Reason: too-many-requests");
+      expect(out).toMatch(/may make 60 requests a minute\. Try again in \d+ s\./);
       expect(await statusOf(neighbour, "http://open.test/")).toBe("200");
       expect(await refusalOf(world, box, "too-many-requests")).toMatchObject({
         host: "open.test",
-        path: "/",
+        method: "GET",
       });
       // No limit is a question to a person, who would be asked without end.
       expect(await world.json("egress", "requests", "--all", "--task", box.taskId)).toEqual([]);
