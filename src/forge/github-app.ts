@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { createAppAuth } from "@octokit/auth-app";
 import { CcwError } from "../domain/errors.ts";
 import type { Forge, ForgeCredential } from "../domain/forge.ts";
@@ -57,18 +58,11 @@ export function createGithubApp(options: {
   const kept = new Map<string, { token: string; until: number }>();
   const pending = new Map<string, Promise<string>>();
 
-  /** The app signs with its key: a key that is none is the operator's to mend. */
   async function ask<Value>(work: () => Promise<Value>): Promise<Value> {
+    parsePrivateKey(privateKey);
     try {
       return await work();
     } catch (thrown) {
-      if (thrown instanceof Error && /PEM|PKCS|private ?key|DECODER|asn1/i.test(thrown.message)) {
-        throw new CcwError(
-          "unauthenticated",
-          `The private key of the GitHub App for the forge ${forge.name} cannot be used.`,
-          "Give the .pem file that GitHub made: ccw-server forge add NAME --app-id N --key-file FILE",
-        );
-      }
       throw githubError(forge.name, thrown, now());
     }
   }
@@ -170,6 +164,20 @@ export function createGithubApp(options: {
     },
     tokens: () => [...kept.values()].map(({ token }) => token),
   };
+}
+
+/** The app signs with its key. Throws `invalid` for a text that is none. */
+export function parsePrivateKey(pem: string): string {
+  try {
+    if (createPrivateKey(pem).asymmetricKeyType === "rsa") return pem;
+  } catch {
+    // What the library says of it may quote the key.
+  }
+  throw new CcwError(
+    "invalid",
+    "That is not the private key of a GitHub App.",
+    "Give the .pem file as GitHub made it, from the App's page: ccw-server forge add NAME --app-id N --key-file FILE",
+  );
 }
 
 /** Where a person chooses which repositories an app may reach. GitHub Enterprise Server has its apps elsewhere. */
