@@ -19,8 +19,9 @@ export function listen(
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       websocket,
       fetch(request, server) {
-        // Git is quiet for as long as it packs.
-        if (new URL(request.url).pathname.startsWith("/git/")) server.timeout(request, 0);
+        // Git is quiet for as long as it packs, and a forge may ask for a minute's patience.
+        if (/^\/(git|api\/(forges|repositories|branches))(\/|$)/.test(new URL(request.url).pathname))
+          server.timeout(request, 0);
         return answer(request, { server });
       },
     });

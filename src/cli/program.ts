@@ -6,6 +6,7 @@ import { addEgressCommands } from "./egress.ts";
 import { addEnvironmentCommands } from "./environments.ts";
 import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
+import { addForgeCommands } from "./forges.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
 import { addRepositoryCommands } from "./repositories.ts";
@@ -66,6 +67,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addTaskCommands(cli);
   addEgressCommands(cli);
   program.commandsGroup("Set-up:");
+  addForgeCommands(cli);
   addRepositoryCommands(cli);
   addEnvironmentCommands(cli);
   addImageCommands(cli);
