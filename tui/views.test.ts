@@ -16,6 +16,8 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     agent: "claude",
     model: "",
     repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
+    pullRequest: "none",
+    pullRequests: [],
     state: "running",
     detail: "",
     createdAt: 0,

@@ -1,4 +1,5 @@
 import { CcwError } from "../domain/errors.ts";
+import type { Commit } from "../domain/repository.ts";
 import type { Git } from "./git.ts";
 
 /** What a branch did, for people to read: files, a unified diff, commits. All of it is bounded. */
@@ -20,14 +21,6 @@ export interface Changes {
   patch: string;
   patchTruncated: boolean;
   filesTruncated: boolean;
-}
-
-export interface Commit {
-  id: string;
-  author: { name: string; email: string };
-  /** Milliseconds since the epoch. */
-  at: number;
-  subject: string;
 }
 
 export interface DiffLimits {

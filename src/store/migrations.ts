@@ -2,6 +2,7 @@ import first from "../../migrations/0000_first.sql" with { type: "text" };
 import sandboxEventBytes from "../../migrations/0001_sandbox-event-bytes.sql" with { type: "text" };
 import egress from "../../migrations/0002_egress.sql" with { type: "text" };
 import forges from "../../migrations/0003_forges.sql" with { type: "text" };
+import pullRequests from "../../migrations/0004_pull-requests.sql" with { type: "text" };
 
 /** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -9,4 +10,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0001_sandbox-event-bytes", sql: sandboxEventBytes },
   { name: "0002_egress", sql: egress },
   { name: "0003_forges", sql: forges },
+  { name: "0004_pull-requests", sql: pullRequests },
 ];

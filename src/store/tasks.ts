@@ -13,6 +13,7 @@ import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
 import { createPromptStore } from "./prompts.ts";
+import { badgesOf } from "./pull-requests.ts";
 import { people, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
@@ -54,6 +55,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .limit(limit)
       .all();
     const position = found.some(({ task }) => task.stateKind === "queued") ? positions() : undefined;
+    const badges = badgesOf(
+      context,
+      found.map(({ task }) => task.id),
+    );
     return found.map(({ task, person, inputTokens, outputTokens }) => ({
       id: task.id,
       title: task.title,
@@ -62,12 +67,14 @@ export function createTaskStore(context: StoreContext): TaskStore {
       agent: task.agent,
       model: task.model,
       repositories: task.repositories,
+      pullRequest: task.pullRequest,
       state: task.state,
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
       queuePosition: position?.get(task.id),
       inputTokens,
       outputTokens,
+      pullRequests: badges.get(task.id) ?? [],
     }));
   };
 
@@ -95,7 +102,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
   };
 
   return {
-    create({ id, title, person, environment, agent, model, repositories, prompt }) {
+    create({ id, title, person, environment, agent, model, repositories, pullRequest = "none", prompt }) {
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -109,6 +116,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
           agent,
           model,
           repositories,
+          pullRequest,
           stateKind: state.kind,
           state,
           createdAt: now,
@@ -168,6 +176,16 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (from === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
       if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
       write(id, to);
+    },
+    reopen(id) {
+      const state = stateById.get({ id })?.state;
+      if (state?.kind !== "completed") throw illegalMove(state?.kind ?? "failed", "queued");
+      write(id, { kind: "queued" });
+    },
+    owingPullRequests: (limit) =>
+      select(and(ne(tasks.pullRequest, "none"), eq(tasks.stateKind, "completed")), limit),
+    settlePullRequest(id) {
+      db.update(tasks).set({ pullRequest: "none" }).where(eq(tasks.id, id)).run();
     },
     count: (states) => countIn(context, states),
   };
