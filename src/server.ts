@@ -25,7 +25,10 @@ import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
+import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
@@ -152,6 +155,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { store, engine, doors, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
+    const review = { store, host, ids, log, publicUrl: () => url, forgeOf: () => undefined };
+    const pullRequests = createPullRequests(review);
+    const follower = createPullRequestFollower(review);
+    const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -162,6 +169,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
+      ...{ pullRequests, follower },
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -180,6 +188,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await furnish(store, hosted, model.current().kind === "demo", ids);
     closers.push(() => scheduler.close());
     await scheduler.start();
+    closers.push(
+      () => follower.close(),
+      () => owed.close(),
+    );
+    follower.start();
+    owed.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -81,7 +81,7 @@ test("a branch that is gone is said to be gone", async () => {
   const { git, commit, merge } = await world();
   const head = await commit("work", { "a.txt": "2\n" });
   git("branch", "-D", "work");
-  expect(merge(head)).rejects.toThrow("The branch work is not there any more.");
+  await expect(merge(head)).rejects.toThrow("The branch work is not there any more.");
 });
 
 test("a file is read from a branch; a folder, a missing one and a long one are none", async () => {

@@ -10,6 +10,7 @@ import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
+import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -74,6 +75,7 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
