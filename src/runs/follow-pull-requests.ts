@@ -4,7 +4,7 @@ import type { ForgeComment } from "../domain/forge.ts";
 import type { PullRequestId } from "../domain/ids.ts";
 import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
 import type { Person } from "../domain/store.ts";
-import { eventOf, type PullRequestContext } from "./pull-request-context.ts";
+import { eventOf, notConnected, type PullRequestContext } from "./pull-request-context.ts";
 import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";
 
 /**
@@ -189,6 +189,7 @@ export function createPullRequestFollower(
             : `${nameOf(before)} is ${before.state}, so there is nothing to follow.`,
         );
       }
+      if (on && placeOf(before) === undefined) throw notConnected(before);
       // What was said before is no work for the agent; so it has to be known.
       if (on && !before.follow.on && !(await begin(before))) {
         const { trouble } = known(id);

@@ -24,3 +24,11 @@ export function onTheForge(pullRequest: PullRequest, verb: string): CcwError {
     pullRequest.webUrl === "" ? "" : `Open ${pullRequest.webUrl}`,
   );
 }
+
+export function notConnected({ repository }: PullRequest): CcwError {
+  return new CcwError(
+    "conflict",
+    `The repository ${repository} is not connected to a forge with an API any more.`,
+    "`ccw-server repo list` shows the repositories, `ccw-server forge list` the forges.",
+  );
+}

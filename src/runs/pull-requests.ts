@@ -5,7 +5,7 @@ import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts
 import type { Commit, RemoteRepository } from "../domain/repository.ts";
 import type { Person, TaskRow } from "../domain/store.ts";
 import type { TaskRepository } from "../domain/task.ts";
-import { eventOf, onTheForge, type PullRequestContext } from "./pull-request-context.ts";
+import { eventOf, notConnected, onTheForge, type PullRequestContext } from "./pull-request-context.ts";
 import { mergeOwn } from "./pull-request-merge.ts";
 import { offerOf, tipOf } from "./pull-request-offer.ts";
 import { existing } from "./submit.ts";
@@ -170,17 +170,12 @@ export function createPullRequests(context: PullRequestContext): PullRequests {
   }
 
   /** The forge's API and its repository, where the pull request is kept by a forge. */
-  function placeOf({ keptBy, repository: name }: PullRequest) {
+  function placeOf(pullRequest: PullRequest) {
+    const { keptBy, repository: name } = pullRequest;
     if (keptBy === "appliance") return undefined;
     const repository = store.repositories.get(name);
     const api = repository && forgeOf(repository);
-    if (repository?.kind !== "remote" || api === undefined) {
-      throw new CcwError(
-        "conflict",
-        `The repository ${name} is not connected to a forge any more.`,
-        "Add its forge again: ccw-server forge add",
-      );
-    }
+    if (repository?.kind !== "remote" || api === undefined) throw notConnected(pullRequest);
     return { api, path: repository.path };
   }
 

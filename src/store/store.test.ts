@@ -267,7 +267,7 @@ test("a migration that ran may not change its wording", () => {
 test("a database of the version before is brought up to date with what it holds", () => {
   const sqlite = new Database(":memory:");
   migrate(sqlite, migrations.slice(0, -1));
-  sqlite.run("INSERT INTO people VALUES ('per_1', 'ada', 1)");
+  sqlite.run("INSERT INTO people (id, name, created_at) VALUES ('per_1', 'ada', 1)");
   migrate(sqlite);
   expect(sqlite.query("SELECT name FROM people").all()).toEqual([{ name: "ada" }]);
   expect(sqlite.query("SELECT event_bytes FROM sandboxes").all()).toEqual([]);
