@@ -11,7 +11,7 @@ export function pullRequestInWords(event: PullRequestEvent): string {
     case "pull_request_opened":
       return `${event.draft ? "Draft pull request" : "Pull request"} ${what} opened${by}: ${event.title}`;
     case "pull_request_updated":
-      return `Pull request ${what}${by}: ${event.detail}`;
+      return `Pull request ${what} ${event.detail}${event.person === "" ? "" : ` (${event.person})`}`;
     case "pull_request_merged":
       return `Pull request ${what} merged${by}`;
     case "pull_request_closed":

@@ -134,7 +134,7 @@ async function nextRound(context: PullRequestContext, pullRequest: PullRequest):
     const round = { promptId, threads, commit: headCommit };
     const seen = [...follow.seen, ...found].slice(-maxSeen);
     store.pullRequests.update(id, { follow: { ...follow, rounds, seen, round } });
-    const detail = `${countText(findings)} handed to the agent, round ${rounds} of ${follow.maxRounds}`;
+    const detail = `has ${countText(findings)}: handed to the agent, round ${rounds} of ${follow.maxRounds}`;
     store.events.append(taskId, { kind: "pull_request_updated", ...eventOf(pullRequest, undefined), detail });
   });
 }
