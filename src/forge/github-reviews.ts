@@ -1,0 +1,267 @@
+import { z } from "zod";
+import { CcwError } from "../domain/errors.ts";
+import type { ForgeCheck, ForgeComment } from "../domain/forge.ts";
+import { parseAnswer } from "./forge-errors.ts";
+import { pagesOf } from "./forge-pages.ts";
+import { cutText, exactName, instant, numericId, shownLine, shownText, webLink } from "./forge-text.ts";
+import type { GithubCall } from "./github.ts";
+
+/** What CI and reviewers say of a pull request on GitHub. */
+export interface GithubReviews {
+  checks(path: string, commit: string): Promise<ForgeCheck[]>;
+  comments(path: string, number: number): Promise<ForgeComment[]>;
+  reply(path: string, number: number, thread: string, body: string): Promise<void>;
+}
+
+const maxChecks = 500;
+const maxComments = 1000;
+const summaryLength = 16 * 1024;
+const rightKeptMs = 5 * 60_000;
+/** A crowd of strangers is not looked up one by one. */
+const maxLookups = 30;
+
+export function createGithubReviews(options: {
+  forge: string;
+  call: GithubCall;
+  accountName(): Promise<string>;
+  now(): number;
+}): GithubReviews {
+  const { forge, call, accountName, now } = options;
+  const rights = new Map<string, { may: boolean; until: number }>();
+
+  /** GitHub gives `maintain` and `triage` here as what they include of `write` and `read`. */
+  async function mayWrite(path: string, username: string): Promise<boolean> {
+    const key = `${path} ${username}`;
+    const found = rights.get(key);
+    if (found !== undefined && now() < found.until) return found.may;
+    let may = false;
+    try {
+      const { data } = await call(path, (client, where) =>
+        client.request("GET /repos/{owner}/{repo}/collaborators/{username}/permission", {
+          ...where,
+          username,
+        }),
+      );
+      const { permission } = parseAnswer(forge, z.object({ permission: z.string() }), data);
+      may = permission === "admin" || permission === "write";
+    } catch (thrown) {
+      // A bot, an account that is gone, or a credential that may not ask: then nobody's word counts.
+      if (!(thrown instanceof CcwError) || !["not_found", "forbidden"].includes(thrown.code)) throw thrown;
+    }
+    if (rights.size > 1000) rights.clear();
+    rights.set(key, { may, until: now() + rightKeptMs });
+    return may;
+  }
+
+  return {
+    async checks(path, ref) {
+      const runs = await call(path, (client, where) =>
+        pagesOf(
+          client.paginate.iterator("GET /repos/{owner}/{repo}/commits/{ref}/check-runs", {
+            ...where,
+            ...{ ref, per_page: 100 },
+          }),
+          maxChecks,
+        ),
+      );
+      const { data } = await call(path, (client, where) =>
+        client.request("GET /repos/{owner}/{repo}/commits/{ref}/status", { ...where, ref, per_page: 100 }),
+      );
+      const { statuses } = parseAnswer(forge, z.object({ statuses: statusShape.array() }), data);
+      return [...parseAnswer(forge, runShape.array(), runs), ...statuses];
+    },
+
+    async comments(path, number) {
+      const issue = await call(path, (client, where) =>
+        pagesOf(
+          client.paginate.iterator("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+            ...where,
+            ...{ issue_number: number, per_page: 100 },
+          }),
+          maxComments,
+        ),
+      );
+      const inDiff = await call(path, (client, where) =>
+        pagesOf(
+          client.paginate.iterator("GET /repos/{owner}/{repo}/pulls/{pull_number}/comments", {
+            ...where,
+            ...{ pull_number: number, per_page: 100 },
+          }),
+          maxComments,
+        ),
+      );
+      const reviews = await call(path, (client, where) =>
+        pagesOf(
+          client.paginate.iterator("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews", {
+            ...where,
+            ...{ pull_number: number, per_page: 100 },
+          }),
+          maxComments,
+        ),
+      );
+      const found = [
+        ...parseAnswer(forge, issueCommentShape.array(), issue),
+        ...parseAnswer(forge, diffCommentShape.array(), inDiff),
+        ...parseAnswer(forge, reviewShape.array(), reviews).filter(({ body }) => body.trim() !== ""),
+      ].sort((one, other) => one.at - other.at);
+
+      const me = await accountName();
+      const known = new Map<string, boolean>();
+      const comments: ForgeComment[] = [];
+      for (const { association, ...comment } of found) {
+        const { author } = comment;
+        const own = me !== "" && author === me;
+        const told = conclusive[association];
+        let may = told ?? known.get(author);
+        if (may === undefined) {
+          may = author !== "" && !own && known.size < maxLookups && (await mayWrite(path, author));
+          known.set(author, may);
+        }
+        comments.push({ ...comment, author: author === "" ? "ghost" : author, authorMayWrite: may, own });
+      }
+      return comments;
+    },
+
+    async reply(path, number, thread, body) {
+      const inThread = /^review:(\d{1,18})$/.exec(thread);
+      if (inThread === null) {
+        await call(path, (client, where) =>
+          client.request("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", {
+            ...where,
+            ...{ issue_number: number, body },
+          }),
+        );
+      } else {
+        await call(path, (client, where) =>
+          client.request("POST /repos/{owner}/{repo}/pulls/{pull_number}/comments/{comment_id}/replies", {
+            ...where,
+            ...{ pull_number: number, comment_id: Number(inThread[1]), body },
+          }),
+        );
+      }
+    },
+  };
+}
+
+/**
+ * What `author_association` settles by itself. A member of the organisation, a collaborator or a contributor may have
+ * any right or none, and a member who hides it looks like nobody: these are looked up.
+ */
+const conclusive: Record<string, boolean | undefined> = {
+  OWNER: true,
+  FIRST_TIMER: false,
+  FIRST_TIME_CONTRIBUTOR: false,
+  MANNEQUIN: false,
+};
+
+const conclusions: Record<string, ForgeCheck["state"]> = {
+  success: "passed",
+  failure: "failed",
+  timed_out: "failed",
+  startup_failure: "failed",
+};
+
+const runShape = z
+  .object({
+    id: numericId,
+    name: shownLine,
+    status: z.string(),
+    conclusion: z.string().nullish(),
+    html_url: webLink,
+    output: z
+      .object({
+        title: z.string().nullish(),
+        summary: z.string().nullish(),
+        text: z.string().nullish(),
+      })
+      .nullish(),
+  })
+  .transform((run): ForgeCheck => {
+    const { title, summary, text } = run.output ?? {};
+    return {
+      id: `run:${run.id}`,
+      name: run.name,
+      state: run.status === "completed" ? (conclusions[run.conclusion ?? ""] ?? "neutral") : "pending",
+      webUrl: run.html_url,
+      summary: cutText([title, summary, text].filter(Boolean).join("\n\n"), summaryLength),
+    };
+  });
+
+const statusStates: Record<string, ForgeCheck["state"]> = {
+  success: "passed",
+  failure: "failed",
+  error: "failed",
+  pending: "pending",
+};
+
+const statusShape = z
+  .object({
+    id: numericId,
+    context: shownLine,
+    state: z.string(),
+    target_url: webLink,
+    description: shownText,
+  })
+  .transform(
+    (status): ForgeCheck => ({
+      id: `status:${status.id}`,
+      name: status.context,
+      state: statusStates[status.state] ?? "neutral",
+      webUrl: status.target_url,
+      summary: cutText(status.description, summaryLength),
+    }),
+  );
+
+const writing = {
+  id: numericId,
+  user: z.object({ login: exactName }).nullish(),
+  author_association: z.string().default("NONE"),
+  body: shownText,
+  html_url: webLink,
+};
+
+const issueCommentShape = z.object({ ...writing, created_at: instant }).transform((comment) => ({
+  ...common(comment),
+  ...{ id: `issue:${comment.id}`, thread: "issue", at: comment.created_at, place: undefined },
+}));
+
+const reviewShape = z.object({ ...writing, submitted_at: instant }).transform((review) => ({
+  ...common(review),
+  ...{ id: `verdict:${review.id}`, thread: "issue", at: review.submitted_at, place: undefined },
+}));
+
+const diffCommentShape = z
+  .object({
+    ...writing,
+    created_at: instant,
+    path: shownLine,
+    line: z.number().int().nullish(),
+    original_line: z.number().int().nullish(),
+    diff_hunk: shownText,
+    in_reply_to_id: numericId.nullish(),
+  })
+  .transform((comment) => ({
+    ...common(comment),
+    id: `review:${comment.id}`,
+    thread: `review:${comment.in_reply_to_id ?? comment.id}`,
+    at: comment.created_at,
+    place: {
+      path: comment.path,
+      line: comment.line ?? comment.original_line ?? undefined,
+      diffHunk: cutText(comment.diff_hunk, summaryLength),
+    },
+  }));
+
+function common(comment: {
+  user?: { login: string } | null | undefined;
+  author_association: string;
+  body: string;
+  html_url: string;
+}) {
+  return {
+    author: comment.user?.login ?? "",
+    association: comment.author_association,
+    body: comment.body,
+    webUrl: comment.html_url,
+  };
+}

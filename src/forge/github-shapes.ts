@@ -1,0 +1,70 @@
+import { z } from "zod";
+import type { ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
+import { commitId, exactName, shownLine, shownText, webLink } from "./forge-text.ts";
+
+/** As much of GitHub's answers as is used. */
+
+export const repositoryShape = z
+  .object({
+    full_name: exactName,
+    clone_url: exactName,
+    html_url: webLink,
+    default_branch: exactName.nullish(),
+    private: z.boolean(),
+    archived: z.boolean().default(false),
+    permissions: z.object({ push: z.boolean().default(false) }).optional(),
+  })
+  .transform(
+    (found): ForgeRepository => ({
+      path: found.full_name,
+      cloneUrl: found.clone_url,
+      webUrl: found.html_url,
+      defaultBranch: found.default_branch ?? "",
+      private: found.private,
+      archived: found.archived,
+      writable: found.permissions?.push === true && !found.archived,
+    }),
+  );
+
+const pullBody = z.object({
+  number: z.number().int().positive(),
+  node_id: exactName,
+  html_url: webLink,
+  title: shownLine,
+  body: shownText,
+  draft: z.boolean().default(false),
+  state: z.enum(["open", "closed"]),
+  merged_at: z.string().nullish(),
+  head: z.object({ ref: exactName, sha: commitId }),
+  base: z.object({ ref: exactName }),
+});
+
+export const pullShape = pullBody.transform(
+  (found): ForgePullRequest => ({
+    number: found.number,
+    webUrl: found.html_url,
+    title: found.title,
+    body: found.body,
+    head: found.head.ref,
+    base: found.base.ref,
+    draft: found.draft,
+    state: found.merged_at ? "merged" : found.state,
+    headCommit: found.head.sha,
+  }),
+);
+
+/** For GraphQL, which alone can make a draft ready. */
+export const pullNode = pullBody.pick({ node_id: true, draft: true });
+
+export const userShape = z.object({ login: exactName });
+export const appShape = z.object({ slug: exactName.default(""), name: shownLine });
+export const installationShape = z.object({
+  id: z.number().int(),
+  account: z.object({ login: exactName.optional(), slug: exactName.optional() }).nullish(),
+  permissions: z.record(z.string(), z.string()).default({}),
+  suspended_at: z.string().nullish(),
+});
+export const installationTokenShape = z.object({
+  token: z.string().min(1).max(1000),
+  expires_at: z.string(),
+});
