@@ -1,13 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import type { Config } from "./config.ts";
 import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
+import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
+import { createForges } from "./forge/forges.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
 import { createGitServer } from "./forge/git-server.ts";
 import { createHostedRepositories } from "./forge/hosted.ts";
@@ -155,7 +158,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { store, engine, doors, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
-    const review = { store, host, ids, log, publicUrl: () => url, forgeOf: () => undefined };
+    const forges = createForges({
+      lookup: store.forges,
+      network: { proxy: upstreamProxy?.url, authorities: forgeAuthorities(caFile) },
+      ...{ log, now: ids.now },
+    });
+    const forgeOf = (repository: Repository) =>
+      repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
+    const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
@@ -227,6 +237,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */
 function applianceIdOf(key: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update("appliance").update(key).digest("hex").slice(0, 16);
+}
+
+/** The operator's authorities besides the usual ones; undefined where there are none. */
+function forgeAuthorities(caFile: string | undefined): string[] | undefined {
+  return caFile === undefined ? undefined : [...rootCertificates, readFileSync(caFile, "utf8")];
 }
 
 function readCa({ download }: Config): string | undefined {

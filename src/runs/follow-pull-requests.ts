@@ -54,10 +54,16 @@ export function createPullRequestFollower(
   /** A forge that wants to be left alone, by its name. */
   const held = new Map<string, { until: number; pauseMs: number }>();
 
+  /** Undefined for what has no API any more; a forge that cannot be spoken to holds up none of the others. */
   const placeOf = ({ repository: name }: PullRequest) => {
-    const repository = store.repositories.get(name);
-    const api = repository && forgeOf(repository);
-    return repository?.kind === "remote" && api !== undefined ? { api, repository } : undefined;
+    try {
+      const repository = store.repositories.get(name);
+      const api = repository && forgeOf(repository);
+      return repository?.kind === "remote" && api !== undefined ? { api, repository } : undefined;
+    } catch (thrown) {
+      log.warn("a forge cannot be spoken to", { repository: name, reason: messageOf(thrown) });
+      return undefined;
+    }
   };
 
   /** Looks once. Whether anything had changed; rejects where the forge could not be asked. */
