@@ -41,7 +41,7 @@ async function world() {
 }
 
 test("a branch is merged by a commit with both parents, in the person's name", async () => {
-  const { git, commit, merge } = await world();
+  const { hosted, git, commit, merge } = await world();
   const head = await commit("work", { "a.txt": "2\n" });
   const base = await commit("main", { "b.txt": "2\n" });
   const outcome = await merge(head);
@@ -51,6 +51,10 @@ test("a branch is merged by a commit with both parents, in the person's name", a
   );
   expect([git("show", "main:a.txt"), git("show", "main:b.txt")]).toEqual(["2", "2"]);
   expect(await merge(head)).toEqual({ kind: "contained" });
+  // What it brought can still be looked at.
+  const { patch } = await hosted.diff("demo", "main", "work");
+  expect(patch).toContain("-1\n+2\n");
+  expect(patch).not.toContain("b.txt");
 });
 
 test("conflicts are named by file, and nothing moves", async () => {

@@ -28,7 +28,7 @@ import { createPullRequests } from "./pull-requests.ts";
  * Pull requests on a real database and real git. The forge is a table; the stand-in that is checked against GitHub's own
  * description plays the same stories in test/e2e.
  */
-export function createTableForge() {
+function createTableForge() {
   const rows: ForgePullRequest[] = [];
   const checks: ForgeCheck[] = [];
   const comments: ForgeComment[] = [];

@@ -1,13 +1,12 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
-import type { ForgeApi, ForgePullRequest, PullRequestDraft } from "../domain/forge.ts";
-import { newId, type PullRequestId, type TaskId } from "../domain/ids.ts";
-import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
-import type { Commit, RemoteRepository } from "../domain/repository.ts";
-import type { Person, TaskRow } from "../domain/store.ts";
-import type { TaskRepository } from "../domain/task.ts";
+import type { PullRequestId, TaskId } from "../domain/ids.ts";
+import { nameOf, type PullRequest } from "../domain/pull-request.ts";
+import type { Commit } from "../domain/repository.ts";
+import type { Person } from "../domain/store.ts";
+import { openPullRequest, type Wanted } from "./open-pull-request.ts";
 import { eventOf, notConnected, onTheForge, type PullRequestContext } from "./pull-request-context.ts";
 import { mergeOwn } from "./pull-request-merge.ts";
-import { offerOf, tipOf } from "./pull-request-offer.ts";
+import { tipOf } from "./pull-request-offer.ts";
 import { existing } from "./submit.ts";
 
 /** A task's work, offered for review: on its forge, or by the appliance itself where no forge has an API. */
@@ -25,15 +24,6 @@ export interface PullRequests {
   get(id: PullRequestId): PullRequest;
   /** As it is now, with its commits, newest first; none where they cannot be had. */
   look(id: PullRequestId): Promise<{ pullRequest: PullRequest; commits: Commit[] }>;
-}
-
-export interface Wanted {
-  /** All of the task's where it is left out. */
-  repository?: string | undefined;
-  draft: boolean;
-  /** Drafted from the work where they are left out. */
-  title?: string | undefined;
-  body?: string | undefined;
 }
 
 export interface Change {
@@ -98,77 +88,6 @@ export function createPullRequests(context: PullRequestContext): PullRequests {
     return found;
   };
 
-  async function openOne(
-    task: TaskRow,
-    place: TaskRepository,
-    by: Person | undefined,
-    wanted: Wanted,
-  ): Promise<PullRequest> {
-    const mine = store.pullRequests.list({ taskId: task.id, repository: place.name, limit: 100 });
-    const before = mine.find(({ state }) => state === "open");
-    if (before !== undefined) return before;
-    const repository = store.repositories.get(place.name);
-    if (repository === undefined)
-      throw new CcwError("not_found", `The repository ${place.name} is not on the appliance any more.`);
-    const offer = await offerOf(context, task, place);
-    const draft: PullRequestDraft = {
-      title: wanted.title ?? offer.title,
-      body: wanted.body ?? offer.body,
-      ...{ head: place.workBranch, base: place.baseBranch, draft: wanted.draft },
-    };
-    const api = forgeOf(repository);
-    const made: Omit<ForgePullRequest, "state"> =
-      api === undefined || repository.kind === "hosted"
-        ? { ...draft, number: 0, webUrl: "", headCommit: offer.headCommit }
-        : await onForge(api, repository, draft, wanted);
-    const keptBy = api === undefined || repository.kind === "hosted" ? "appliance" : "forge";
-    const { number, webUrl, title, body, head, base, headCommit } = made;
-    const known = { number, webUrl, title, body, head, base, headCommit, draft: made.draft };
-    return store.atomically(() => {
-      // One that was closed, and opened again on the forge, is the same one.
-      const again = mine.find(
-        (each) => each.keptBy === "forge" && keptBy === "forge" && each.number === number,
-      );
-      if (again !== undefined) store.pullRequests.update(again.id, { ...known, state: "open" });
-      const row =
-        again === undefined
-          ? store.pullRequests.add({
-              ...{ id: newId("PullRequestId", ids), taskId: task.id, repository: place.name, keptBy },
-              ...{ ...known, state: "open", checks: [], comments: [], trouble: "", follow: notFollowed },
-            })
-          : get(again.id);
-      store.events.append(task.id, { kind: "pull_request_opened", ...eventOf(row, by), draft: row.draft });
-      return row;
-    });
-  }
-
-  /** One that is there from this branch already is taken over, as after a crash between the forge's answer and our row. */
-  async function onForge(
-    api: ForgeApi,
-    { path }: RemoteRepository,
-    draft: PullRequestDraft,
-    wanted: Wanted,
-  ): Promise<ForgePullRequest> {
-    const find = () => api.findPullRequest(path, draft.head, draft.base);
-    let found = await find();
-    if (found === undefined) {
-      try {
-        return await api.createPullRequest(path, draft);
-      } catch (thrown) {
-        // Somebody opened it a moment ago, or the forge made it and its answer was lost.
-        const maybeThere =
-          thrown instanceof CcwError && (thrown.code === "conflict" || thrown.code === "unavailable");
-        found = maybeThere ? await find().catch(() => undefined) : undefined;
-        if (found === undefined) throw thrown;
-      }
-    }
-    const { title, body } = wanted;
-    const change = { ...(title !== undefined && { title }), ...(body !== undefined && { body }) };
-    return title === undefined && body === undefined
-      ? found
-      : api.updatePullRequest(path, found.number, change);
-  }
-
   /** The forge's API and its repository, where the pull request is kept by a forge. */
   function placeOf(pullRequest: PullRequest) {
     const { keptBy, repository: name } = pullRequest;
@@ -205,7 +124,7 @@ export function createPullRequests(context: PullRequestContext): PullRequests {
               told(
                 taskId,
                 `The pull request for ${place.name} could not be opened`,
-                () => openOne(task, place, by, wanted),
+                () => openPullRequest(context, task, place, by, wanted),
                 // Of several repositories a task often changes only some.
                 ({ code }) => named.length === 1 || code !== "conflict",
               ),

@@ -290,3 +290,18 @@ test("the key file is readable by its owner alone, and stays the same", () => {
     "cannot be decrypted",
   );
 });
+
+test("a completed task is reopened, others are not, and its earlier sandbox is not heard any more", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  expect(() => store.tasks.reopen(taskId)).toThrow("cannot become queued");
+  store.tasks.move(taskId, { kind: "running", sandboxId });
+  store.tasks.move(taskId, { kind: "finishing", sandboxId });
+  store.tasks.move(taskId, { kind: "completed", summary: "" });
+  expect(() => store.tasks.move(taskId, { kind: "queued" })).toThrow("cannot become queued");
+  store.tasks.reopen(taskId);
+  expect(() => store.sandboxes.appendEvents(sandboxId, [{ n: 1, event: note("still here") }])).toThrow(
+    "has ended",
+  );
+  expect(claim(store)?.id).toBe(taskId);
+});

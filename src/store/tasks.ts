@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, inArray, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
@@ -14,7 +14,7 @@ import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
-import { people, tasks } from "./schema.ts";
+import { people, sandboxes, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -180,6 +180,11 @@ export function createTaskStore(context: StoreContext): TaskStore {
     reopen(id) {
       const state = stateById.get({ id })?.state;
       if (state?.kind !== "completed") throw illegalMove(state?.kind ?? "failed", "queued");
+      // Its last sandbox may still be on its way out: nothing that it says is heard any more.
+      db.update(sandboxes)
+        .set({ endedAt: ids.now() })
+        .where(and(eq(sandboxes.taskId, id), isNull(sandboxes.endedAt)))
+        .run();
       write(id, { kind: "queued" });
     },
     owingPullRequests: (limit) =>

@@ -15,6 +15,6 @@ export function PullRequestBadge(one: Shown) {
   );
 }
 
-export function wordOf({ state, draft }: Pick<Shown, "state" | "draft">): string {
+function wordOf({ state, draft }: Pick<Shown, "state" | "draft">): string {
   return state === "open" && draft ? "draft" : state;
 }
