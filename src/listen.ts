@@ -19,8 +19,8 @@ export function listen(
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       websocket,
       fetch(request, server) {
-        // Git is quiet for as long as it packs.
-        if (new URL(request.url).pathname.startsWith("/git/")) server.timeout(request, 0);
+        // Git is quiet for as long as it packs, a forge for as long as it wants to be left alone.
+        if (/^\/git\/|\/pull-requests(\/|$)/.test(new URL(request.url).pathname)) server.timeout(request, 0);
         return answer(request, { server });
       },
     });

@@ -63,8 +63,8 @@ export interface RepositoryHost {
   ): Promise<{ patch: string; patchTruncated: boolean }>;
   /** The commits of `branch` that `base` lacks, newest first. */
   commits(name: string, base: string, branch: string, limit: number): Promise<Commit[]>;
-  /** A text file as it is on the branch; undefined where there is none, or none that is short and text. */
-  fileOf(name: string, branch: string, path: string): Promise<string | undefined>;
+  /** The first of these files that the branch has, where it is a short text; undefined where it has none. */
+  fileOf(name: string, branch: string, paths: readonly string[]): Promise<string | undefined>;
   /** Merges one branch into another; nothing changes but where it says `merged`. */
   merge(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }

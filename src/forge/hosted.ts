@@ -35,8 +35,8 @@ export interface HostedRepositories {
   diff(name: string, base: string, branch: string, limits?: Partial<DiffLimits>): Promise<Changes>;
   /** The commits of `branch` that `base` lacks, newest first. */
   commits(name: string, base: string, branch: string, limit?: number): Promise<Commit[]>;
-  /** A short text file of the branch; undefined where there is none. */
-  fileOf(name: string, branch: string, path: string): Promise<string | undefined>;
+  /** The first of these files that the branch has, where it is a short text. */
+  fileOf(name: string, branch: string, paths: readonly string[]): Promise<string | undefined>;
   merge(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }
 
@@ -186,7 +186,7 @@ export function createHostedRepositories(options: {
       return commitsBetween(git, path, await tipOf(name, base), await tipOf(name, branch), limit);
     },
 
-    fileOf: async (name, branch, path) => readFileOf(git, await folderOf(name), branch, path),
+    fileOf: async (name, branch, paths) => readFileOf(git, await folderOf(name), branch, paths),
     merge: async (name, request) => mergeBranches(git, await folderOf(name), request),
   };
 }

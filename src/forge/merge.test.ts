@@ -90,7 +90,8 @@ test("a branch that is gone is said to be gone", async () => {
 
 test("a file is read from a branch; a folder, a missing one and a long one are none", async () => {
   const { hosted, commit } = await world();
-  const read = (path: string, branch = "main") => hosted.fileOf("demo", branch, path);
+  const read = (path: string, branch = "main") =>
+    hosted.fileOf("demo", branch, ["missing.md", path, "later.md"]);
   expect(await read("dir/template.md")).toBe("# Why\n");
   await commit("main", { "long.md": "x".repeat(70_000) });
   expect([await read("dir"), await read("no.md"), await read("long.md"), await read("a.txt", "no")]).toEqual([

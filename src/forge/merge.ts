@@ -66,15 +66,20 @@ async function tipOf(git: Git, folder: string, branch: string): Promise<string> 
 /** Longer files are no templates. */
 const maxFile = 64 * 1024;
 
+/** The first of these files that the branch has and that is a text of at most 64 KiB. */
 export async function readFileOf(
   git: Git,
   folder: string,
   branch: string,
-  path: string,
+  paths: readonly string[],
 ): Promise<string | undefined> {
-  const object = `refs/heads/${parseBranchName(branch)}:${path}`;
-  const args = [`--git-dir=${folder}`, "cat-file", "blob", object];
-  const { exitCode, stdout, truncated } = await git.run(args, { maxBytes: maxFile });
-  if (exitCode !== 0 || truncated || stdout.includes(0)) return undefined;
-  return new TextDecoder().decode(stdout);
+  for (const path of paths) {
+    const object = `refs/heads/${parseBranchName(branch)}:${path}`;
+    const args = [`--git-dir=${folder}`, "cat-file", "blob", object];
+    const { exitCode, stdout, truncated } = await git.run(args, { maxBytes: maxFile });
+    const isText = exitCode === 0 && !truncated && !stdout.includes(0);
+    const text = isText ? new TextDecoder().decode(stdout) : "";
+    if (text.trim() !== "") return text;
+  }
+  return undefined;
 }

@@ -115,7 +115,12 @@ export function createPullRequestFollower(
       const place = after && placeOf(after);
       if (after?.state === "open" && after.follow.on && place !== undefined)
         await goThroughRound(context, place, after);
-      const isWatched = after?.follow.on === true || ids.now() - (looked.get(id) ?? 0) < longMs;
+      if (after?.state !== "open") {
+        due.delete(id);
+        looked.delete(id);
+        return true;
+      }
+      const isWatched = after.follow.on || ids.now() - (looked.get(id) ?? 0) < longMs;
       again(changed || isWatched ? shortMs : Math.min(longMs, pauseMs * 2));
       return true;
     } catch (thrown) {

@@ -56,7 +56,7 @@ export async function offerOf(
       "It may have been merged already.",
     );
   }
-  const template = await orElse(templateOf(host, name, baseBranch), undefined);
+  const template = await orElse(host.fileOf(name, baseBranch, templatePaths), undefined);
   const draft = draftOf({
     title: task.title,
     prompt: store.prompts.list(task.id)[0]?.text ?? "",
@@ -77,14 +77,6 @@ export function lastWords(store: Store, task: TaskRow): string {
   const said = store.events.last(task.id, "turn_ended")?.body;
   if (said?.kind === "turn_ended" && said.text.trim() !== "") return said.text;
   return task.state.kind === "completed" ? task.state.summary : "";
-}
-
-async function templateOf(host: RepositoryHost, name: string, branch: string): Promise<string | undefined> {
-  for (const path of templatePaths) {
-    const text = await host.fileOf(name, branch, path);
-    if (text !== undefined && text.trim() !== "") return text;
-  }
-  return undefined;
 }
 
 function notPushed(store: Store, task: TaskRow, name: string, branch: string): CcwError {

@@ -35,7 +35,7 @@ export interface Change {
 const maxCommits = 200;
 
 export function createPullRequests(context: PullRequestContext): PullRequests {
-  const { store, forgeOf, host, ids, log } = context;
+  const { store, forgeOf, host, log } = context;
   /** One thing at a time is done to a branch, so that two clicks do not open two. */
   const turns = new Map<string, Promise<unknown>>();
 
