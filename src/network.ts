@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
+import type { Config } from "./config.ts";
 import {
   type AddressRange,
   type AddressRules,
@@ -7,6 +8,8 @@ import {
   dialledAddress,
   whyNotDialled,
 } from "./domain/ip-address.ts";
+import type { ForgeNetwork } from "./forge/forge-fetch.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -57,5 +60,15 @@ export function upstreamProxyOf(
     authorization:
       username === "" && password === "" ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
     resolves: setting.resolves,
+  };
+}
+
+/** How the appliance itself reaches forges: by the same proxy and authorities as what passes through it. */
+export function forgeNetworkOf({ egress }: Pick<Config, "egress">): ForgeNetwork {
+  const { trusted, local } = readAuthorities(egress.caFile);
+  return {
+    proxy: egress.upstreamProxy?.url,
+    // The runtime has the public ones by itself, and reads a list anew for each connection.
+    authorities: local.length === 0 ? undefined : [...new Set(trusted)],
   };
 }

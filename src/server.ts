@@ -26,7 +26,7 @@ import { createApp } from "./http/app.ts";
 import type { Assets } from "./http/context.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
-import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { forgeNetworkOf, lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
@@ -62,6 +62,8 @@ export interface Server {
 
 export const idSource: IdSource = { now: Date.now, randomBytes: (count) => randomBytes(count) };
 
+/** For a first fetch of something large; a browser asks again before that. */
+const syncMs = 30 * 60 * 1000;
 const linkMs = 15 * 60 * 1000;
 
 /** Builds everything, and closes it in reverse. Whatever fails on the way closes what was built before it. */
@@ -109,7 +111,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     let url = "";
     const tokens = createScopedTokens(key);
-    const egress = createEgressPort({ store, log, now: ids.now, endpoint: model.current });
+    const forges = createForges({
+      lookup: store.forges,
+      network: forgeNetworkOf(config),
+      log,
+      now: ids.now,
+    });
+    const egress = createEgressPort({
+      ...{ store, log, now: ids.now, endpoint: model.current },
+      forgeSecrets: forges.secrets,
+    });
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
@@ -187,6 +198,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       model,
       engine: () => describe(engine),
       assets,
+      forges,
+      syncRepository: async (name) => {
+        await host.objectsOf(name, AbortSignal.timeout(syncMs));
+      },
       git: (request, target) =>
         handleGitForPeople({ git: gitServer, request, target, folder: hosted.pathOf(target.repository) }),
     });

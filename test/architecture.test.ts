@@ -29,7 +29,7 @@ const allowed: Record<string, readonly string[]> = {
   "data-folder": ["config", "domain", "demo", "forge"],
   "engine-connection": ["config", "domain", "sandbox"],
   listen: ["config", "domain"],
-  network: ["domain", "gateway/egress"],
+  network: ["config", "domain", "forge", "gateway/egress"],
   main: ["*"],
 };
 const allowedTypes: Record<string, readonly string[]> = { client: ["http"] };

@@ -148,6 +148,10 @@ const sources: Record<string, (client: Client) => Promise<Candidate[]>> = {
   },
   "groups-off": (client) => sources["group"]?.(client) ?? Promise.resolve([]),
   "groups-on": (client) => sources["group"]?.(client) ?? Promise.resolve([]),
+  async forge(client) {
+    const rows = await client.read(client.api.forges.$get());
+    return rows.map(({ name, url }) => ({ value: name, about: url }));
+  },
   async repo(client) {
     const rows = await client.read(client.api.repositories.$get());
     return rows.map(({ name, defaultBranch }) => ({ value: name, about: defaultBranch }));

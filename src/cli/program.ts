@@ -6,6 +6,7 @@ import { addEgressCommands } from "./egress.ts";
 import { addEnvironmentCommands } from "./environments.ts";
 import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
+import { addForgeCommands } from "./forges.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
@@ -68,6 +69,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addPullRequestCommands(cli);
   addEgressCommands(cli);
   program.commandsGroup("Set-up:");
+  addForgeCommands(cli);
   addRepositoryCommands(cli);
   addEnvironmentCommands(cli);
   addImageCommands(cli);

@@ -64,7 +64,11 @@ async function readFile(path: string, limit: number): Promise<Uint8Array> {
   }
 }
 
-async function readUpTo(chunks: AsyncIterable<Uint8Array | string>, limit: number): Promise<Uint8Array> {
+/** At most `limit` bytes, whatever else comes. */
+export async function readUpTo(
+  chunks: AsyncIterable<Uint8Array | string>,
+  limit: number,
+): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of chunks) {

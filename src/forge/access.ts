@@ -16,7 +16,7 @@ export function createForgeAccess(forges: {
         throw new CcwError(
           "forbidden",
           `The forge ${name} is not connected any more.`,
-          `Connect it again: ccw-server forge add ${name} --kind KIND --url URL`,
+          `Connect it again: ccw-server forge add ${name} URL --kind KIND`,
         );
       }
       const credential = forges.credentialOf(name);

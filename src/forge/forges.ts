@@ -8,6 +8,7 @@ import type { Patience } from "./forge-patience.ts";
 import { createGitea } from "./gitea.ts";
 import { createGithub } from "./github.ts";
 import type { GithubApp } from "./github-app.ts";
+import { convertManifest } from "./github-manifest.ts";
 import { createGitlab } from "./gitlab.ts";
 
 /** The forges that the operator has connected, as the rest of the house works with them. */
@@ -19,8 +20,11 @@ export interface Forges {
   access: ForgeAccess;
   /** What must not leave a sandbox, of all forges; `name` says which it is without saying it. */
   secrets(): { name: string; value: string }[];
-  /** Hosts that no credential of an environment is for. */
-  hosts(): string[];
+  /** The last step of GitHub's manifest flow. */
+  convertManifest(
+    forge: Pick<Forge, "name" | "apiUrl">,
+    code: string,
+  ): Promise<Extract<ForgeCredential, { kind: "app" }>>;
 }
 
 interface Connected {
@@ -95,7 +99,8 @@ export function createForges(options: {
         const made = connected.get(name)?.app?.tokens() ?? [];
         return [...values, ...made].map((value) => ({ name: `the credential of the forge ${name}`, value }));
       }),
-    hosts: () => lookup.list().flatMap(({ url, apiUrl }) => [url, apiUrl].flatMap(hostOf)),
+    convertManifest: (forge, code) =>
+      convertManifest(forge, code, { fetch: createForgeFetch({ network, origin: forge.apiUrl }), now }),
   };
 }
 
@@ -113,9 +118,4 @@ function secretTexts(credential: ForgeCredential): string[] {
       );
     }
   }
-}
-
-function hostOf(url: string): string[] {
-  const found = URL.parse(url)?.hostname.replace(/^\[|\]$/g, "");
-  return found === undefined ? [] : [found];
 }

@@ -8,6 +8,8 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
 import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
+import { createForgeAppFlow } from "./forge-app.ts";
+import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
@@ -25,6 +27,15 @@ export function createApp(context: HttpContext) {
   app.notFound((c) =>
     errorResponse(c, new CcwError("not_found", "There is nothing at this address."), context.log),
   );
+
+  // Its form goes to a forge, which the policy of every other page forbids: it has one of its own.
+  const appFlow = createForgeAppFlow(context);
+  const appPages = new OpenAPIHono<HttpEnv>();
+  appPages.use(checkHost(context), requirePerson(context));
+  appPages.onError((thrown, c) => errorResponse(c, thrown, context.log));
+  appPages.get("/app", appFlow.page);
+  appPages.get("/app/callback", appFlow.callback);
+  app.route("/settings/forges/:name", appPages);
 
   app.use(
     secureHeaders({
@@ -77,6 +88,7 @@ export function createApp(context: HttpContext) {
     .route("/", taskRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
+    .route("/", forgeRoutes(context, appFlow))
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
     .route("/", settingRoutes(context))

@@ -1,3 +1,4 @@
+import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { Log, RepositoryHost } from "../domain/ports.ts";
@@ -25,6 +26,18 @@ export interface HttpContext {
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
   assets: Assets;
+  forges: {
+    /** Undefined for a plain git server. Throws `not_found`. */
+    apiOf(name: string): ForgeApi | undefined;
+    /** With a credential that is not kept yet. */
+    apiFor(forge: Forge, credential: ForgeCredential): ForgeApi | undefined;
+    convertManifest(
+      forge: Pick<Forge, "name" | "apiUrl">,
+      code: string,
+    ): Promise<Extract<ForgeCredential, { kind: "app" }>>;
+  };
+  /** Brings what the appliance has of a repository up to date. */
+  syncRepository(name: string): Promise<void>;
   /** Git's smart HTTP for people; the repository exists. */
   git(request: Request, target: GitTarget): Promise<Response>;
 }

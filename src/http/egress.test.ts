@@ -20,6 +20,7 @@ function serve() {
     store,
     now: ids.now,
     endpoint: () => undefined,
+    forgeSecrets: () => [],
     log: { info() {}, warn() {}, error() {} },
   });
   closers.push(() => port.close());

@@ -1,6 +1,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { type Environment, environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
+import { hostsOfForges } from "../domain/forge-address.ts";
 import type { Store } from "../domain/store.ts";
 import { hostOfModel } from "../runs/egress.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -13,8 +14,17 @@ const params = z.object({ name: z.string() });
 export function environmentRoutes({ store, model }: HttpContext) {
   const found = (name: string) => foundEnvironment(store, name);
 
-  /** Nothing is injected on the way to the model, whose key is the appliance's own business. */
+  /** Nothing is injected on the way to the model or a forge, whose credentials are the appliance's own business. */
   const save = (environment: Environment) => {
+    const forges = hostsOfForges(store.forges.list());
+    const ours = environment.egress.credentials.find((credential) => forges.has(credential.host));
+    if (ours !== undefined) {
+      throw new CcwError(
+        "invalid",
+        `A credential for ${ours.host} is refused: that host is a forge, and the appliance itself speaks to it.`,
+        "Leave it out: git reaches the task's repositories without it.",
+      );
+    }
     const host = hostOfModel(model.current());
     if (environment.egress.credentials.some((credential) => credential.host === host)) {
       throw new CcwError(

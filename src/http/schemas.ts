@@ -95,8 +95,12 @@ export const repositorySchema = z
     kind: z.enum(["hosted", "remote"]),
     defaultBranch: z.string(),
     createdAt: z.number(),
-    /** For `git clone`, with a token as the password. */
+    /** For `git clone`: with a token as the password where the appliance hosts it. */
     url: z.string(),
+    /** Of a remote one: the forge that it was added from, its path there, and its page, empty where it has none. */
+    forge: z.string().optional(),
+    path: z.string().optional(),
+    webUrl: z.string().optional(),
   })
   .openapi("Repository");
 

@@ -24,6 +24,8 @@ const endpoint: ModelEndpoint = {
 
 const host = (text: string) => ({ kind: "name", text }) as const;
 
+const forgeSecrets = [{ name: "the credential of the forge work", value: "ghp_0123456789abcdef" }];
+
 /** A port over a real store, with a clock that a test moves. */
 function createPort(environment: Partial<EnvironmentInput> = {}) {
   let clock = Date.now();
@@ -31,7 +33,13 @@ function createPort(environment: Partial<EnvironmentInput> = {}) {
   const store = openStore(":memory:", createSeal(new Uint8Array(32)), source);
   const logged: string[] = [];
   const log: Log = { info() {}, warn() {}, error: (text) => logged.push(text) };
-  const port = createEgressPort({ store, log, now: source.now, endpoint: () => endpoint });
+  const port = createEgressPort({
+    store,
+    log,
+    now: source.now,
+    endpoint: () => endpoint,
+    forgeSecrets: () => forgeSecrets,
+  });
   closers.push(
     () => store.close(),
     () => port.close(),
@@ -188,7 +196,7 @@ test("an unchanged policy is the same object: nothing is made anew for a request
   expect(port.egressOf(sandboxId)).toBe(first);
 });
 
-test("secrets are the model's key, the environment's secrets, and variables that are named like one", () => {
+test("secrets are the appliance's own, the environment's secrets, and variables that are named like one", () => {
   const { port, run } = createPort({ access: "limited", secrets: { JIRA: "jira-secret-value" } });
   const { sandboxId } = run({
     NPM_TOKEN: "npm_0123456789",
@@ -199,24 +207,30 @@ test("secrets are the model's key, the environment's secrets, and variables that
   });
   expect(port.egressOf(sandboxId)?.secrets).toEqual([
     { name: "the model's key", value: modelKey },
+    ...forgeSecrets,
     { name: "secret JIRA", value: "jira-secret-value" },
     { name: "environment variable NPM_TOKEN", value: "npm_0123456789" },
     { name: "environment variable DB_PASSWORD", value: "hunter2hunter2" },
   ]);
 });
 
-test("a credential is made from its secret, and never for the model's host", () => {
-  const { port, run } = createPort({
+test("a credential is made from its secret, and never for the host of the model or of a forge", () => {
+  const { port, run, store } = createPort({
     access: "limited",
     secrets: { A: "a-$&-secret", B: "b-secret-value" },
     egress: {
       credentials: [
         { host: "api.example.com", header: "Authorization", template: `Bearer \${A}` },
         { host: "gpu.lan", header: "X-Key", template: `\${B}` },
+        { host: "git.lan", header: "Authorization", template: `Bearer \${B}` },
       ],
     },
   });
   const { sandboxId } = run();
+  const credentials = () => port.egressOf(sandboxId)?.credentials.map(({ host }) => host);
+  expect(credentials()).toEqual(["api.example.com", "git.lan"]);
+  const at = { url: "https://git.lan:8443", apiUrl: "https://git.lan:8443/api/v1" };
+  store.forges.save({ name: "work", kind: "gitea", ...at }, { kind: "none" });
   expect(port.egressOf(sandboxId)?.credentials).toEqual([
     { host: "api.example.com", header: "Authorization", value: "Bearer a-$&-secret" },
   ]);

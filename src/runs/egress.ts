@@ -9,6 +9,7 @@ import {
 import type { Environment } from "../domain/environment.ts";
 import { egressSchema, parseCredentialHost, secretOf } from "../domain/environment-egress.ts";
 import { messageOf } from "../domain/errors.ts";
+import { hostsOfForges } from "../domain/forge-address.ts";
 import { hostText } from "../domain/host.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
@@ -25,6 +26,8 @@ export interface EgressPortOptions {
   now(): number;
   /** The model endpoint in force now: its key must not leave, and no credential is injected for its host. */
   endpoint(): ModelEndpoint | undefined;
+  /** Of the forges that are connected; no credential is injected for their hosts either. */
+  forgeSecrets(): Secret[];
 }
 
 /** A sandbox that finds ever new ways to be refused fills no transcript. */
@@ -156,7 +159,10 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
 }
 
 /** Undefined for a sandbox without a task that is active. */
-function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOptions): Known | undefined {
+function egressNow(
+  sandboxId: SandboxId,
+  { store, now, endpoint, forgeSecrets }: EgressPortOptions,
+): Known | undefined {
   const task = taskOf(store, sandboxId);
   if (task === undefined) return undefined;
   const environment = store.environments.get(task.environment);
@@ -170,6 +176,7 @@ function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOpt
   ];
   const { credentials, limits } = environment?.egress ?? egressSchema.parse({});
   const model = endpoint();
+  const forges = hostsOfForges(store.forges.list());
   const untils = once.map(({ state }) => (state.kind === "granted-once" ? state.until : 0));
   return {
     until: Math.min(...untils, Number.POSITIVE_INFINITY),
@@ -178,8 +185,10 @@ function egressNow(sandboxId: SandboxId, { store, now, endpoint }: EgressPortOpt
       egress: {
         policy: policyOf(environment, grants),
         limits,
-        secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model),
-        credentials: credentials.flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
+        secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model, forgeSecrets()),
+        credentials: credentials
+          .filter(({ host }) => !forges.has(host))
+          .flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
       },
     },
   };
@@ -219,10 +228,12 @@ function secretsOf(
   environment: Environment | undefined,
   variables: Readonly<Record<string, string>>,
   model: ModelEndpoint | undefined,
+  forgeSecrets: readonly Secret[],
 ): Secret[] {
   const key = model?.kind === "endpoint" ? model.credential.value.replace(/^Bearer /, "") : "";
   const all: Secret[] = [
     { name: "the model's key", value: key },
+    ...forgeSecrets,
     ...Object.entries(environment?.secrets ?? {}).map(([name, value]) => ({ name: `secret ${name}`, value })),
     ...Object.entries(variables)
       .filter(([name, value]) => isSecretVariable(name, value))
