@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { rootCertificates } from "node:tls";
 import type { Config } from "./config.ts";
 import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
@@ -169,11 +168,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { store, engine, doors, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
-    const forges = createForges({
-      lookup: store.forges,
-      network: { proxy: upstreamProxy?.url, authorities: forgeAuthorities(caFile) },
-      ...{ log, now: ids.now },
-    });
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
     const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
@@ -252,11 +246,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */
 function applianceIdOf(key: Uint8Array): string {
   return new Bun.CryptoHasher("sha256").update("appliance").update(key).digest("hex").slice(0, 16);
-}
-
-/** The operator's authorities besides the usual ones; undefined where there are none. */
-function forgeAuthorities(caFile: string | undefined): string[] | undefined {
-  return caFile === undefined ? undefined : [...rootCertificates, readFileSync(caFile, "utf8")];
 }
 
 function readCa({ download }: Config): string | undefined {
