@@ -4,6 +4,7 @@ import type { ForgeComment } from "../domain/forge.ts";
 import type { PullRequestId } from "../domain/ids.ts";
 import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
 import type { Person } from "../domain/store.ts";
+import { isEnded } from "../domain/task.ts";
 import { eventOf, notConnected, type PullRequestContext } from "./pull-request-context.ts";
 import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";
 
@@ -34,6 +35,7 @@ export interface FollowTimes {
 }
 
 const usualTimes: FollowTimes = { shortMs: 60_000, longMs: 600_000, tickMs: 2000 };
+const answerMs = 10_000;
 const parallel = 3;
 const maxPolled = 500;
 /** Further comments are neither kept nor acted on. */
@@ -154,14 +156,22 @@ export function createPullRequestFollower(
     return done;
   }
 
+  /** Whether the agent has ended its work on what came from here. */
+  function isAnswered({ follow, taskId }: PullRequest): boolean {
+    const state = follow.round && store.tasks.stateOf(taskId);
+    return state !== undefined && isEnded(state.kind);
+  }
+
   function tick(): void {
     const now = ids.now();
     const isDue = (pullRequest: PullRequest) => {
-      const { at } = due.get(pullRequest.id) ?? { at: 0 };
+      const { at, pauseMs } = due.get(pullRequest.id) ?? { at: 0, pauseMs: 0 };
+      // Whoever asked for work is not kept waiting for the answer that it is done.
+      const early = isAnswered(pullRequest) ? Math.max(0, pauseMs - answerMs) : 0;
       const hold = held.get(placeOf(pullRequest)?.repository.forge ?? "");
       // A clock that was set back must not hold anything for as long as that was.
       const reached = (time: number) => time <= now || time > now + 2 * longMs;
-      return reached(at) && (hold === undefined || reached(hold.until));
+      return reached(at - early) && (hold === undefined || reached(hold.until));
     };
     try {
       for (const pullRequest of store.pullRequests.toPoll(maxPolled).filter(isDue)) {

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
+import { demoRepositoryFiles } from "../../src/demo/demo-repository.ts";
 import { environmentSchema } from "../../src/domain/environment.ts";
 import { newId } from "../../src/domain/ids.ts";
 import type { RepositoryHost } from "../../src/domain/ports.ts";
@@ -27,6 +28,7 @@ import {
   type Appliance,
   bodiesOf,
   enginesUnderTest,
+  executable,
   freshFolder,
   reaches,
   removeLeftOvers,
@@ -101,7 +103,7 @@ test("hosted: on request it is opened when the task completes, though the server
     );
     return shown.questions.length > 0 && shown;
   });
-  const answer = await run([process.env["CCW_TEST_EXECUTABLE"] ?? "", "task", "answer", "last", "1"], {
+  const answer = await run([executable, "task", "answer", "last", "1"], {
     env: { CCW_DATA: dataFolder },
   });
   expect([questions.length, answer.code, answer.err]).toEqual([1, 0, "Answered.\n"]);
@@ -256,3 +258,68 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
     await github.close();
   }
 }, 60_000);
+
+test("GitHub, with the executable: the task is reopened in a new sandbox, mends what failed, and the answer names the commit", async () => {
+  const github = await startGithub();
+  const folder = freshFolder();
+  folders.push(folder);
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const path = "acme/widget";
+  const people = { ccw: "write", rita: "write" } as const;
+  const repository = await github.addRepository(path, { people, files: demoRepositoryFiles });
+  const token = github.addToken("ccw");
+  const settings = write("ccw.toml", `[egress]\nca_file = "${write("ca.pem", github.authority)}"\n`);
+  const house = await startAppliance({ engine, dataFolder: folder, argv: ["--config", settings] });
+  const cli = async (...argv: string[]) => {
+    const { code, out, err } = await run([executable, ...argv], { env: { CCW_DATA: folder } });
+    if (code !== 0) throw new Error(`${argv.join(" ")}: ${err}`);
+    return out.trim();
+  };
+  try {
+    await cli("forge", "add", "gh", github.url, "--kind", "github", "--token-file", write("token", token));
+    const name = await cli("repo", "add", path, "--forge", "gh");
+    const task = await submit(house, { prompt: "demo: ask", repositories: [{ name }], pullRequest: "ready" });
+    await reaches(house, task.id, "waiting");
+    await cli("task", "answer", "last", "1");
+    await reaches(house, task.id, "completed");
+    const { number, headCommit } = await until(
+      "it is open",
+      async () => (await pullRequestsOf(house, task.id))[0],
+    );
+    const pull = github.pull(path, number);
+    repository.runs.push({
+      ...{
+        id: github.state.nextId(),
+        commit: headCommit,
+        name: "tests",
+        status: "completed",
+        conclusion: "failure",
+      },
+      ...{ title: "1 test failed", summary: "A basket counts quantities" },
+    });
+    const at = new Date(Date.now() + 1000).toISOString();
+    await cli("pr", "follow", `${name}#${number}`);
+    pull.comments.push({
+      ...{ kind: "diff", id: github.state.nextId(), author: "rita", association: "MEMBER", at },
+      ...{ body: "The test has to pass.", path: "README.md", line: 1, hunk: "@@ -1 +1 @@" },
+    });
+    // Whether checks and review come as one round or as two is a matter of seconds.
+    const reply = await until(
+      "rita is answered",
+      () => pull.comments.find(({ author }) => author === "ccw"),
+      200,
+    );
+    const tip = await github.bare.tipOf(path, pull.head);
+    expect(tip).not.toBe(headCommit);
+    expect(reply.body).toContain(`Worked on in ${tip}`);
+    const [row] = await pullRequestsOf(house, task.id);
+    expect(row?.follow.rounds).toBeGreaterThanOrEqual(1);
+    expect(`${await cli("task", "follow", "last")} ${house.output()}`).not.toContain(token);
+  } finally {
+    await house.stop();
+    await github.close();
+  }
+}, 280_000);
