@@ -8,7 +8,7 @@ export interface Patience {
   onWaiting?(text: string): void;
 }
 
-export const usualMaxWaitMs = 90_000;
+const usualMaxWaitMs = 90_000;
 
 /** Whether a forge's wish to be asked later, in seconds, can be granted. */
 export function canWait(seconds: number, times: number, { maxWaitMs = usualMaxWaitMs }: Patience): boolean {

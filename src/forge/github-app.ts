@@ -167,7 +167,7 @@ export function createGithubApp(options: {
 }
 
 /** The app signs with its key. Throws `invalid` for a text that is none. */
-export function parsePrivateKey(pem: string): string {
+function parsePrivateKey(pem: string): string {
   try {
     if (createPrivateKey(pem).asymmetricKeyType === "rsa") return pem;
   } catch {
@@ -181,7 +181,7 @@ export function parsePrivateKey(pem: string): string {
 }
 
 /** Where a person chooses which repositories an app may reach. GitHub Enterprise Server has its apps elsewhere. */
-export function installationPage(forge: Pick<Forge, "url">, slug: string): string {
+function installationPage(forge: Pick<Forge, "url">, slug: string): string {
   const apps = new URL(forge.url).host === "github.com" ? "apps" : "github-apps";
   return slug === ""
     ? `${forge.url}/settings/installations`

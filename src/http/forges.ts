@@ -117,7 +117,9 @@ export function forgeRoutes(context: HttpContext, flow: ForgeAppFlow) {
           throw new CcwError("invalid", "Only GitHub has Apps.", "Give a token.");
         const at = { ...forge, credential: credential.kind, createdAt: 0, updatedAt: 0 };
         const found = tried ? await check(forges.apiFor(at, credential)) : { account: "", notes: [] };
-        return c.json({ ...toJson(store.forges.save(forge, credential)), ...found }, 201);
+        const slug = /^(.+)\[bot\]$/.exec(found.account)?.[1];
+        const kept = credential.kind === "app" && slug !== undefined ? { ...credential, slug } : credential;
+        return c.json({ ...toJson(store.forges.save(forge, kept)), ...found }, 201);
       },
     )
     .openapi(

@@ -5,6 +5,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Link } from "../router.tsx";
 import { plainLine } from "../text/plain.ts";
 import { EnvironmentSection } from "./environment-section.tsx";
+import { ForgeSection } from "./forge-section.tsx";
 import { ModelSection } from "./model-section.tsx";
 import { RepositorySection } from "./repository-section.tsx";
 import { TokenSection } from "./token-section.tsx";
@@ -24,6 +25,7 @@ export function SettingsPage() {
       <h1>Settings</h1>
       <ModelSection />
       <EnvironmentSection />
+      <ForgeSection />
       <RepositorySection />
       <TokenSection />
       <section aria-labelledby="you">

@@ -1,0 +1,144 @@
+import { z } from "zod";
+import type { ForgeCheck, ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
+import {
+  commitId,
+  cutText,
+  exactName,
+  instant,
+  numericId,
+  shownLine,
+  shownText,
+  webLink,
+} from "./forge-text.ts";
+
+/** As much of Gitea's answers as is used. */
+
+export const repositoryShape = z
+  .object({
+    full_name: exactName,
+    clone_url: exactName,
+    html_url: webLink,
+    default_branch: exactName.nullish(),
+    private: z.boolean(),
+    archived: z.boolean().default(false),
+    permissions: z.object({ push: z.boolean().default(false) }).nullish(),
+  })
+  .transform(
+    (found): ForgeRepository => ({
+      path: found.full_name,
+      cloneUrl: found.clone_url,
+      webUrl: found.html_url,
+      defaultBranch: found.default_branch ?? "",
+      private: found.private,
+      archived: found.archived,
+      writable: found.permissions?.push === true && !found.archived,
+    }),
+  );
+
+const draftMark = /^(wip:|\[wip\])\s*/i;
+
+export const pullShape = z
+  .object({
+    number: z.number().int().positive(),
+    html_url: webLink,
+    title: shownLine,
+    body: shownText,
+    draft: z.boolean().optional(),
+    state: z.string(),
+    merged: z.boolean().default(false),
+    head: z.object({ ref: exactName, sha: commitId }),
+    base: z.object({ ref: exactName }),
+  })
+  .transform(
+    (found): ForgePullRequest => ({
+      number: found.number,
+      webUrl: found.html_url,
+      title: found.title.replace(draftMark, ""),
+      body: found.body,
+      head: found.head.ref,
+      base: found.base.ref,
+      draft: found.draft ?? draftMark.test(found.title),
+      state: found.merged ? "merged" : found.state === "open" ? "open" : "closed",
+      headCommit: found.head.sha,
+    }),
+  );
+
+const states: Record<string, ForgeCheck["state"]> = {
+  success: "passed",
+  failure: "failed",
+  error: "failed",
+  pending: "pending",
+};
+
+export const statusShape = z
+  .object({
+    id: numericId,
+    context: shownLine,
+    status: z.string(),
+    target_url: webLink,
+    description: shownText,
+  })
+  .transform(
+    (status): ForgeCheck => ({
+      id: `status:${status.id}`,
+      name: status.context,
+      state: states[status.status] ?? "neutral",
+      webUrl: status.target_url,
+      summary: cutText(status.description, 16 * 1024),
+    }),
+  );
+
+const writing = {
+  id: numericId,
+  user: z.object({ login: exactName }).nullish(),
+  body: shownText,
+  html_url: webLink,
+};
+
+export const commentShape = z.object({ ...writing, created_at: instant }).transform((comment) => ({
+  ...common(comment),
+  ...{ id: `issue:${comment.id}`, at: comment.created_at, place: placeOf() },
+}));
+
+export const reviewShape = z
+  .object({
+    ...writing,
+    id: z.number().int(),
+    submitted_at: instant,
+    comments_count: z.number().int().default(0),
+  })
+  .transform((review) => ({
+    ...common(review),
+    ...{ id: `verdict:${review.id}`, at: review.submitted_at, place: placeOf() },
+    ...{ number: review.id, comments: review.comments_count },
+  }));
+
+export const reviewCommentShape = z
+  .object({
+    ...writing,
+    created_at: instant,
+    path: shownLine,
+    position: z.number().int().nullish(),
+    original_position: z.number().int().nullish(),
+    diff_hunk: shownText,
+  })
+  .transform((comment) => ({
+    ...common(comment),
+    ...{ id: `review:${comment.id}`, at: comment.created_at },
+    place: placeOf({
+      path: comment.path,
+      line: comment.position || comment.original_position || undefined,
+      diffHunk: cutText(comment.diff_hunk, 16 * 1024),
+    }),
+  }));
+
+type Place = { path: string; line: number | undefined; diffHunk: string } | undefined;
+const placeOf = (place?: Place): Place => place;
+
+const common = (comment: {
+  user?: { login: string } | null | undefined;
+  body: string;
+  html_url: string;
+}) => ({
+  ...{ author: comment.user?.login ?? "", body: comment.body, thread: "issue", webUrl: comment.html_url },
+});

@@ -1,0 +1,182 @@
+import { useSignal } from "@preact/signals";
+import { useAppliance } from "../appliance.ts";
+import { ConfirmButton, Field } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { plainLine } from "../text/plain.ts";
+
+const kinds = {
+  github: "GitHub",
+  gitlab: "GitLab",
+  gitea: "Gitea or Forgejo",
+  git: "plain git server",
+} as const;
+type Kind = keyof typeof kinds;
+const kindNames = ["github", "gitlab", "gitea", "git"] as const satisfies Kind[];
+const credentials = {
+  none: "no credential, public repositories alone",
+  token: "a token",
+  app: "a GitHub App",
+} as const;
+
+export function ForgeSection() {
+  const { client } = useAppliance();
+  const { state, reload } = useLoaded(() => client.read(client.api.forges.$get()), []);
+  const said = useSignal("");
+  const test = useAction(async (name: string) => {
+    said.value = "";
+    const { account, notes } = await client.read(client.api.forges[":name"].test.$post({ param: { name } }));
+    said.value = [
+      `${name} answers.`,
+      account === "" ? "" : `It knows the credential as ${account}.`,
+      ...notes,
+    ].join(" ");
+  });
+  const remove = useAction(async (name: string) => {
+    await client.read(client.api.forges[":name"].$delete({ param: { name } }));
+    reload();
+  });
+  const loaded = state.value;
+  return (
+    <section aria-labelledby="forges">
+      <h2 id="forges">Forges</h2>
+      <p class="dim">Where repositories live that the appliance does not hold itself.</p>
+      <FailureNote failure={test.failure.value ?? remove.failure.value} />
+      <p role="status">{plainLine(said.value)}</p>
+      {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
+      {loaded.kind === "loaded" && loaded.value.length === 0 && (
+        <p class="empty">No forge is connected yet.</p>
+      )}
+      {loaded.kind === "loaded" && (
+        <ul class="rows">
+          {loaded.value.map(({ name, kind, url, credential }) => (
+            <li key={name} class="row">
+              <div>
+                <strong>{plainLine(name)}</strong>{" "}
+                <span class="dim">
+                  {kinds[kind]} at {plainLine(url)}, {credentials[credential]}
+                </span>
+              </div>
+              <div class="actions">
+                <button
+                  type="button"
+                  class="small"
+                  disabled={test.busy.value}
+                  onClick={() => void test.run(name)}
+                >
+                  Test
+                </button>
+                <ConfirmButton
+                  label="Remove"
+                  question={`Forget ${plainLine(name)} and its credential?`}
+                  yes="Yes, forget it"
+                  onConfirm={() => void remove.run(name)}
+                />
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+      <ForgeForm done={reload} />
+    </section>
+  );
+}
+
+function ForgeForm({ done }: { done: () => void }) {
+  const { client } = useAppliance();
+  const kind = useSignal<Kind>("github");
+  const name = useDraft("forge-name", "github");
+  const url = useDraft("forge-url", "https://github.com");
+  const user = useDraft("forge-user");
+  // A token is no draft: it stays out of the browser's storage.
+  const token = useSignal("");
+  const add = useAction(async () => {
+    const credential =
+      token.value === ""
+        ? { kind: "none" as const }
+        : { kind: "token" as const, token: token.value.trim(), username: user.value };
+    await client.read(
+      client.api.forges.$post({ json: { name: name.value, kind: kind.value, url: url.value, credential } }),
+    );
+    token.value = "";
+    done();
+  });
+  const makeApp = useAction(async () => {
+    const { page } = await client.read(
+      client.api.forges[":name"].app.$post({ param: { name: name.value }, json: { url: url.value } }),
+    );
+    location.assign(page);
+  });
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void add.run();
+      }}
+    >
+      <div class="choices">
+        <Field label="Kind of forge">
+          <select
+            value={kind.value}
+            onChange={({ currentTarget: { value } }) => {
+              kind.value = kindNames.find((each) => each === value) ?? "github";
+            }}
+          >
+            {Object.entries(kinds).map(([value, words]) => (
+              <option key={value} value={value}>
+                {words}
+              </option>
+            ))}
+          </select>
+        </Field>
+        <Field label="Forge's name">
+          <input
+            type="text"
+            required
+            value={name.value}
+            onInput={(event) => (name.value = event.currentTarget.value)}
+          />
+        </Field>
+        <Field label="Its address">
+          <input
+            type="url"
+            required
+            value={url.value}
+            onInput={(event) => (url.value = event.currentTarget.value)}
+          />
+        </Field>
+        {kind.value === "git" && (
+          <Field label="User">
+            <input
+              type="text"
+              autocomplete="off"
+              value={user.value}
+              onInput={(event) => (user.value = event.currentTarget.value)}
+            />
+          </Field>
+        )}
+        <Field label="Forge's token" hint="Kept encrypted on the appliance; no sandbox ever sees it.">
+          <input
+            type="password"
+            autocomplete="off"
+            placeholder="empty for public repositories alone"
+            value={token.value}
+            onInput={(event) => (token.value = event.currentTarget.value)}
+          />
+        </Field>
+      </div>
+      <FailureNote failure={add.failure.value ?? makeApp.failure.value} />
+      <div class="actions">
+        <button type="submit" class="primary" disabled={add.busy.value}>
+          Connect forge
+        </button>
+        {kind.value === "github" && (
+          <button type="button" disabled={makeApp.busy.value} onClick={() => void makeApp.run()}>
+            Make a GitHub App instead
+          </button>
+        )}
+      </div>
+    </form>
+  );
+}
