@@ -24,6 +24,8 @@ CREATE TABLE `pull_requests` (
 	`head` text NOT NULL,
 	`head_commit` text NOT NULL,
 	`checks` text NOT NULL,
+	`comments` text DEFAULT '[]' NOT NULL,
+	`trouble` text DEFAULT '' NOT NULL,
 	`follow` text NOT NULL,
 	`created_at` integer NOT NULL,
 	`updated_at` integer NOT NULL,
@@ -40,4 +42,6 @@ ALTER TABLE `repositories` ADD `forge` text REFERENCES forges(name);--> statemen
 ALTER TABLE `repositories` ADD `path` text;--> statement-breakpoint
 ALTER TABLE `repositories` ADD `clone_url` text;--> statement-breakpoint
 ALTER TABLE `repositories` ADD `web_url` text;--> statement-breakpoint
-ALTER TABLE `sandboxes` ADD `object_folders` text DEFAULT '[]' NOT NULL;
+ALTER TABLE `sandboxes` ADD `object_folders` text DEFAULT '[]' NOT NULL;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `pull_request` text DEFAULT 'none' NOT NULL;--> statement-breakpoint
+CREATE INDEX `tasks_owing_pull_requests` ON `tasks` (`created_at`) WHERE pull_request <> 'none';

@@ -19,8 +19,9 @@ export function listen(
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       websocket,
       fetch(request, server) {
-        // Git is quiet for as long as it packs, and a forge may ask for a minute's patience.
-        if (/^\/(git|api\/(forges|repositories|branches))(\/|$)/.test(new URL(request.url).pathname))
+        // Git is quiet for as long as it packs, and a forge for as long as it wants to be left alone.
+        const { pathname } = new URL(request.url);
+        if (/^\/(git|api\/(forges|repositories|branches))(\/|$)|\/pull-requests(\/|$)/.test(pathname))
           server.timeout(request, 0);
         return answer(request, { server });
       },

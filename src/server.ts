@@ -6,6 +6,7 @@ import { announce, furnish, operatorName, prepareDataFolder } from "./data-folde
 import { startDemoModel } from "./demo/serve-demo-model.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
+import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
 import { createForges } from "./forge/forges.ts";
@@ -26,7 +27,10 @@ import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { forgeNetworkOf, lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
+import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
@@ -165,6 +169,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       { store, engine, doors, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
+    const forgeOf = (repository: Repository) =>
+      repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
+    const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
+    const pullRequests = createPullRequests(review);
+    const follower = createPullRequestFollower(review);
+    const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -175,6 +185,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
+      ...{ pullRequests, follower },
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -197,6 +208,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await furnish(store, hosted, model.current().kind === "demo", ids);
     closers.push(() => scheduler.close());
     await scheduler.start();
+    closers.push(
+      () => follower.close(),
+      () => owed.close(),
+    );
+    follower.start();
+    owed.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

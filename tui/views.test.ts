@@ -16,6 +16,8 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     agent: "claude",
     model: "",
     repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
+    pullRequest: "none",
+    pullRequests: [],
     state: "running",
     detail: "",
     createdAt: 0,
@@ -231,4 +233,15 @@ test("a line is typed, mended, ended and left", () => {
   expect(typeKey("one", key("up"))).toEqual({ kind: "typing", text: "one" });
   expect(typeKey("one", key("enter", "\r"))).toEqual({ kind: "done" });
   expect(typeKey("one", key("escape"))).toEqual({ kind: "left" });
+});
+
+test("a task's pull requests stand above its transcript", () => {
+  const pullRequests = [
+    { id: "plr_1", repository: "demo", number: 3, state: "open" as const, draft: true, updatedAt: 0 },
+    { id: "plr_2", repository: "docs", number: 4, state: "merged" as const, draft: false, updatedAt: 0 },
+  ];
+  const page = { kind: "task" as const, task: task(1, { pullRequests }), transcript: createTranscript() };
+  const screen = draw(model({ page }), 80, 24, 0).map(Bun.stripANSI);
+  expect(screen[2]).toContain("Pull requests: demo#3 draft  docs#4 merged");
+  expect(draw(model({ page: { ...page, task: task(1) } }), 80, 24, 0).join()).not.toContain("Pull requests");
 });

@@ -1,6 +1,7 @@
 import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
+import { nameOf } from "../src/domain/pull-request.ts";
 import { cellText, fit, type Style, selected, styled, width, wrap } from "./cells.ts";
 import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
 import { requestKeys, requestLines, waitingLine } from "./request-views.ts";
@@ -165,7 +166,10 @@ function taskLines(
   const title = fit(line(task.title), Math.max(0, columns - width(state) - width(right) - 2));
   const mine = model.requests.filter(({ taskId }) => taskId === task.id);
   const waiting = rows < 5 ? [] : waitingLine(mine, columns);
-  const lines = transcript.window(columns - 2, rows - 2 - waiting.length).map((each) => ` ${each}`);
+  const reviews = rows < 8 ? [] : reviewLines(task, columns);
+  const lines = transcript
+    .window(columns - 2, rows - 2 - waiting.length - reviews.length)
+    .map((each) => ` ${each}`);
   const below = transcript.below();
   const rule =
     below === 0
@@ -173,12 +177,23 @@ function taskLines(
       : fit(`${"─".repeat(columns - 26)} ${below} more lines below `, columns);
   return [
     `${styled(state, style)} ${styled(title, "strong")} ${styled(right, "dim")}`,
+    ...reviews,
     ...waiting,
     styled(rule, "dim"),
     ...(lines.length === 0 && model.connection === "up"
       ? [styled(" Nothing has happened yet.", "dim")]
       : lines),
   ];
+}
+
+/** The task's pull requests, in one line; none while there are none. */
+function reviewLines({ pullRequests }: TaskJson, columns: number): string[] {
+  if (pullRequests.length === 0) return [];
+  const shown = pullRequests.map((one) => {
+    const state = one.draft && one.state === "open" ? "draft" : one.state;
+    return styled(line(`${nameOf(one)} ${state}`), one.state === "merged" ? "good" : "plain");
+  });
+  return [fit(` ${styled("Pull requests:", "dim")} ${shown.join("  ")}`, columns)];
 }
 
 /** One row; more while a long question is asked. */

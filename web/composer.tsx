@@ -13,6 +13,12 @@ const demoPrompts = [
   { label: "Fail", prompt: "demo: fail" },
 ];
 
+const wishes = [
+  { value: "none", words: "by hand" },
+  { value: "draft", words: "draft at the end" },
+  { value: "ready", words: "ready at the end" },
+] as const;
+
 /** Hands over a task. What is typed stays until the appliance has taken it. */
 export function Composer() {
   const { client, status } = useAppliance();
@@ -26,6 +32,7 @@ export function Composer() {
   const repository = useDraft("repository");
   const branch = useDraft("branch");
   const environment = useDraft("environment");
+  const pullRequest = useDraft("pull-request");
   const choices = useLoaded(
     async () => ({
       repositories: await client.read(client.api.repositories.$get()),
@@ -46,6 +53,8 @@ export function Composer() {
   const base = repository.value === "" || repository.value === chosen?.name ? branch.value : "";
   const place = environments.some(({ name }) => name === environment.value) ? environment.value : "default";
 
+  const wish = wishes.find(({ value }) => value === pullRequest.value)?.value ?? "none";
+
   const submit = useAction(async () => {
     const task = await client.read(
       client.api.tasks.$post({
@@ -54,6 +63,7 @@ export function Composer() {
           repositories:
             chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
           environment: place,
+          pullRequest: wish,
         },
       }),
     );
@@ -141,6 +151,21 @@ export function Composer() {
             ))}
           </select>
         </Field>
+        {chosen !== undefined && (
+          <Field label="Pull request">
+            <select
+              name="pull-request"
+              value={wish}
+              onChange={(event) => (pullRequest.value = event.currentTarget.value)}
+            >
+              {wishes.map(({ value, words }) => (
+                <option key={value} value={value}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          </Field>
+        )}
       </div>
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
       <FailureNote failure={submit.failure.value} />

@@ -1,6 +1,7 @@
 import type { TaskJson } from "../src/client.ts";
 import { useAppliance } from "./appliance.ts";
 import { Icon, StateIcon } from "./parts/icon.tsx";
+import { PullRequestBadge } from "./parts/pull-request-badge.tsx";
 import { Link } from "./router.tsx";
 import { states } from "./states.ts";
 import { plainLine } from "./text/plain.ts";
@@ -44,6 +45,9 @@ function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
           {word}
           {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
         </span>
+        {task.pullRequests.map((one) => (
+          <PullRequestBadge key={one.id} {...one} />
+        ))}
         {asks > 0 && (
           <span class="state ask">
             <Icon name="lock" />

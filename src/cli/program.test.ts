@@ -160,6 +160,8 @@ test("a task is named by any unique beginning or end of its id", () => {
     agent: "claude",
     model: "",
     repositories: [],
+    pullRequest: "none" as const,
+    pullRequests: [],
     state: "queued" as const,
     detail: "",
     createdAt: 0,

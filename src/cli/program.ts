@@ -9,6 +9,7 @@ import { explain } from "./explain.ts";
 import { addForgeCommands } from "./forges.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
+import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
 import { addServerCommands } from "./server.ts";
 import { addTaskCommands } from "./tasks.ts";
@@ -65,6 +66,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   };
   program.commandsGroup("Work:");
   addTaskCommands(cli);
+  addPullRequestCommands(cli);
   addEgressCommands(cli);
   program.commandsGroup("Set-up:");
   addForgeCommands(cli);

@@ -1,6 +1,7 @@
 import type { TaskJson } from "../client.ts";
 import { ageText, countText } from "../domain/amounts.ts";
 import { plainLine, plainText } from "../domain/plain-text.ts";
+import { nameOf } from "../domain/pull-request.ts";
 import { questionLines } from "../domain/question-text.ts";
 import type { TextLine } from "../domain/text-line.ts";
 import { facts, paint } from "./output.ts";
@@ -30,6 +31,16 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
       ({ name, baseBranch, workBranch }) =>
         ["Repository", `${name}: ${workBranch} from ${baseBranch}`] as const,
     ),
+    ...task.pullRequests.map(
+      (one) =>
+        [
+          "Pull request",
+          `${nameOf(one)}: ${one.draft && one.state === "open" ? "draft" : one.state}`,
+        ] as const,
+    ),
+    ...(task.pullRequest === "none"
+      ? []
+      : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],

@@ -8,6 +8,7 @@ import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
+import { addOfferCommand } from "./pull-requests.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
@@ -31,6 +32,11 @@ export function addTaskCommands(cli: Cli): void {
     .option("-e, --env <environment>", "environment", "default")
     .option("-m, --model <model>", "model, as the agent names it")
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .addOption(
+      new Option("--pr [how]", "open a pull request when it completes")
+        .choices(["draft", "ready"])
+        .preset("ready"),
+    )
     .option("--follow", "print the transcript until the task ends; the exit code tells how")
     .addHelpText(
       "after",
@@ -50,6 +56,7 @@ Examples:
             repositories: (options.repo ?? []).map(repositoryAndBranch),
             environment: options.env,
             ...(options.model !== undefined && { model: options.model }),
+            ...(options.pr !== undefined && { pullRequest: options.pr }),
           },
         }),
       );
@@ -194,6 +201,8 @@ Examples:
       return say("Answered.");
     });
 
+  addOfferCommand(cli, task);
+
   task
     .command("interrupt")
     .description("end the turn that runs now; the task stays and takes the next prompt")
@@ -224,6 +233,7 @@ interface CreateOptions {
   env: string;
   model?: string;
   file?: string;
+  pr?: "draft" | "ready";
   follow?: boolean;
 }
 

@@ -79,6 +79,17 @@ export const guestEventSchema = z.discriminatedUnion("kind", [
 ]);
 export type GuestEvent = z.infer<typeof guestEventSchema>;
 
+const pullRequest = {
+  pullRequestId: id,
+  repository: z.string(),
+  number: z.number().int(),
+  title: z.string(),
+  /** Its page on the forge; empty for the appliance's own. */
+  webUrl: z.string(),
+  /** Who did it; empty where it was found on the forge, or the appliance did it by itself. */
+  person: z.string(),
+};
+
 export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("state"), state: z.string(), detail: z.string() }),
   z.object({ kind: z.literal("prompt"), promptId: id, person: z.string(), text: z.string() }),
@@ -121,6 +132,11 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
     host: z.string(),
     port: z.number().int(),
   }),
+  z.object({ kind: z.literal("pull_request_opened"), ...pullRequest, draft: z.boolean() }),
+  /** `detail`: what changed, in words. */
+  z.object({ kind: z.literal("pull_request_updated"), ...pullRequest, detail: z.string() }),
+  z.object({ kind: z.literal("pull_request_merged"), ...pullRequest }),
+  z.object({ kind: z.literal("pull_request_closed"), ...pullRequest }),
   z.object({
     kind: z.literal("appliance_notice"),
     level: z.enum(["info", "warning", "error"]),

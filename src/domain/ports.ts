@@ -1,6 +1,7 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
 import type { SandboxId, TaskId } from "./ids.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
+import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
 
 /**
@@ -60,7 +61,31 @@ export interface RepositoryHost {
     branch: string,
     limits: { maxPatchBytes: number },
   ): Promise<{ patch: string; patchTruncated: boolean }>;
+  /** The commits of `branch` that `base` lacks, newest first. */
+  commits(name: string, base: string, branch: string, limit: number): Promise<Commit[]>;
+  /** The first of these files that the branch has, where it is a short text; undefined where it has none. */
+  fileOf(name: string, branch: string, paths: readonly string[]): Promise<string | undefined>;
+  /** Merges one branch into another; nothing changes but where it says `merged`. */
+  merge(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }
+
+export interface MergeRequest {
+  base: string;
+  head: string;
+  /** What `head` has to point at: the commit that a person has looked at. */
+  headCommit: string;
+  /** Subject, and below an empty line more. */
+  message: string;
+  author: { name: string; email: string };
+}
+
+export type MergeOutcome =
+  | { kind: "merged"; commit: string }
+  /** `base` has all of it already. */
+  | { kind: "contained" }
+  | { kind: "conflicts"; files: string[] }
+  /** `head` points at this commit instead. */
+  | { kind: "moved"; headCommit: string };
 
 /** Scoped credentials: derived, not stored; each is good for one purpose at one sandbox's socket. */
 export interface ScopedTokens {

@@ -28,6 +28,14 @@ export interface RemoteRepository extends CommonRepository {
   webUrl: string;
 }
 
+export interface Commit {
+  id: string;
+  author: { name: string; email: string };
+  /** Milliseconds since the epoch. */
+  at: number;
+  subject: string;
+}
+
 const remoteHost = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$/;
 const remoteSegment = /^[A-Za-z0-9_][A-Za-z0-9._~+-]{0,99}$/;
 

@@ -5,10 +5,10 @@ import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { Forge, ForgeCredential } from "./forge.ts";
 import type { PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
-import type { PullRequest } from "./pull-request.ts";
+import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
-import type { Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
+import type { PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
 
 /**
  * The store as the rest of the house sees it. Every verb is synchronous (SQLite in this process) and atomic by
@@ -137,6 +137,7 @@ export interface TaskRow extends Task {
   queuePosition: number | undefined;
   inputTokens: number;
   outputTokens: number;
+  pullRequests: PullRequestBadge[];
 }
 
 export interface TaskStore {
@@ -148,6 +149,7 @@ export interface TaskStore {
     agent: string;
     model: string;
     repositories: TaskRepository[];
+    pullRequest?: PullRequestWish;
     prompt: { id: PromptId; text: string };
   }): void;
   get(id: TaskId): TaskRow | undefined;
@@ -171,6 +173,12 @@ export interface TaskStore {
    * of a person ends: its pending requests for access expire, each with its event before the task's last one.
    */
   move(id: TaskId, to: TaskState): void;
+  /** Puts a completed task back into the queue, for one more prompt. Throws `conflict`. */
+  reopen(id: TaskId): void;
+  /** Completed tasks whose pull request is still to be opened by itself, newest first. */
+  owingPullRequests(limit: number): TaskRow[];
+  /** Its pull request was opened by itself, or cannot be. */
+  settlePullRequest(id: TaskId): void;
   count(states: readonly TaskStateKind[]): number;
 }
 

@@ -9,7 +9,8 @@ import type { PersonId, SandboxId, TaskId } from "./ids.ts";
  *                 │          └→ finishing → completed
  *                 └→ queued (the server died before anything ran)
  *
- * and from every state but the last three to `failed` or `cancelled`.
+ * and from every state but the last three to `failed` or `cancelled`. A completed task whose pull request is followed
+ * goes back to `queued` for one more prompt, by a verb of its own (`TaskStore.reopen`).
  */
 export type TaskState =
   | { kind: "queued" }
@@ -67,6 +68,10 @@ export interface TaskRepository {
   workBranch: string;
 }
 
+/** Whether a pull request is opened by itself when the task completes. */
+export const pullRequestWishes = ["none", "draft", "ready"] as const;
+export type PullRequestWish = (typeof pullRequestWishes)[number];
+
 export interface Task {
   id: TaskId;
   title: string;
@@ -76,6 +81,8 @@ export interface Task {
   /** Model name as the agent CLI takes it; empty for the appliance's default. */
   model: string;
   repositories: TaskRepository[];
+  /** `none` again once it was carried out. */
+  pullRequest: PullRequestWish;
   state: TaskState;
   /** Milliseconds since the epoch. */
   createdAt: number;
@@ -103,6 +110,7 @@ export const newTaskSchema = z.object({
   environment: z.string().default("default"),
   agent: z.string().default("claude"),
   model: z.string().max(200).default(""),
+  pullRequest: z.enum(pullRequestWishes).default("none"),
 });
 export type NewTask = z.infer<typeof newTaskSchema>;
 

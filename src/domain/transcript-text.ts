@@ -2,6 +2,7 @@ import { authorityText } from "./access-words.ts";
 import type { TaskEventBody } from "./event.ts";
 import type { Json } from "./json.ts";
 import { plainLine, plainText } from "./plain-text.ts";
+import { pullRequestInWords } from "./pull-request-words.ts";
 import { questionLines, record, toolCall } from "./question-text.ts";
 import { cut, type TextLine, type Tone } from "./text-line.ts";
 
@@ -128,6 +129,11 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       return [line("bad", `A push of ${body.ref} to ${body.repository} was refused: ${body.reason}`)];
     case "egress_refused":
       return [line("warning", `A connection to ${body.target} was refused: ${body.reason}`)];
+    case "pull_request_opened":
+    case "pull_request_updated":
+    case "pull_request_merged":
+    case "pull_request_closed":
+      return [line(body.kind === "pull_request_closed" ? "warning" : "good", `${pullRequestInWords(body)}.`)];
     case "access_requested":
       return [
         line(

@@ -1,4 +1,5 @@
 import { CcwError } from "../domain/errors.ts";
+import type { Commit } from "../domain/repository.ts";
 import type { Git } from "./git.ts";
 
 /** What a branch did, for people to read: files, a unified diff, commits. All of it is bounded. */
@@ -22,14 +23,6 @@ export interface Changes {
   filesTruncated: boolean;
 }
 
-export interface Commit {
-  id: string;
-  author: { name: string; email: string };
-  /** Milliseconds since the epoch. */
-  at: number;
-  subject: string;
-}
-
 export interface DiffLimits {
   /** Default 2 MiB. */
   maxPatchBytes: number;
@@ -47,7 +40,7 @@ export async function diffBetween(
   tip: string,
   { maxPatchBytes = 2 * 1024 ** 2, maxFiles = 5000 }: Partial<DiffLimits> = {},
 ): Promise<Changes> {
-  const from = await mergeBase(git, folder, base, tip);
+  const from = await leftAt(git, folder, base, tip);
   const diff = (kind: string[], maxBytes: number) =>
     git.must([`--git-dir=${folder}`, "diff", ...plainDiff, ...kind, "--end-of-options", from, tip, "--"], {
       maxBytes,
@@ -94,6 +87,21 @@ export async function commitsBetween(
     commits.push({ id, author: { name, email }, at: Number(seconds) * 1000, subject });
   }
   return commits;
+}
+
+/** So far back a merge is looked for. */
+const maxMerges = 2000;
+
+/** Where the tip left its base. Of what a merge commit has brought into the base since: where it left it before that. */
+async function leftAt(git: Git, folder: string, base: string, tip: string): Promise<string> {
+  const from = await mergeBase(git, folder, base, tip);
+  if (from !== tip) return from;
+  const options = ["--first-parent", "--merges", "--parents", `--max-count=${maxMerges}`];
+  const range = ["--end-of-options", `${tip}..${base}`, "--"];
+  const { stdout } = await git.must([`--git-dir=${folder}`, "rev-list", ...options, ...range]);
+  const merges = Buffer.from(stdout).toString().split("\n");
+  const [, before] = merges.find((line) => line.split(" ").slice(2).includes(tip))?.split(" ") ?? [];
+  return before === undefined ? from : mergeBase(git, folder, before, tip);
 }
 
 async function mergeBase(git: Git, folder: string, base: string, tip: string): Promise<string> {

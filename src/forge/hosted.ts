@@ -1,11 +1,17 @@
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
-import type { Log } from "../domain/ports.ts";
-import { type HostedRepository, parseBranchName, parseRepositoryName } from "../domain/repository.ts";
-import { type Changes, type Commit, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
+import type { Log, MergeOutcome, MergeRequest } from "../domain/ports.ts";
+import {
+  type Commit,
+  type HostedRepository,
+  parseBranchName,
+  parseRepositoryName,
+} from "../domain/repository.ts";
+import { type Changes, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
 import { type FirstFiles, fastImportOf } from "./fast-import.ts";
 import { createGit, repositorySettings } from "./git.ts";
+import { mergeBranches, readFileOf } from "./merge.ts";
 
 /** Repositories that the appliance holds itself: bare, at `<folder>/<name>.git`. */
 export interface HostedRepositories {
@@ -29,6 +35,9 @@ export interface HostedRepositories {
   diff(name: string, base: string, branch: string, limits?: Partial<DiffLimits>): Promise<Changes>;
   /** The commits of `branch` that `base` lacks, newest first. */
   commits(name: string, base: string, branch: string, limit?: number): Promise<Commit[]>;
+  /** The first of these files that the branch has, where it is a short text. */
+  fileOf(name: string, branch: string, paths: readonly string[]): Promise<string | undefined>;
+  merge(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }
 
 export function createHostedRepositories(options: {
@@ -176,6 +185,9 @@ export function createHostedRepositories(options: {
       const path = await folderOf(name);
       return commitsBetween(git, path, await tipOf(name, base), await tipOf(name, branch), limit);
     },
+
+    fileOf: async (name, branch, paths) => readFileOf(git, await folderOf(name), branch, paths),
+    merge: async (name, request) => mergeBranches(git, await folderOf(name), request),
   };
 }
 

@@ -12,6 +12,9 @@ export function createRepositories(parts: { hosted: HostedRepositories; git: Git
     branches: (name) => hosted.branches(name),
     objectsOf: (name) => hosted.folderOf(name),
     diff: (name, base, branch, limits) => hosted.diff(name, base, branch, limits),
+    commits: (name, base, branch, limit) => hosted.commits(name, base, branch, limit),
+    fileOf: (name, branch, paths) => hosted.fileOf(name, branch, paths),
+    merge: (name, request) => hosted.merge(name, request),
   };
 }
 

@@ -3,7 +3,9 @@ import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { Log, RepositoryHost } from "../domain/ports.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
+import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
+import type { PullRequests } from "../runs/pull-requests.ts";
 
 /** What the routes work with. */
 export interface HttpContext {
@@ -18,6 +20,8 @@ export interface HttpContext {
   publicUrl(): string;
   /** Host names, besides IP addresses and localhost, under which the appliance may be addressed. */
   hostNames: readonly string[];
+  pullRequests: PullRequests;
+  follower: Pick<PullRequestFollower, "follow" | "lookedAt">;
   model: ModelSettings;
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;

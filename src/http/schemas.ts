@@ -3,8 +3,9 @@ import { accessLevels, limitsSchema } from "../domain/environment.ts";
 import { egressSchema } from "../domain/environment-egress.ts";
 import { jsonSchema } from "../domain/json.ts";
 import type { TaskRow } from "../domain/store.ts";
-import { taskStateKinds } from "../domain/task.ts";
+import { pullRequestWishes, taskStateKinds } from "../domain/task.ts";
 import { modelSources } from "../runs/model-settings.ts";
+import { pullRequestBadgeSchema } from "./pull-request-schemas.ts";
 
 /** JSON as it goes over the wire. Times are milliseconds since the epoch. */
 
@@ -17,6 +18,9 @@ export const taskSchema = z
     agent: z.string(),
     model: z.string(),
     repositories: z.array(z.object({ name: z.string(), baseBranch: z.string(), workBranch: z.string() })),
+    /** Whether a pull request is still to be opened by itself. */
+    pullRequest: z.enum(pullRequestWishes),
+    pullRequests: z.array(pullRequestBadgeSchema),
     state: z.enum(taskStateKinds),
     /** In words: why it failed, what came of it, who cancelled it. */
     detail: z.string(),

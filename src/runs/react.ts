@@ -130,6 +130,10 @@ export function react(
     case "access_granted":
     case "access_denied":
     case "access_expired":
+    case "pull_request_opened":
+    case "pull_request_updated":
+    case "pull_request_merged":
+    case "pull_request_closed":
     case "appliance_notice":
       return "no effect";
   }

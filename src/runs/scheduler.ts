@@ -89,9 +89,23 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     if (running.has(task.id) || stopped.signal.aborted) return;
     const done = run(task).finally(() => {
       running.delete(task.id);
+      beginAgain(task);
       fill();
     });
     running.set(task.id, done);
+  };
+
+  /** A task that was reopened and claimed while the sandbox of its last run was still being removed. */
+  const beginAgain = ({ id, state: before }: TaskRow) => {
+    if (stopped.signal.aborted) return;
+    try {
+      const task = store.tasks.get(id);
+      if (task === undefined || !isActive(task.state) || !isActive(before)) return;
+      if (task.state.sandboxId !== before.sandboxId) begin(task);
+    } catch (thrown) {
+      // Its lease runs out, and it is taken up then.
+      log.error("a task cannot be read; trying again", { task: id, reason: messageOf(thrown) });
+    }
   };
 
   const fill = () => {

@@ -52,6 +52,7 @@ export async function submitTask(
     environment,
     agent: input.agent,
     model: input.model,
+    pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
     repositories,
     prompt: { id: newId("PromptId", ids), text: input.prompt },
   });

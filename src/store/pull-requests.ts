@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, inArray, max } from "drizzle-orm";
-import type { PullRequest } from "../domain/pull-request.ts";
+import type { TaskId } from "../domain/ids.ts";
+import type { PullRequest, PullRequestBadge } from "../domain/pull-request.ts";
 import type { PullRequestStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { pullRequests } from "./schema.ts";
@@ -75,6 +76,20 @@ export function createPullRequestStore({ db, ids, wakeAfterCommit }: StoreContex
       db.update(pullRequests).set({ polledAt: ids.now() }).where(eq(pullRequests.id, id)).run();
     },
   };
+}
+
+/** What a list of tasks shows of their pull requests, oldest first. */
+export function badgesOf({ db }: StoreContext, taskIds: readonly TaskId[]): Map<TaskId, PullRequestBadge[]> {
+  const { taskId, id, repository, number, state, draft, updatedAt } = pullRequests;
+  const rows = db
+    .select({ taskId, badge: { id, repository, number, state, draft, updatedAt } })
+    .from(pullRequests)
+    .where(inArray(taskId, [...taskIds]))
+    .orderBy(asc(pullRequests.createdAt), asc(id))
+    .all();
+  return new Map(
+    taskIds.map((task) => [task, rows.filter((row) => row.taskId === task).map(({ badge }) => badge)]),
+  );
 }
 
 function pullRequestOf({ polledAt: _, ...pullRequest }: Row): PullRequest {

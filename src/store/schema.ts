@@ -9,7 +9,7 @@ import type { PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
 import type { PromptState, TokenKind } from "../domain/store.ts";
-import type { TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
+import type { PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
 
 /** Times are milliseconds since the epoch. `sealed` columns hold ciphertext of seal.ts. */
 
@@ -80,6 +80,8 @@ export const pullRequests = sqliteTable(
     head: text().notNull(),
     headCommit: text("head_commit").notNull(),
     checks: text({ mode: "json" }).$type<PullRequest["checks"]>().notNull(),
+    comments: text({ mode: "json" }).$type<PullRequest["comments"]>().notNull().default([]),
+    trouble: text().notNull().default(""),
     follow: text({ mode: "json" }).$type<PullRequest["follow"]>().notNull(),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
@@ -113,6 +115,8 @@ export const tasks = sqliteTable(
     agent: text().notNull(),
     model: text().notNull(),
     repositories: text({ mode: "json" }).$type<TaskRepository[]>().notNull(),
+    /** Still to be opened by itself. */
+    pullRequest: text("pull_request").$type<PullRequestWish>().notNull().default("none"),
     stateKind: text("state_kind").$type<TaskStateKind>().notNull(),
     state: text({ mode: "json" }).$type<TaskState>().notNull(),
     leaseOwner: text("lease_owner"),
@@ -123,6 +127,7 @@ export const tasks = sqliteTable(
   (table) => [
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
+    index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),
   ],
 );
 

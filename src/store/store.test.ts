@@ -267,7 +267,7 @@ test("a migration that ran may not change its wording", () => {
 test("a database of the version before is brought up to date with what it holds", () => {
   const sqlite = new Database(":memory:");
   migrate(sqlite, migrations.slice(0, -1));
-  sqlite.run("INSERT INTO people VALUES ('per_1', 'ada', 1)");
+  sqlite.run("INSERT INTO people (id, name, created_at) VALUES ('per_1', 'ada', 1)");
   migrate(sqlite);
   expect(sqlite.query("SELECT name FROM people").all()).toEqual([{ name: "ada" }]);
   expect(sqlite.query("SELECT event_bytes FROM sandboxes").all()).toEqual([]);
@@ -319,4 +319,19 @@ test("the key file is readable by its owner alone, and stays the same", () => {
   expect(() => createSeal(new Uint8Array(32).fill(1)).open(createSeal(key).seal("x"))).toThrow(
     "cannot be decrypted",
   );
+});
+
+test("a completed task is reopened, others are not, and its earlier sandbox is not heard any more", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  expect(() => store.tasks.reopen(taskId)).toThrow("cannot become queued");
+  store.tasks.move(taskId, { kind: "running", sandboxId });
+  store.tasks.move(taskId, { kind: "finishing", sandboxId });
+  store.tasks.move(taskId, { kind: "completed", summary: "" });
+  expect(() => store.tasks.move(taskId, { kind: "queued" })).toThrow("cannot become queued");
+  store.tasks.reopen(taskId);
+  expect(() => store.sandboxes.appendEvents(sandboxId, [{ n: 1, event: note("still here") }])).toThrow(
+    "has ended",
+  );
+  expect(claim(store)?.id).toBe(taskId);
 });

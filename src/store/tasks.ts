@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, inArray, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, inArray, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
@@ -15,7 +15,8 @@ import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
 import { createPromptStore } from "./prompts.ts";
-import { people, tasks } from "./schema.ts";
+import { badgesOf } from "./pull-requests.ts";
+import { people, sandboxes, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -56,6 +57,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .limit(limit)
       .all();
     const position = found.some(({ task }) => task.stateKind === "queued") ? positions() : undefined;
+    const badges = badgesOf(
+      context,
+      found.map(({ task }) => task.id),
+    );
     return found.map(({ task, person, inputTokens, outputTokens }) => ({
       id: task.id,
       title: task.title,
@@ -64,12 +69,14 @@ export function createTaskStore(context: StoreContext): TaskStore {
       agent: task.agent,
       model: task.model,
       repositories: task.repositories,
+      pullRequest: task.pullRequest,
       state: task.state,
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
       queuePosition: position?.get(task.id),
       inputTokens,
       outputTokens,
+      pullRequests: badges.get(task.id) ?? [],
     }));
   };
 
@@ -97,7 +104,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
   };
 
   return {
-    create({ id, title, person, environment, agent, model, repositories, prompt }) {
+    create({ id, title, person, environment, agent, model, repositories, pullRequest = "none", prompt }) {
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -111,6 +118,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
           agent,
           model,
           repositories,
+          pullRequest,
           stateKind: state.kind,
           state,
           createdAt: now,
@@ -171,6 +179,21 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
       if (isEnded(to.kind)) expireAccessRequests(context, id);
       write(id, to);
+    },
+    reopen(id) {
+      const state = stateById.get({ id })?.state;
+      if (state?.kind !== "completed") throw illegalMove(state?.kind ?? "failed", "queued");
+      // Its last sandbox may still be on its way out: nothing that it says is heard any more.
+      db.update(sandboxes)
+        .set({ endedAt: ids.now() })
+        .where(and(eq(sandboxes.taskId, id), isNull(sandboxes.endedAt)))
+        .run();
+      write(id, { kind: "queued" });
+    },
+    owingPullRequests: (limit) =>
+      select(and(ne(tasks.pullRequest, "none"), eq(tasks.stateKind, "completed")), limit),
+    settlePullRequest(id) {
+      db.update(tasks).set({ pullRequest: "none" }).where(eq(tasks.id, id)).run();
     },
     count: (states) => countIn(context, states),
   };

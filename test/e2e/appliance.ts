@@ -127,6 +127,7 @@ export interface Submission {
   prompt: string;
   repositories?: { name: string; baseBranch?: string }[];
   environment?: string;
+  pullRequest?: "none" | "draft" | "ready";
 }
 
 /** Every task that was submitted here, for cleaning up. */

@@ -1,6 +1,7 @@
 import type { TaskJson } from "../../src/client.ts";
 import { useAppliance } from "../appliance.ts";
 import { Copyable } from "../parts/controls.tsx";
+import { useLoaded } from "../parts/hooks.ts";
 import { StateIcon } from "../parts/icon.tsx";
 import { MarkdownView } from "../parts/markdown-view.tsx";
 import { states } from "../states.ts";
@@ -8,9 +9,20 @@ import { plainLine } from "../text/plain.ts";
 
 /** How the task ended, and how to get at the work. */
 export function SummaryCard({ task, pushed }: { task: TaskJson; pushed: boolean }) {
-  const { status } = useAppliance();
+  const { client, status } = useAppliance();
   const { word, tone } = states[task.state];
   const base = status.value?.publicUrl ?? location.origin;
+  const { state } = useLoaded(() => client.read(client.api.repositories.$get()), []);
+  const known = state.value.kind === "loaded" ? state.value.value : [];
+  const places = task.repositories.map(({ name, workBranch }) => {
+    const found = known.find((each) => each.name === name);
+    return {
+      name,
+      workBranch,
+      hosted: found?.kind !== "remote",
+      url: found?.url ?? `${base}/git/${name}.git`,
+    };
+  });
   return (
     <section class={`card ${tone}`} aria-label="Result">
       <h2 class={`state ${tone}`}>
@@ -18,16 +30,16 @@ export function SummaryCard({ task, pushed }: { task: TaskJson; pushed: boolean 
       </h2>
       {task.detail !== "" && <MarkdownView text={task.detail} />}
       {pushed &&
-        task.repositories.map(({ name, workBranch }) => (
+        places.map(({ name, workBranch, hosted, url }) => (
           <div class="take-along" key={name}>
             <p>
               The work is on branch <code>{plainLine(workBranch)}</code> of {plainLine(name)}. In a checkout
               of it:
             </p>
-            <Copyable label="the fetch command" text={`git fetch ${base}/git/${name}.git ${workBranch}`} />
+            <Copyable label="the fetch command" text={`git fetch ${plainLine(url)} ${workBranch}`} />
             <p>Or a clone of its own:</p>
-            <Copyable label="the clone command" text={`git clone -b ${workBranch} ${base}/git/${name}.git`} />
-            <p class="dim">Git asks for a password: an API token, made in Settings.</p>
+            <Copyable label="the clone command" text={`git clone -b ${workBranch} ${plainLine(url)}`} />
+            {hosted && <p class="dim">Git asks for a password: an API token, made in Settings.</p>}
           </div>
         ))}
       {!pushed && task.repositories.length > 0 && <p class="dim">Nothing was pushed.</p>}

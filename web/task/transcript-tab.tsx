@@ -5,6 +5,7 @@ import { states } from "../states.ts";
 import { counted } from "../words.ts";
 import { ItemView } from "./item-view.tsx";
 import { PromptBox } from "./prompt-box.tsx";
+import { PullRequestCard } from "./pull-request-card.tsx";
 import { SummaryCard } from "./summary-card.tsx";
 import type { TaskDetail, TaskFeed } from "./task-feed.ts";
 
@@ -54,6 +55,9 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
         </p>
       )}
       {ended && <SummaryCard task={task} pushed={pushes > 0} />}
+      {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
+        <PullRequestCard task={task} />
+      )}
       <div class="foot">
         {!atEnd.value && (
           <button type="button" class="small to-end" onClick={toEnd}>

@@ -1,5 +1,6 @@
 import { authorityText, reasonInWords, scopeInWords } from "../../src/domain/access-words.ts";
 import type { TaskEvent } from "../../src/domain/event.ts";
+import { pullRequestInWords } from "../../src/domain/pull-request-words.ts";
 import type { Item, LineItem, PromptItem, QuestionItem, StepItem } from "./item.ts";
 
 /**
@@ -16,6 +17,8 @@ export interface Transcript {
   pushes: number;
   /** Requests for access, and decisions on them, so far. */
   accessSteps: number;
+  /** What happened to pull requests so far. */
+  pullRequestSteps: number;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
 }
@@ -26,6 +29,7 @@ export const emptyTranscript: Transcript = {
   waiting: [],
   pushes: 0,
   accessSteps: 0,
+  pullRequestSteps: 0,
   index: new Map(),
 };
 
@@ -40,6 +44,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     waiting: [...transcript.waiting],
     pushes: transcript.pushes,
     accessSteps: transcript.accessSteps,
+    pullRequestSteps: transcript.pullRequestSteps,
     index: new Map(transcript.index),
   };
   for (const event of events) {
@@ -55,6 +60,7 @@ interface Draft {
   waiting: PromptItem[];
   pushes: number;
   accessSteps: number;
+  pullRequestSteps: number;
   index: Map<string, number>;
 }
 
@@ -182,6 +188,13 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       return;
     case "egress_refused":
       line("warning", `Connection to ${body.target} was refused`, body.reason);
+      return;
+    case "pull_request_opened":
+    case "pull_request_updated":
+    case "pull_request_merged":
+    case "pull_request_closed":
+      draft.pullRequestSteps += 1;
+      line(body.kind === "pull_request_closed" ? "warning" : "good", pullRequestInWords(body));
       return;
     case "access_requested":
       draft.accessSteps += 1;

@@ -127,7 +127,8 @@ function inlineOf(match: RegExpMatchArray): Inline {
   };
 }
 
-function webAddress(text: string): string | undefined {
+/** An address that a link may lead to; undefined for anything but http and https. */
+export function webAddress(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return url?.protocol === "https:" || url?.protocol === "http:" ? url.href : undefined;
 }
