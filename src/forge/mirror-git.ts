@@ -6,7 +6,7 @@ import { startGitProcess } from "./git-process.ts";
 
 /** Git at work on a mirror: ended with its signal, bounded in time and in what it writes. */
 export interface MirrorGit {
-  /** Rejects with `unavailable` past the time, `no_space`, `too_large`, or the signal's reason. */
+  /** Rejects with `unavailable` past the time, `no_space`, or the signal's reason. */
   run(args: readonly string[], options: MirrorRun): Promise<MirrorRunEnd>;
 }
 
@@ -15,7 +15,7 @@ export interface MirrorRun {
   settings?: readonly GitSetting[];
   /** Default 1 minute. */
   timeoutMs?: number;
-  /** The largest file it may write. */
+  /** The largest file it may write; it is killed past that. */
   maxFileBytes?: number;
   /** Only with what nobody else wants of the processor. */
   background?: boolean;
@@ -80,12 +80,6 @@ export function createMirrorGit(): MirrorGit {
         throw new CcwError("unavailable", `git ${verbOf(args)} took over ${minutes} min and was ended.`);
       }
       if (/No space left on device|Disk quota exceeded/.test(stderr)) throw noSpace();
-      if (exitCode !== 0 && /signal 25|File size limit exceeded/.test(stderr)) {
-        throw new CcwError(
-          "too_large",
-          `The repository is larger than the ${Math.round((maxFileBytes ?? 0) / 1024 ** 2)} MiB that a mirror may have.`,
-        );
-      }
       return { exitCode, stdout: Buffer.concat(chunks).toString(), stderr };
     },
   };

@@ -70,6 +70,13 @@ export async function packTotals(folder: string): Promise<{ packs: number; bytes
   return { packs: packs.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
 }
 
+/** How much of a pack had come when it broke off; to be asked before `tidy`. */
+export async function bytesOfRest(folder: string): Promise<number> {
+  const names = (await readdir(packsOf(folder))).filter((name) => /^\.?tmp[-_]/.test(name));
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(packsOf(folder), name))).size));
+  return Math.max(0, ...sizes);
+}
+
 const packsOf = (folder: string): string => join(folder, "objects/pack");
 const manifestOf = (folder: string): string => join(folder, "ccw-packs.json");
 

@@ -89,6 +89,8 @@ export function createMirrorRemote(options: {
         ["http.lowSpeedLimit", "1"],
         ["http.lowSpeedTime", "300"],
         ...(network.proxy === undefined ? [] : [["http.proxy", network.proxy] as const]),
+        // At once, and not after a refusal that not every proxy gives.
+        ["http.proxyAuthMethod", "basic"],
         ...(authorization === undefined
           ? []
           : [[`http.${repository.cloneUrl}.extraHeader`, `Authorization: ${authorization}`] as const]),

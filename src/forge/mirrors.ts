@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { parseBranchName, type RemoteRepository } from "../domain/repository.ts";
 import type { GitSetting } from "./git.ts";
@@ -18,7 +19,7 @@ import {
 } from "./mirror-generations.ts";
 import { createMirrorGit, endOrphan, noSpace } from "./mirror-git.ts";
 import { createLocks } from "./mirror-locks.ts";
-import { damageOf, tidy, writeManifest } from "./mirror-packs.ts";
+import { bytesOfRest, damageOf, tidy, writeManifest } from "./mirror-packs.ts";
 import { createMirrorRemote, refusal } from "./mirror-remote.ts";
 import { maintainMirrors } from "./mirror-upkeep.ts";
 import type { ObjectFormat, RemoteRefs } from "./remote-refs.ts";
@@ -160,7 +161,14 @@ export function createMirrors(options: MirrorOptions): Mirrors {
         throw thrown;
       });
     if (end.exitCode === 0) return undefined;
+    const came = await bytesOfRest(generation);
     await tidy(generation);
+    if (came >= limit.maxPackBytes) {
+      throw new CcwError(
+        "too_large",
+        `The repository ${repository.name} is larger than ${bytesText(limit.maxPackBytes)}, which is the most that a mirror takes at once.`,
+      );
+    }
     const words = remote.redacted(end.stderr.trim()).slice(-1000);
     if (speaksOfDamage(words.replace(/^remote:.*$/gm, ""))) {
       const damage = await damageByFsck(git, generation, { thoroughly: true, signal });
