@@ -19,6 +19,7 @@ import { authorization, password, type RemoteServer, startRemoteServer } from ".
 
 // Real git on a busy machine takes its time.
 setDefaultTimeout(30_000);
+const path = "/usr/local/bin:/usr/bin:/bin";
 
 let folder = "";
 let upstream = "";
@@ -46,7 +47,7 @@ afterEach(async () => {
 });
 
 function git(cwd: string, ...args: string[]): string {
-  const env = { PATH: process.env["PATH"] ?? "", HOME: folder, GIT_CONFIG_NOSYSTEM: "1" };
+  const env = { PATH: path, HOME: folder, GIT_CONFIG_NOSYSTEM: "1" };
   const identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"];
   const { status, stdout, stderr } = spawnSync("git", [...identity, ...args], { cwd, env, encoding: "utf8" });
   if (status !== 0) throw new Error(`git ${args.join(" ")}: ${stderr}`);
@@ -302,14 +303,14 @@ test("a redirect to another host is not followed, and the credential stays", asy
 });
 
 test("an empty repository has a mirror, which fills later; another default branch is told", async () => {
-  const path = join(folder, "upstream/acme/empty.git");
-  git(folder, "init", "-q", "--bare", "-b", "trunk", path);
+  const empty = join(folder, "upstream/acme/empty.git");
+  git(folder, "init", "-q", "--bare", "-b", "trunk", empty);
   const remote = repository({ name: "git.example/acme/empty", cloneUrl: `${server.url}/acme/empty.git` });
   const house = mirrors();
   const { folder: mirror } = await house.refresh(remote, signal);
   expect(git(mirror, "symbolic-ref", "HEAD")).toBe("refs/heads/trunk");
   expect(changes).toEqual([["git.example/acme/empty", { defaultBranch: "trunk" }]]);
-  git(work, "push", "-q", path, "HEAD:trunk");
+  git(work, "push", "-q", empty, "HEAD:trunk");
   expect(headOf((await house.refresh(remote, signal)).folder, "trunk")).toBe(git(work, "rev-parse", "HEAD"));
 });
 
@@ -449,7 +450,7 @@ test("a fetch that a killed server left running is ended, and what it left is ti
   const program = `
     const { createMirrors } = await import(${JSON.stringify(join(import.meta.dir, "mirrors.ts"))});
     const log = { info() {}, warn() {}, error() {} };
-    const options = JSON.parse(process.env.OPTIONS);
+    const options = JSON.parse(process.argv[1]);
     const house = createMirrors({
       folder: options.folder, log, now: Date.now, borrowed: () => [], repositories: () => [], changed() {},
       network: { caFile: undefined, proxy: undefined },
@@ -458,8 +459,8 @@ test("a fetch that a killed server left running is ended, and what it left is ti
     await house.refresh(options.repository, new AbortController().signal);`;
   server.behaviour = { kind: "slow" };
   const options = { folder: join(folder, "mirrors"), repository: repository(), authorization };
-  const child = Bun.spawn([process.execPath, "-e", program], {
-    env: { PATH: process.env["PATH"] ?? "", OPTIONS: JSON.stringify(options) },
+  const child = Bun.spawn([process.execPath, "-e", program, JSON.stringify(options)], {
+    env: { PATH: path },
     stdio: ["ignore", "ignore", "inherit"],
   });
   await until(
