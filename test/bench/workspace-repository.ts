@@ -52,7 +52,7 @@ function textOf(size: number): string {
   return `${lines.map((line, n) => `line ${n} ${line} of a file`).join("\n")}\n`.slice(0, size);
 }
 
-export async function gitIn(cwd: string, ...args: string[]): Promise<string> {
+async function gitIn(cwd: string, ...args: string[]): Promise<string> {
   const child = Bun.spawn(["git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org", ...args], {
     cwd,
     env: { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" },
