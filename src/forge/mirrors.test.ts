@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { RemoteRepository } from "../domain/repository.ts";
+import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import type { MirrorOptions } from "./mirror-generations.ts";
 import { createMirrors } from "./mirrors.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
@@ -140,37 +141,15 @@ test("a server of version 0 is mirrored, too", async () => {
 });
 
 test("over HTTPS the company's authority is believed, and nobody unknown", async () => {
-  const key = join(folder, "key.pem");
-  const cert = join(folder, "cert.pem");
-  const made = [
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:P-256",
-    "-nodes",
-    "-days",
-    "2",
-  ];
-  const names = [
-    "-subj",
-    "/CN=company",
-    "-addext",
-    "subjectAltName=IP:127.0.0.1",
-    "-keyout",
-    key,
-    "-out",
-    cert,
-  ];
-  expect(spawnSync("openssl", [...made, ...names]).status).toBe(0);
+  const caFile = join(folder, "company.pem");
+  writeFileSync(caFile, testCertificate);
   const secure = await startRemoteServer({
     ...{ folder: join(folder, "upstream"), workFolder: join(folder, "server") },
-    tls: { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") },
+    tls: { key: testKey, cert: testCertificate },
   });
-  const remote = repository({ cloneUrl: `${secure.url}/acme/widget.git` });
+  const remote = repository({ cloneUrl: `${secure.url.replace("127.0.0.1", "localhost")}/acme/widget.git` });
   await expect(mirrors().refresh(remote, signal)).rejects.toMatchObject({ code: "unavailable" });
-  const house = mirrors({ network: { caFile: cert, proxy: undefined } });
+  const house = mirrors({ network: { caFile, proxy: undefined } });
   expect(headOf((await house.refresh(remote, signal)).folder)).toBe(git(work, "rev-parse", "HEAD"));
   await secure.close();
 });

@@ -90,7 +90,8 @@ async function cloneFrom(
       ? ["--track", "-B", workBranch, pushed]
       : ["--no-track", "-B", workBranch, `refs/remotes/origin/${baseBranch}`];
   await must(
-    git("checkout", "--quiet", "--force", ...from),
+    // Two write files at once: where there is but one core, the second costs next to nothing.
+    git("-c", "checkout.workers=2", "checkout", "--quiet", "--force", ...from),
     `The branch ${workBranch} could not be checked out in ${name}`,
   );
 }

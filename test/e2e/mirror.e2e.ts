@@ -1,6 +1,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RemoteRepository } from "../../src/domain/repository.ts";
+import { createMirrors } from "../../src/forge/mirrors.ts";
+import { authorization, startRemoteServer } from "../../src/forge/remote-server.fixture.ts";
 import {
   bodiesOf,
   enginesUnderTest,
@@ -12,7 +15,7 @@ import {
   submit,
 } from "./appliance.ts";
 
-/** Sandboxes borrow objects of repositories that the appliance holds: real containers, both engines, real git. */
+/** A mirror on a disk that fills up; and sandboxes that borrow objects of repositories that the appliance holds: real containers, both engines, real git. */
 
 const engines = enginesUnderTest();
 afterAll(async () => {
@@ -30,6 +33,69 @@ git gc --quiet --prune=now && git status --short --branch && echo GC IS FINE
 touch /run/ccw-objects/0/mine || echo READ-ONLY
 git blame -s README.md > /dev/null && echo BLAME IS FINE
 `;
+
+test("on a full disk the mirror is as it was, and goes on when there is room", async () => {
+  const folder = freshFolder();
+  const small = join(folder, "small");
+  mkdirSync(small);
+  const root = async (...argv: string[]) => {
+    const { code, out, err } = await run(argv, { cwd: folder });
+    if (code !== 0) throw new Error(`${argv.join(" ")}: ${err}`);
+    return out.trim();
+  };
+  await root("mount", "-t", "tmpfs", "-o", "size=3m", "none", small);
+  const bare = join(folder, "forge/acme/widget.git");
+  const forge = await startRemoteServer({
+    folder: join(folder, "forge"),
+    workFolder: join(folder, "server"),
+  });
+  try {
+    const work = join(folder, "work");
+    await root("git", "init", "--quiet", "--bare", "--initial-branch=main", bare);
+    await root("git", "init", "--quiet", "--initial-branch=main", work);
+    const commit = async (bytes: number) => {
+      for (let n = 0; n * 65_536 < bytes; n++)
+        writeFileSync(
+          join(work, `file-${n}`),
+          crypto.getRandomValues(new Uint8Array(Math.min(bytes, 65_536))),
+        );
+      await root("git", "-C", work, "add", ".");
+      const identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"];
+      await root("git", "-C", work, ...identity, "commit", "--quiet", "--message", "More");
+      await root("git", "-C", work, "push", "--quiet", bare, "HEAD:main");
+      return root("git", "-C", work, "rev-parse", "HEAD");
+    };
+    const mirrors = createMirrors({
+      folder: join(small, "mirrors"),
+      access: { authorizationFor: async () => authorization, refused() {} },
+      network: { caFile: undefined, proxy: undefined },
+      log: { info() {}, warn() {}, error() {} },
+      ...{ now: Date.now, borrowed: () => [], repositories: () => [], changed() {} },
+    });
+    const repository: RemoteRepository = {
+      ...{ kind: "remote", name: "git.example/acme/widget", forge: "work", path: "acme/widget", webUrl: "" },
+      ...{ cloneUrl: `${forge.url}/acme/widget.git`, defaultBranch: "main", createdAt: 1 },
+      push: { force: false, delete: false },
+    };
+    const { signal } = new AbortController();
+    const first = await commit(1000);
+    const { folder: mirror } = await mirrors.refresh(repository, signal);
+    const second = await commit(5_000_000);
+    const head = () => root("git", `--git-dir=${mirror}`, "rev-parse", "main");
+    for (let tries = 0; tries < 3; tries++) {
+      await expect(mirrors.refresh(repository, signal)).rejects.toMatchObject({ code: "no_space" });
+      expect(await head()).toBe(first);
+    }
+    await root("git", `--git-dir=${mirror}`, "fsck", "--full");
+    await root("mount", "-o", "remount,size=20m", small);
+    expect((await mirrors.refresh(repository, signal)).folder).toBe(mirror);
+    expect(await head()).toBe(second);
+  } finally {
+    await forge.close();
+    await root("umount", small);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
 
 describe.each(engines.map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
   test(
