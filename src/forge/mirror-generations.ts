@@ -132,8 +132,8 @@ export async function damageByFsck(
     { signal, background, timeoutMs: 3 * 3600_000 },
   );
   if (exitCode === 0) return undefined;
-  const words = `${stderr}\n${stdout.slice(0, 65_536)}`.trim();
-  // It also complains of flaws of old tools, which the forge has taken.
+  // It also complains of flaws of old tools (`missingSpaceBeforeDate`), which the forge has taken.
+  const words = `${stderr}\n${stdout.slice(0, 65_536)}`.replace(/^(error|warning) in \w+ .*$/gm, "").trim();
   return speaksOfDamage(words) ? words.slice(0, 500) : undefined;
 }
 

@@ -312,7 +312,7 @@ test("a SHA-256 repository has a mirror, even one that was empty and of no kind 
 
 test("what sandboxes see as nobody's is readable, and the folder around it is not", async () => {
   const { folder: mirror } = await mirrors().refresh(repository(), signal);
-  for (const path of ["", "HEAD", "config", "objects/pack", "refs/heads", "refs/heads/main"])
+  for (const path of ["", "HEAD", "config", "objects/pack", "refs/heads", "packed-refs"])
     expect(statSync(join(mirror, path)).mode & 0o004).toBe(0o004);
   for (const pack of packsIn(mirror)) expect(statSync(pack).mode & 0o777).toBe(0o444);
   expect(statSync(join(folder, "mirrors")).mode & 0o777).toBe(0o700);
@@ -372,6 +372,20 @@ test("bytes that changed within a pack are noticed by upkeep", async () => {
   await house.maintain(signal);
   expect(logged.join("\n")).toContain("is made anew when it is used next");
   git((await house.refresh(repository(), signal)).folder, "fsck", "--full");
+});
+
+test("flaws that old tools left in a history are not taken for damage", async () => {
+  const tree = git(work, "rev-parse", "HEAD^{tree}");
+  const text = `tree ${tree}\nauthor Ann<ann@example.org> 1 +0000\ncommitter Ann<ann@example.org> 1 +0000\n\nold\n`;
+  const object = ["hash-object", "-t", "commit", "-w", "--literally", "--stdin"];
+  const made = spawnSync("git", object, { cwd: work, input: text, encoding: "utf8" }).stdout.trim();
+  git(work, "push", "-q", upstream, `${made}:refs/heads/old`);
+  expect(() => git(upstream, "fsck")).toThrow("missingSpaceBeforeEmail");
+  const house = mirrors();
+  const { folder: mirror } = await house.refresh(repository(), signal);
+  await house.maintain(signal);
+  expect((await house.refresh(repository(), signal)).folder).toBe(mirror);
+  expect(logged.join("\n")).not.toContain("damaged");
 });
 
 test("many packs become one in a new generation; the old one stays while it is borrowed, and no object of it goes", async () => {

@@ -108,6 +108,8 @@ export function createMirrors(options: MirrorOptions): Mirrors {
       const again = await bringUp(fresh, asked.found, fetch, signal);
       if (again !== undefined)
         throw new CcwError("unavailable", `The mirror of ${repository.name} cannot be made: ${again}.`);
+      // Or each of thousands of branches is a file.
+      await git.run([`--git-dir=${fresh}`, "pack-refs", "--all"], { signal });
     });
     report(repository, asked);
     return handOut(made);
@@ -194,13 +196,15 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     options.changed(before.name, change);
   }
 
+  const refresh: Mirrors["refresh"] = (repository, signal) =>
+    locks.fresh(placeOf(folder, repository), signal, (stop) =>
+      refreshed(repository, stop).catch((thrown: unknown) => {
+        throw isFullDisk(thrown) ? noSpace() : thrown;
+      }),
+    );
+
   return {
-    refresh: (repository, signal) =>
-      locks.fresh(placeOf(folder, repository), signal, (stop) =>
-        refreshed(repository, stop).catch((thrown: unknown) => {
-          throw isFullDisk(thrown) ? noSpace() : thrown;
-        }),
-      ),
+    refresh,
 
     async holding(repository, commit, signal) {
       if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(commit))
@@ -213,7 +217,7 @@ export function createMirrors(options: MirrorOptions): Mirrors {
         const held = handOut(current);
         if (await has(current)) return held;
       }
-      const fresh = await this.refresh(repository, signal);
+      const fresh = await refresh(repository, signal);
       if (await has(fresh.folder)) return fresh;
       throw new CcwError("not_found", `The repository ${repository.name} has no commit ${commit}.`);
     },
