@@ -5,14 +5,18 @@ import type { Config } from "./config.ts";
 import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
+import type { ForgeAccess } from "./domain/forge.ts";
+import type { GitEndpoint } from "./domain/git-server.ts";
 import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
+import type { Store } from "./domain/store.ts";
 import { connectAppliance } from "./engine-connection.ts";
 import { createForges } from "./forge/forges.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
 import { createGitServer } from "./forge/git-server.ts";
 import { createHostedRepositories } from "./forge/hosted.ts";
+import { createMirrors } from "./forge/mirrors.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
@@ -64,6 +68,7 @@ export const idSource: IdSource = { now: Date.now, randomBytes: (count) => rando
 /** For a first fetch of something large; a browser asks again before that. */
 const syncMs = 30 * 60 * 1000;
 const linkMs = 15 * 60 * 1000;
+const maintainEveryMs = 60 * 60 * 1000;
 
 /** Builds everything, and closes it in reverse. Whatever fails on the way closes what was built before it. */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -99,7 +104,33 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     const hosted = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
     const gitServer = await createGitServer({ folder: join(dataFolder, "git"), log });
-    const host = createRepositories({ hosted, git: gitServer });
+    const mirrors = createMirrors({
+      folder: join(dataFolder, "mirrors"),
+      access: forgeAccess(store),
+      network: { caFile, proxy: upstreamProxy?.url },
+      log,
+      now: ids.now,
+      borrowed: () => store.sandboxes.borrowedFolders(),
+      repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
+      changed: (name, change) => store.repositories.update(name, change),
+    });
+    const upkeep = new AbortController();
+    let maintaining = Promise.resolve();
+    const maintain = setInterval(() => {
+      maintaining = maintaining.then(() => mirrors.maintain(upkeep.signal));
+    }, maintainEveryMs);
+    closers.push(() => maintaining);
+    closers.push(() => {
+      clearInterval(maintain);
+      upkeep.abort();
+    });
+    const host = createRepositories({
+      hosted,
+      git: gitServer,
+      mirrors,
+      repositoryOf: store.repositories.get,
+      remoteEndpoint: noRemoteEndpoint,
+    });
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -166,7 +197,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => doors.shut());
 
     const scheduler = createScheduler(
-      { store, engine, doors, log, now: ids.now },
+      { store, engine, doors, host, log, now: ids.now },
       { ids, owner: crypto.randomUUID(), parallel: config.parallel },
     );
     const forgeOf = (repository: Repository) =>
@@ -242,6 +273,30 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await close();
     throw thrown;
   }
+}
+
+/** Tokens as they are, until GitHub Apps are spoken to. */
+function forgeAccess({ forges }: Pick<Store, "forges">): ForgeAccess {
+  return {
+    async authorizationFor({ forge }) {
+      const credential = forges.credentialOf(forge);
+      switch (credential.kind) {
+        case "none":
+          return undefined;
+        case "token": {
+          const pair = `${credential.username === "" ? "x-access-token" : credential.username}:${credential.token}`;
+          return `Basic ${Buffer.from(pair).toString("base64")}`;
+        }
+        case "app":
+          throw new CcwError("unavailable", "GitHub Apps are not spoken to yet.");
+      }
+    },
+    refused() {},
+  };
+}
+
+function noRemoteEndpoint(repository: RemoteRepository): GitEndpoint {
+  throw new CcwError("unavailable", `Git in a sandbox does not reach ${repository.name} yet.`);
 }
 
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */

@@ -161,9 +161,9 @@ export interface TaskStore {
   environmentOf(id: TaskId): Environment;
   /**
    * Takes the next queued task: of the person with the fewest active tasks, the oldest. Undefined where `limit`
-   * tasks are active already or none waits.
+   * tasks are active already or none waits but those of `except`.
    */
-  claim(lease: Lease, sandboxId: SandboxId, limit: number): TaskRow | undefined;
+  claim(lease: Lease, sandboxId: SandboxId, limit: number, except?: ReadonlySet<TaskId>): TaskRow | undefined;
   /** Extends the leases of these tasks. */
   renew(ids: readonly TaskId[], lease: Lease): void;
   /** Active tasks whose lease has run out, or is held by another owner where `otherOwners` is set; they are ours now. */

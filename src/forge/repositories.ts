@@ -1,19 +1,103 @@
+import { chmod } from "node:fs/promises";
 import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint, GitServer } from "../domain/git-server.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
+import { parseBranchName, type RemoteRepository, type Repository } from "../domain/repository.ts";
+import { commitsBetween, diffBetween } from "./changes.ts";
+import { createGit } from "./git.ts";
 import type { HostedRepositories } from "./hosted.ts";
+import { readFileOf } from "./merge.ts";
+import type { Mirrors } from "./mirrors.ts";
 
 /** All repositories of the appliance under one name space, wherever they live. */
-export function createRepositories(parts: { hosted: HostedRepositories; git: GitServer }): RepositoryHost {
-  const { hosted, git } = parts;
+export function createRepositories(parts: {
+  hosted: HostedRepositories;
+  git: GitServer;
+  mirrors: Mirrors;
+  /** The appliance's own record; a name without one is looked for among the hosted ones. */
+  repositoryOf(name: string): Repository | undefined;
+  /** How git reaches a remote one, with the real credential. */
+  remoteEndpoint(repository: RemoteRepository): GitEndpoint;
+}): RepositoryHost {
+  const { hosted, git, mirrors, repositoryOf, remoteEndpoint } = parts;
+  const local = createGit();
+  const noSignal = new AbortController().signal;
+
+  function remoteOf(name: string): RemoteRepository | undefined {
+    const found = repositoryOf(name);
+    return found?.kind === "remote" ? found : undefined;
+  }
+
+  async function tipIn(folder: string, name: string, branch: string): Promise<string> {
+    const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
+    const { exitCode, stdout } = await local.run([
+      `--git-dir=${folder}`,
+      ...["rev-parse", "--verify", "--quiet", "--end-of-options", ref],
+    ]);
+    if (exitCode === 0) return Buffer.from(stdout).toString().trim();
+    throw new CcwError(
+      "not_found",
+      `The repository ${name} has no branch ${branch}.`,
+      "It may have been deleted or merged on its forge.",
+    );
+  }
+
   return {
-    endpointOf: (name) => endpointAt(git, hosted.pathOf(name)),
+    endpointOf(name) {
+      const remote = remoteOf(name);
+      return remote === undefined ? endpointAt(git, hosted.pathOf(name)) : remoteEndpoint(remote);
+    },
+
     create: (name, options) => hosted.create(name, options),
-    branches: (name) => hosted.branches(name),
-    objectsOf: (name) => hosted.folderOf(name),
-    diff: (name, base, branch, limits) => hosted.diff(name, base, branch, limits),
-    commits: (name, base, branch, limit) => hosted.commits(name, base, branch, limit),
-    fileOf: (name, branch, paths) => hosted.fileOf(name, branch, paths),
+
+    async branches(name) {
+      const remote = remoteOf(name);
+      if (remote === undefined) return hosted.branches(name);
+      const { folder } = await mirrors.refresh(remote, noSignal);
+      const { stdout } = await local.must([
+        `--git-dir=${folder}`,
+        ...["for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/"],
+      ]);
+      const lines = Buffer.from(stdout).toString().split("\n");
+      return lines.flatMap((line) => {
+        const space = line.indexOf(" ");
+        return space === -1 ? [] : [{ commit: line.slice(0, space), name: line.slice(space + 1) }];
+      });
+    },
+
+    async objectsOf(name, signal) {
+      const remote = remoteOf(name);
+      if (remote !== undefined) return (await mirrors.refresh(remote, signal)).folder;
+      // Nothing is ever pruned in there (repositorySettings), so it may be borrowed from as it is. A sandbox sees it as
+      // somebody else's; what keeps others out is the folder around all repositories.
+      const folder = await hosted.folderOf(name);
+      await chmod(folder, 0o755);
+      return folder;
+    },
+
+    async diff(name, base, branch, limits) {
+      const remote = remoteOf(name);
+      if (remote === undefined) return hosted.diff(name, base, branch, limits);
+      const { folder } = await mirrors.refresh(remote, noSignal);
+      const [from, to] = [await tipIn(folder, name, base), await tipIn(folder, name, branch)];
+      return diffBetween(local, folder, from, to, limits);
+    },
+
+    async commits(name, base, branch, limit) {
+      const remote = remoteOf(name);
+      if (remote === undefined) return hosted.commits(name, base, branch, limit);
+      const { folder } = await mirrors.refresh(remote, noSignal);
+      const [from, to] = [await tipIn(folder, name, base), await tipIn(folder, name, branch)];
+      return commitsBetween(local, folder, from, to, limit);
+    },
+
+    async fileOf(name, branch, paths) {
+      const remote = remoteOf(name);
+      if (remote === undefined) return hosted.fileOf(name, branch, paths);
+      const { folder } = await mirrors.refresh(remote, noSignal);
+      return readFileOf(local, folder, branch, paths);
+    },
+
     merge: (name, request) => hosted.merge(name, request),
   };
 }

@@ -26,7 +26,7 @@ export function writeGitConfig(path: string, start: SessionStart, door: GitDoor)
 const templateFolderOf = (path: string): string => `${path}-template`;
 
 function gitConfigText(path: string, start: SessionStart, door: GitDoor): string {
-  const sections: [header: string, settings: [string, string][]][] = [
+  const sections: Section[] = [
     [
       "[user]",
       [
@@ -48,10 +48,7 @@ function gitConfigText(path: string, start: SessionStart, door: GitDoor): string
       section("http", `${new URL(door.base).origin}/`),
       [["extraHeader", `Authorization: Bearer ${start.tokens.git}`]],
     ],
-    ...start.repositories.map(({ name, url }): [string, [string, string][]] => [
-      section("url", `${door.base}/${name}.git`),
-      [["insteadOf", url]],
-    ]),
+    ...start.repositories.flatMap((repository) => rewrites(repository, door)),
   ];
   return sections
     .flatMap(([header, settings]) => [
@@ -60,6 +57,57 @@ function gitConfigText(path: string, start: SessionStart, door: GitDoor): string
       "",
     ])
     .join("\n");
+}
+
+type Section = [header: string, settings: [string, string][]];
+
+/**
+ * The forms of address that people and submodules use for a repository, sent to the door. Git replaces the longest
+ * beginning that matches, so `https://host/acme/widget` would take `https://host/acme/widget-other` with it: each way
+ * in which such a name can go on is therefore "replaced" by itself, and its requests take the sandbox's way out like
+ * any other. What goes on behind `.git` is taken all the same, but for `.github…` and `.gitlab…`; and so is what begins
+ * alike over ssh and git's own protocol, which lead nowhere from a sandbox anyway.
+ */
+function rewrites({ name, url }: SessionStart["repositories"][number], door: GitDoor): Section[] {
+  const addresses = addressesOf({ name, url });
+  const web = [...new Set(addresses.map(({ scheme, host, path }) => `${scheme}//${host}/${path}`))];
+  const others = isRemote({ name, url })
+    ? addresses.flatMap(({ host, path }) => {
+        const hostname = host.replace(/:\d+$/, "");
+        return [`git@${hostname}:${path}`, `ssh://git@${hostname}/${path}`, `git://${hostname}/${path}`];
+      })
+    : [];
+  const forms = [...new Set([...web, ...others])].flatMap((form) => [form, `${form}.git`]);
+  const siblings = isRemote({ name, url })
+    ? web.flatMap((form) => [...nameCharacters.map((next) => form + next), `${form}.gith`, `${form}.gitl`])
+    : [];
+  return [
+    [section("url", `${door.base}/${name}.git`), forms.map((form): [string, string] => ["insteadOf", form])],
+    ...siblings.map((form): Section => [section("url", form), [["insteadOf", form]]]),
+  ];
+}
+
+const nameCharacters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~+%"];
+
+interface Address {
+  scheme: string;
+  /** With a port where it is not the scheme's own. */
+  host: string;
+  /** Without slashes around it and `.git` behind it. */
+  path: string;
+}
+
+/** As it is cloned, and by its name, which stays the same when it is renamed on its forge. */
+export function addressesOf({ name, url }: { name: string; url: string }): Address[] {
+  const { protocol: scheme, host, pathname } = new URL(url);
+  const path = pathname.replace(/^\/+|(\.git)?\/*$/g, "");
+  const named = name.startsWith(`${host}/`) ? name.slice(host.length + 1) : path;
+  return [path, named].map((each) => ({ scheme, host, path: each }));
+}
+
+/** A repository on a forge is named by its host. */
+function isRemote({ name, url }: { name: string; url: string }): boolean {
+  return name.startsWith(`${new URL(url).host}/`);
 }
 
 /** git-config(1), "Syntax": in a subsection `"` and `\` are escaped; NUL and newline cannot stand there. */

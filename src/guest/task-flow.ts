@@ -11,6 +11,7 @@ import { instructionsFor } from "./instructions.ts";
 import type { Processes } from "./processes.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { StateFile } from "./state.ts";
+import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
 import {
@@ -77,9 +78,11 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
     const { name, baseBranch, workBranch, folder } = checkout;
     // What a guest before this one was stopped in the middle of.
     rmSync(folder, { recursive: true, force: true });
-    await step(flow, "clone", `${name}: ${baseBranch} → ${workBranch}`, (onLines) =>
-      cloneCheckout(checkout, workspaceOf(flow), onLines),
-    );
+    const options = workspaceOf(flow);
+    await step(flow, "clone", `${name}: ${baseBranch} → ${workBranch}`, async (onLines) => {
+      await cloneCheckout(checkout, options, onLines);
+      await initSubmodules(checkout, flow.start.repositories, options);
+    });
   }
   if (flow.start.setupScript.trim() === "") return;
   await step(flow, "setup", "set-up script", async (onLines) => {

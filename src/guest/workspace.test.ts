@@ -92,7 +92,7 @@ test("settings that the image brought stay, and ours are written once", () => {
   writeGitConfig(path, start, { base: "http://127.0.0.1:3128/git" });
   const text = readFileSync(path, "utf8");
   expect(text).toStartWith("[core]\n\tpager = less\n#");
-  expect(text.match(/insteadOf/g)?.length).toBe(1);
+  expect(text.match(/insteadOf/g)?.length).toBe(2);
   expect(text).toContain(
     '[http "http://127.0.0.1:3128/"]\n\textraHeader = "Authorization: Bearer secret-git"',
   );

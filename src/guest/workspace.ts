@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
@@ -35,15 +35,41 @@ export function placeCheckouts(root: string, repositories: readonly SessionRepos
   });
 }
 
-/** Clones, and stands on the work branch: a new one from the base, or the one that an earlier task pushed. */
+/**
+ * Clones, and stands on the work branch: a new one from the base, or the one that an earlier task pushed. Objects that
+ * the appliance lends are not fetched; where they cannot be used, everything is.
+ */
 export async function cloneCheckout(
+  checkout: Checkout,
+  options: WorkspaceOptions,
+  onLines: OnLines,
+): Promise<void> {
+  const { name, objects, folder } = checkout;
+  mkdirSync(join(folder, ".."), { recursive: true });
+  if (objects === undefined) return cloneFrom(checkout, undefined, options, onLines);
+  try {
+    await cloneFrom(checkout, objects, options, onLines);
+    if (existsSync(join(folder, ".git/objects/info/alternates"))) return;
+  } catch (thrown) {
+    options.signal.throwIfAborted();
+    if (thrown instanceof CcwError && thrown.code === "not_found") throw thrown;
+    rmSync(folder, { recursive: true, force: true });
+    await cloneFrom(checkout, undefined, options, onLines);
+  }
+  const text = `The objects of ${name} that the appliance keeps could not be used: all of it was fetched instead.`;
+  await options.emit({ kind: "notice", level: "warning", text });
+}
+
+async function cloneFrom(
   { name, url, baseBranch, workBranch, folder }: Checkout,
+  objects: string | undefined,
   { commands, env, signal }: WorkspaceOptions,
   onLines: OnLines,
 ): Promise<void> {
-  mkdirSync(join(folder, ".."), { recursive: true });
-  const clone = ["git", "clone", "--progress", "--branch", baseBranch, "--", url, folder];
-  const cloned = await throughOutages(() => commands.run(clone, { cwd: "/", env, onLines }), { signal });
+  const borrow = objects === undefined ? [] : ["--reference-if-able", objects];
+  const clone = ["git", "clone", "--progress", "--no-checkout", ...borrow, "--branch", baseBranch];
+  const argv = [...clone, "--", url, folder];
+  const cloned = await throughOutages(() => commands.run(argv, { cwd: "/", env, onLines }), { signal });
   if (cloned.code !== 0) {
     const missing = /Remote branch .* not found/.test(cloned.output);
     throw new CcwError(
@@ -56,13 +82,20 @@ export async function cloneCheckout(
         : "See the output of the step above; then start the task again.",
     );
   }
+  // It goes on without objects that it cannot read, and says so at every command afterwards.
+  if (objects !== undefined && /^error: .*(pack|object)/m.test(cloned.output))
+    throw new CcwError("unavailable", tailOf(cloned.output, 1000));
   const git = gitIn(folder, commands, env);
-  const pushed = await git("rev-parse", "--verify", "--quiet", `refs/remotes/origin/${workBranch}`);
-  const checkout =
-    pushed.code === 0
-      ? ["checkout", "--quiet", "-B", workBranch, `refs/remotes/origin/${workBranch}`]
-      : ["checkout", "--quiet", "--no-track", "-b", workBranch];
-  await must(git(...checkout), `The branch ${workBranch} could not be checked out in ${name}`);
+  const pushed = `refs/remotes/origin/${workBranch}`;
+  const from =
+    (await git("rev-parse", "--verify", "--quiet", pushed)).code === 0
+      ? ["--track", "-B", workBranch, pushed]
+      : ["--no-track", "-B", workBranch, `refs/remotes/origin/${baseBranch}`];
+  await must(
+    // Two write files at once: where there is but one core, the second costs next to nothing.
+    git("-c", "checkout.workers=2", "checkout", "--quiet", "--force", ...from),
+    `The branch ${workBranch} could not be checked out in ${name}`,
+  );
 }
 
 export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_new" };

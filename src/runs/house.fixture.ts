@@ -80,15 +80,20 @@ export function createHouse(
     },
     list: async () => [...open],
   };
+  const host = { objectsOf: async (name: string, _signal: AbortSignal) => `/mirrors/${name}` };
   const scheduler = createScheduler(
-    { store: rows, engine, doors, log: silent, now: clock.now },
+    { store: rows, engine, doors, host, log: silent, now: clock.now },
     { ids: clock, owner: crypto.randomUUID(), parallel: 2, ...options },
   );
   closers.push(() => scheduler.close());
-  return { store: rows, engine, doors, scheduler };
+  return { store: rows, engine, doors, host, scheduler };
 }
 
-export function submit(store: Store, environment: Partial<EnvironmentInput> = {}): TaskId {
+export function submit(
+  store: Store,
+  environment: Partial<EnvironmentInput> = {},
+  repositories: string[] = [],
+): TaskId {
   const id = newId("TaskId", ids);
   store.tasks.create({
     id,
@@ -97,7 +102,7 @@ export function submit(store: Store, environment: Partial<EnvironmentInput> = {}
     environment: environmentSchema.parse({ name: "default", ...environment }),
     agent: "claude",
     model: "",
-    repositories: [],
+    repositories: repositories.map((name) => ({ name, baseBranch: "main", workBranch: "claude/t" })),
     prompt: { id: newId("PromptId", ids), text: "first" },
   });
   return id;

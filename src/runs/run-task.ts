@@ -1,7 +1,7 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { SandboxId } from "../domain/ids.ts";
 import { pause } from "../domain/pause.ts";
-import type { DoorKeeper, Log } from "../domain/ports.ts";
+import type { DoorKeeper, Log, RepositoryHost } from "../domain/ports.ts";
 import type { SandboxEngine } from "../domain/sandbox.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
@@ -17,14 +17,25 @@ export interface RunContext {
   store: Store;
   engine: SandboxEngine;
   doors: DoorKeeper;
+  host: Pick<RepositoryHost, "objectsOf">;
   log: Log;
   now(): number;
 }
 
 /**
- * `left`: the signal aborted, and the sandbox lives on. `no engine`: nothing has run yet, and nothing can for now.
+ * `left`: the signal aborted, and the sandbox lives on. `no engine`, `no repository`: nothing has run yet, and nothing
+ * can for now; the first is true of every task, the second of those with the same repositories.
  */
-export type RunResult = { kind: "ended" } | { kind: "left" } | { kind: "no engine"; cause: CcwError };
+export type RunResult =
+  | { kind: "ended" }
+  | { kind: "left" }
+  | { kind: "no engine"; cause: CcwError }
+  | { kind: "no repository"; cause: CcwError };
+
+type NotNow = Exclude<RunResult, { kind: "ended" }>;
+
+/** From here on the bringing up to date of mirrors is worth a line in the transcript. */
+const noticeableMs = 1000;
 
 export async function runTask(task: TaskRow, context: RunContext, signal: AbortSignal): Promise<RunResult> {
   if (!isActive(task.state)) return { kind: "ended" };
@@ -33,8 +44,8 @@ export async function runTask(task: TaskRow, context: RunContext, signal: AbortS
   const stop = AbortSignal.any([signal, watching.signal]);
 
   try {
-    const cause = await provideSandbox(task, sandboxId, context);
-    if (cause !== undefined) return { kind: "no engine", cause };
+    const notNow = await provideSandbox(task, sandboxId, context, signal);
+    if (notNow !== undefined) return notNow;
     const watchers = [
       watchSandbox(task, sandboxId, context, stop),
       watchTime(task, sandboxId, context, stop),
@@ -73,14 +84,15 @@ async function followEvents(
 }
 
 /**
- * Opens the door and starts the sandbox, unless an earlier server process has done so. Returns the cause where no
- * engine answers and nothing has run yet; what else is expected to fail ends the task through its events.
+ * Opens the door and starts the sandbox, unless an earlier server process has done so. Returns what stands in the way
+ * where nothing has run yet and it may pass; what else is expected to fail ends the task through its events.
  */
 async function provideSandbox(
   task: TaskRow,
   sandboxId: SandboxId,
   context: RunContext,
-): Promise<CcwError | undefined> {
+  signal: AbortSignal,
+): Promise<NotNow | undefined> {
   const { store, engine, doors } = context;
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
@@ -95,10 +107,17 @@ async function provideSandbox(
       return undefined;
     }
     const { image: wanted, limits } = store.tasks.environmentOf(task.id);
+    // Created and not started is how a sandbox is found of a server that died in between.
+    const toStart = found?.running !== true && !hasRun;
+    const borrowing =
+      toStart && found === undefined ? borrowObjects(task, sandboxId, context, signal) : undefined;
+    // Looked at below; meanwhile it may fail.
+    borrowing?.catch(() => {});
     const image = await engine.resolveImage(wanted);
     const name = await engine.describe();
-    // Created and not started is how a sandbox is found of a server that died in between.
-    if (found?.running !== true && !hasRun) {
+    const borrowed = await borrowing;
+    if (borrowed !== undefined) return borrowed.kind === "none" ? undefined : borrowed;
+    if (toStart) {
       store.atomically(() => sendNextPrompt(store, task.id, sandboxId));
       const { objectFolders } = store.sandboxes.get(sandboxId) ?? { objectFolders: [] };
       await engine.start({ id: sandboxId, taskId: task.id, image, limits, doorFolder, objectFolders });
@@ -110,12 +129,63 @@ async function provideSandbox(
     return undefined;
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;
-    if (thrown.code === "unavailable" && task.state.kind === "starting") return thrown;
+    if (thrown.code === "unavailable" && task.state.kind === "starting") {
+      return { kind: "no engine", cause: thrown };
+    }
     if (thrown.code === "unavailable") throw thrown;
     store.events.append(task.id, { kind: "limit_reached", reason: thrown.message, hint: thrown.hint });
     return undefined;
   }
 }
+
+/**
+ * Has the objects of the task's repositories ready on this machine, as new as they are now, and writes down which
+ * folders the sandbox borrows before anything does. Undefined when that is done; `none` when the task was ended or the
+ * server stops meanwhile. What is refused for good rejects.
+ */
+async function borrowObjects(
+  task: TaskRow,
+  sandboxId: SandboxId,
+  { store, host, now }: RunContext,
+  signal: AbortSignal,
+): Promise<NotNow | { kind: "none" } | undefined> {
+  const cancelled = new AbortController();
+  const stop = AbortSignal.any([signal, cancelled.signal]);
+  // Nobody follows the task's events yet, and a large repository takes its time.
+  const cursor = store.sandboxes.get(sandboxId)?.cursor ?? 0;
+  const look = () => {
+    const seq = store.events.last(task.id, "cancel_requested")?.seq ?? 0;
+    if (seq > cursor) cancelled.abort();
+  };
+  const off = store.wakes.on(task.id, look);
+  const began = now();
+  try {
+    look();
+    const objectFolders = await Promise.all(task.repositories.map(({ name }) => host.objectsOf(name, stop)));
+    stop.throwIfAborted();
+    store.sandboxes.update(sandboxId, { objectFolders });
+  } catch (thrown) {
+    if (signal.aborted) return { kind: "left" };
+    // What was asked for stands in the events, which are followed next.
+    if (cancelled.signal.aborted) return { kind: "none" };
+    if (thrown instanceof CcwError && passes(thrown)) return { kind: "no repository", cause: thrown };
+    throw thrown;
+  } finally {
+    off();
+    // The other repositories need not go on where one has failed.
+    cancelled.abort();
+  }
+  const ms = now() - began;
+  if (ms >= noticeableMs) {
+    const names = task.repositories.map(({ name }) => name).join(", ");
+    const text = `${names}: brought up to date on the appliance in ${(ms / 1000).toFixed(1)} s.`;
+    store.events.append(task.id, { kind: "appliance_notice", level: "info", text });
+  }
+  return undefined;
+}
+
+const passes = ({ code }: CcwError): boolean =>
+  code === "unavailable" || code === "rate_limited" || code === "no_space";
 
 /** Puts a task back whose sandbox could not be started; it waits, and says so once. */
 export async function putBack(

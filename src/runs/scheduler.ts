@@ -33,12 +33,15 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
   const stopped = new AbortController();
   /** By the monotonic clock: a wall clock that is set back must not hold the queue. */
   let holdUntil = 0;
+  /** Tasks whose repositories cannot be had now, by the same clock: they wait, and nobody behind them does. */
+  const held = new Map<TaskId, number>();
 
   const lease = () => ({ owner, until: ids.now() + leaseMs });
 
   const claimNext = () =>
     store.atomically(() => {
-      const task = store.tasks.claim(lease(), newId("SandboxId", ids), parallel);
+      for (const [id, until] of held) if (performance.now() >= until) held.delete(id);
+      const task = store.tasks.claim(lease(), newId("SandboxId", ids), parallel, new Set(held.keys()));
       if (task !== undefined && isActive(task.state)) store.sandboxes.create(task.state.sandboxId, task.id);
       return task;
     });
@@ -49,6 +52,10 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       if (result.kind === "no engine") {
         // Held before the task is back in the queue, which wakes us.
         holdUntil = performance.now() + holdMs;
+        await putBack(task, result.cause, context);
+      }
+      if (result.kind === "no repository") {
+        held.set(task.id, performance.now() + holdMs);
         await putBack(task, result.cause, context);
       }
       crashes.delete(task.id);

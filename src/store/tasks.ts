@@ -145,9 +145,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (row === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
       return openEnvironment(seal, row.sealed);
     },
-    claim(lease, sandboxId, limit) {
+    claim(lease, sandboxId, limit, except = new Set()) {
       if (countIn(context, activeStateKinds) >= limit) return undefined;
-      const next = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT 1`)[0];
+      const first = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT ${except.size + 1}`);
+      const next = first.find(({ id }) => !except.has(id));
       if (next === undefined) return undefined;
       write(next.id, { kind: "starting", sandboxId }, lease);
       return get(next.id);

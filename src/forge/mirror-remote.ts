@@ -1,0 +1,128 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { getCACertificates } from "node:tls";
+import { CcwError } from "../domain/errors.ts";
+import type { ForgeAccess } from "../domain/forge.ts";
+import type { RemoteRepository } from "../domain/repository.ts";
+import type { GitSetting } from "./git.ts";
+import { askForRefs, type RemoteRefs } from "./remote-refs.ts";
+
+/** How this machine reaches the forges. */
+export interface ForgeNetwork {
+  /** PEM of further authorities, as of a company's private one. */
+  caFile: string | undefined;
+  /** The company's proxy: `http://user:password@proxy.example:3128`. */
+  proxy: string | undefined;
+}
+
+/** A remote repository, asked with the real credential. */
+export interface MirrorRemote {
+  /**
+   * What it has now, and the repository as it is to be known from here on. `forbidden` or `not_found` where the
+   * credential may not read it (any more), `unavailable` where it cannot be asked.
+   */
+  refs(
+    repository: RemoteRepository,
+    signal: AbortSignal,
+  ): Promise<{ found: RemoteRefs; repository: RemoteRepository }>;
+  /** For a git that fetches from it: the credential, for its URL alone, and the way there. */
+  settings(repository: RemoteRepository): Promise<GitSetting[]>;
+  /** Words of git, without what is secret in them. */
+  redacted(words: string): string;
+}
+
+export function createMirrorRemote(options: {
+  /** For the list of authorities, as git wants it. */
+  folder: string;
+  access: ForgeAccess;
+  network: ForgeNetwork;
+}): MirrorRemote {
+  const { folder, access, network } = options;
+  const own = network.caFile === undefined ? [] : [readFileSync(network.caFile, "utf8")];
+  const authorities = [...new Set([...getCACertificates("bundled"), ...getCACertificates("system"), ...own])];
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const bundle = join(folder, "authorities.pem");
+  writeFileSync(bundle, authorities.map((pem) => `${pem.trim()}\n`).join(""));
+
+  async function ask(repository: RemoteRepository, signal: AbortSignal) {
+    const authorization = await access.authorizationFor(repository, "read");
+    const { cloneUrl } = repository;
+    return askForRefs({ cloneUrl, authorization, authorities, proxy: network.proxy, signal });
+  }
+
+  return {
+    async refs(repository, signal) {
+      let current = repository;
+      let answer = await ask(current, signal);
+      if (answer.kind === "refused" && answer.status === 401) {
+        // A token may be revoked before its time is over.
+        access.refused(current);
+        answer = await ask(current, signal);
+      }
+      if (answer.kind === "moved") {
+        current = movedTo(repository, answer.cloneUrl);
+        answer = await ask(current, signal);
+      }
+      switch (answer.kind) {
+        case "refs":
+          return { found: answer.found, repository: current };
+        case "moved":
+          throw new CcwError(
+            "unavailable",
+            `The server of ${repository.name} redirects from ${current.cloneUrl} to ${answer.cloneUrl} and so on.`,
+            "See with a browser where the repository is now, and add it from there.",
+          );
+        case "refused":
+          throw refusal(repository, answer.status);
+      }
+    },
+
+    async settings(repository) {
+      const authorization = await access.authorizationFor(repository, "read");
+      return [
+        ["protocol.allow", "never"],
+        ["protocol.https.allow", "always"],
+        ["protocol.http.allow", "always"],
+        ["http.followRedirects", "false"],
+        ["http.sslCAInfo", bundle],
+        // Servers that pack say so every few seconds.
+        ["http.lowSpeedLimit", "1"],
+        ["http.lowSpeedTime", "300"],
+        ...(network.proxy === undefined ? [] : [["http.proxy", network.proxy] as const]),
+        // At once, and not after a refusal that not every proxy gives.
+        ["http.proxyAuthMethod", "basic"],
+        ...(authorization === undefined
+          ? []
+          : [[`http.${repository.cloneUrl}.extraHeader`, `Authorization: ${authorization}`] as const]),
+      ];
+    },
+
+    redacted: (words) =>
+      words.replace(/\/\/[^/@\s]+@/g, "//").replace(/(authorization:\s*\S+\s+)\S+/gi, "$1…"),
+  };
+}
+
+export function refusal({ name, forge }: RemoteRepository, status: number): CcwError {
+  return new CcwError(
+    status === 404 ? "not_found" : "forbidden",
+    `The forge ${forge} does not let the appliance read ${name} (HTTP status ${status}): it was renamed, removed or made private, or the credential lacks the right.`,
+    `Look at the repository on its forge; \`ccw-server forge test ${forge}\` says what the credential may do.`,
+  );
+}
+
+/** The same repository under its new address on the same host. */
+function movedTo(repository: RemoteRepository, cloneUrl: string): RemoteRepository {
+  const pathOf = (url: string) => new URL(url).pathname.replace(/^\/|(\.git)?\/*$/g, "");
+  const before = pathOf(repository.cloneUrl);
+  const after = pathOf(cloneUrl);
+  // What stands before the path is where the forge lives on its host, and stays.
+  const prefix = before.endsWith(repository.path) ? before.slice(0, -repository.path.length) : "";
+  const path = after.startsWith(prefix) ? after.slice(prefix.length) : after;
+  return {
+    ...repository,
+    ...{ cloneUrl, path },
+    webUrl: repository.webUrl.endsWith(repository.path)
+      ? repository.webUrl.slice(0, -repository.path.length) + path
+      : repository.webUrl,
+  };
+}

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { GitEndpoint } from "../domain/git-server.ts";
+import type { RepositoryHost } from "../domain/ports.ts";
+import type { RemoteRepository } from "../domain/repository.ts";
+import { createGitServer } from "./git-server.ts";
+import { createHostedRepositories } from "./hosted.ts";
+import { createMirrors } from "./mirrors.ts";
+import { authorization, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
+import { createRepositories } from "./repositories.ts";
+
+// Real git on a busy machine takes its time.
+setDefaultTimeout(20_000);
+
+const quiet = { info() {}, warn() {}, error() {} };
+const name = "git.example/acme/widget";
+const author = { name: "Ann", email: "ann@example.org" };
+const relay: GitEndpoint = {
+  serve: () => Promise.reject(new Error("not here")),
+  isSymbolicRef: async () => false,
+};
+let folder = "";
+let server: RemoteServer;
+let host: RepositoryHost;
+/** What lives on the forge. */
+let upstream: ReturnType<typeof createHostedRepositories>;
+let hosted: ReturnType<typeof createHostedRepositories>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ccw-repositories-"));
+  upstream = createHostedRepositories({ folder: join(folder, "forge"), log: quiet, now: Date.now });
+  hosted = createHostedRepositories({ folder: join(folder, "hosted"), log: quiet, now: Date.now });
+  for (const [where, path] of [
+    [upstream, "acme/widget"],
+    [hosted, "own"],
+  ] as const) {
+    await where.create(path);
+    const files = [{ path: "README.md", content: "one\n" }];
+    await where.commitFiles(path, { branch: "main", message: "First", author, files });
+  }
+  server = await startRemoteServer({ folder: join(folder, "forge"), workFolder: join(folder, "work") });
+  const remote: RemoteRepository = {
+    ...{ kind: "remote", name, forge: "work", path: "acme/widget", webUrl: "", defaultBranch: "main" },
+    ...{ cloneUrl: `${server.url}/acme/widget.git`, push: { force: false, delete: false }, createdAt: 1 },
+  };
+  host = createRepositories({
+    hosted,
+    git: await createGitServer({ folder: join(folder, "git"), log: quiet }),
+    mirrors: createMirrors({
+      folder: join(folder, "mirrors"),
+      access: { authorizationFor: async () => authorization, refused() {} },
+      network: { caFile: undefined, proxy: undefined },
+      ...{ log: quiet, now: Date.now, borrowed: () => [], repositories: () => [remote], changed() {} },
+    }),
+    repositoryOf: (asked) => (asked === name ? remote : undefined),
+    remoteEndpoint: () => relay,
+  });
+});
+afterAll(async () => {
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const { signal } = new AbortController();
+
+test("a remote repository's branches and differences are as they are on its forge now", async () => {
+  expect((await host.branches(name)).map((each) => each.name)).toEqual(["main"]);
+  const tip = await upstream.tipOf("acme/widget", "main");
+  const pushed = Bun.spawnSync([
+    "git",
+    `--git-dir=${upstream.pathOf("acme/widget")}`,
+    "branch",
+    "claude/x",
+    tip,
+  ]);
+  expect(pushed.exitCode).toBe(0);
+  const files = [{ path: "new.txt", content: "new\n" }];
+  const commit = await upstream.commitFiles("acme/widget", {
+    branch: "claude/x",
+    message: "More",
+    author,
+    files,
+  });
+  expect(await host.branches(name)).toContainEqual({ name: "claude/x", commit });
+  const { patch } = await host.diff(name, "main", "claude/x", { maxPatchBytes: 10_000 });
+  expect(patch).toContain("+++ b/new.txt");
+  await expect(host.diff(name, "main", "gone", { maxPatchBytes: 10_000 })).rejects.toMatchObject({
+    code: "not_found",
+  });
+});
+
+test("objects come from the mirror or from the hosted repository itself, readable for whoever borrows", async () => {
+  const mirror = await host.objectsOf(name, signal);
+  expect(mirror).toStartWith(join(folder, "mirrors"));
+  const own = await host.objectsOf("own", signal);
+  expect(own).toBe(hosted.pathOf("own"));
+  for (const path of [mirror, own]) expect(statSync(path).mode & 0o005).toBe(0o005);
+  await expect(host.objectsOf("none", signal)).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("git reaches a remote repository by its forge, and a hosted one by the appliance's own git", () => {
+  expect(host.endpointOf(name)).toBe(relay);
+  expect(host.endpointOf("own")).not.toBe(relay);
+});
