@@ -6,6 +6,7 @@ import { addEgressCommands } from "./egress.ts";
 import { addEnvironmentCommands } from "./environments.ts";
 import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
+import { addGitProxyCommand } from "./git-proxy.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
 import { addRepositoryCommands } from "./repositories.ts";
@@ -73,6 +74,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addTokenCommands(cli);
   program.commandsGroup("Server:");
   addServerCommands(cli);
+  addGitProxyCommand(cli);
   addCompletionCommands(cli);
   program.addHelpText(
     "after",

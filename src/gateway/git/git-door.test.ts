@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
+import { flushPkt, pktLine } from "../../domain/pkt-line.ts";
 import { createGitServer } from "../../forge/git-server.ts";
 import { createHostedRepositories, type HostedRepositories } from "../../forge/hosted.ts";
 import { endpointAt } from "../../forge/repositories.ts";
 import { createGitDoor } from "./git-door.ts";
-import { flushPkt, pktLine } from "./pkt-line.ts";
 
 /** A real door at a Unix socket, as a sandbox has it, and at a loopback port for git, which knows no Unix sockets. */
 
