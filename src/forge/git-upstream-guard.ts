@@ -45,7 +45,10 @@ export function guarded(
     const { tip } = await stateOf(update.ref, call.signal);
     if (tip !== (isZero(update.oldId) ? undefined : update.oldId)) return refuse(movedFault(update.ref));
     if (tip === undefined || force || isZero(update.newId)) {
-      return ask({ ...call, body: chain(push.head, limited(push.pack, maxTaskPackBytes)) });
+      return ask({
+        ...call,
+        body: chain(push.head, limited(push.pack, maxTaskPackBytes, "pack of this push")),
+      });
     }
 
     const verdict = await quarantine.judge({

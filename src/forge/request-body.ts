@@ -91,12 +91,13 @@ export async function firstOf(
 export async function* limited(
   body: AsyncIterable<Uint8Array>,
   maxBytes: number,
+  what = "request",
 ): AsyncGenerator<Uint8Array> {
   let total = 0;
   for await (const chunk of body) {
     total += chunk.length;
     if (total > maxBytes) {
-      throw new CcwError("too_large", `The request is over ${maxBytes / 1024 ** 2} MiB.`);
+      throw new CcwError("too_large", `The ${what} is over ${maxBytes / 1024 ** 2} MiB.`);
     }
     yield chunk;
   }
