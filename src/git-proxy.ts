@@ -29,9 +29,11 @@ export async function runGitProxy(options: GitProxyOptions, log: Log): Promise<n
     });
     const baseFor = createFetchedBase({ folder: join(folder, "fetched"), upstream, caFile });
     const server = createGitRelayServer({
-      endpointOf: (path, { headers }) =>
-        relayEndpoint({ http, upstream, path, headers, quarantine, base: baseFor(headers.authorization) }),
-      right: rightOf(policy),
+      grantOf(path, { headers }) {
+        const base = baseFor(headers.authorization);
+        const endpoint = relayEndpoint({ http, upstream, path, headers, quarantine, base });
+        return { name: path, right: rightOf(policy), endpoint };
+      },
       log,
     });
     await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { type GitEndpoint, type PushRight, parseRelayTarget } from "../../domain/git-server.ts";
-import type { Log } from "../../domain/ports.ts";
+import { parseRelayTarget } from "../../domain/git-server.ts";
+import type { GitGrant, Log } from "../../domain/ports.ts";
 import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
 
 /**
@@ -8,12 +8,11 @@ import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
  * where the caller says.
  */
 export function createGitRelayServer(options: {
-  endpointOf(path: string, request: IncomingMessage): GitEndpoint;
-  /** Of every client, in every repository. */
-  right: PushRight;
+  /** Whoever asks; `path` begins with `/`, or is empty. */
+  grantOf(path: string, request: IncomingMessage): GitGrant;
   log: Log;
 }): Server {
-  const { endpointOf, right, log } = options;
+  const { grantOf, log } = options;
   return createServer(
     { maxHeaderSize: 64 * 1024, requestTimeout: 0, keepAliveTimeout: 60_000 },
     (request, response) => {
@@ -26,10 +25,9 @@ export function createGitRelayServer(options: {
           response.setHeader("allow", method);
           return refuse(request, response, 405, `Only ${method} is understood here.`);
         }
-        const name = target.repository;
-        const grant = { name, right, endpoint: endpointOf(name, request) };
+        const grant = grantOf(target.repository, request);
         const refused = (ref: string, reason: string) =>
-          log.warn("push refused", { repository: name, ref, reason });
+          log.warn("push refused", { repository: grant.name, ref, reason });
         await serveGit({ request, response, target, grant, patienceMs: 60_000, refused }, signal);
       });
     },
