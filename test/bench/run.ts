@@ -8,8 +8,8 @@ import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|c|d|e|f] [--json]`: measures what the product promises, on the built executable
- * (`bun run build` first; e and f run the sources and need no engine). Prints tables and writes dist/bench.json; with
+ * `bun run bench [--only a|b|c|d|e|f|g] [--json]`: measures what the product promises, on the built executable
+ * (`bun run build` first; e and f run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
  * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
  * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
  */
@@ -48,6 +48,7 @@ const benches: Record<string, () => Promise<Report>> = {
       minutes: amount.parse(values.minutes),
       megabytes: amount.parse(values.megabytes ?? 2_147.5),
     }),
+  g: async () => (await import("./git-relay.ts")).benchGitRelay(),
 };
 /** What runs on the executable, in sandboxes. */
 const needParts = ["a", "b", "c", "d"];
