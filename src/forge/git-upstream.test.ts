@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { PushRight } from "../domain/git-server.ts";
 import { createGitRelayServer } from "../gateway/git/git-relay-server.ts";
+import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import { createGitUpstream, type GitUpstream } from "./git-upstream.ts";
 import { lookUpRef } from "./ls-refs.ts";
 import { openQuarantine } from "./quarantine.ts";
@@ -477,3 +479,44 @@ test("a company's proxy is asked by absolute address for http, with its own cred
   );
   proxy.close();
 });
+
+test("a company's proxy opens tunnels for https, and the forge proves itself inside", async () => {
+  const forge = createSecureServer({ cert: testCertificate, key: testKey }, (request, response) => {
+    response.end(`${request.headers.host} ${request.url}`);
+  });
+  const asked: string[] = [];
+  const proxy = createServer();
+  proxy.on("connect", (request, socket) => {
+    asked.push(`${request.url} ${request.headers["proxy-authorization"]}`);
+    const onward = connect(portOf(forge), "127.0.0.1", () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      onward.pipe(socket).pipe(onward);
+    });
+    for (const each of [socket, onward]) each.on("error", () => undefined);
+  });
+  for (const server of [forge, proxy]) {
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closers.push(
+      () => server.closeAllConnections(),
+      () => server.close(),
+    );
+  }
+  const setting = { hostname: "127.0.0.1", port: portOf(proxy), authorization: "Basic cHJveHk=" };
+  const { signal } = new AbortController();
+  const url = new URL("https://localhost:9/acme/demo.git/info/refs");
+  const get = (http: ReturnType<typeof createUpstreamHttp>) =>
+    http.send({ url, method: "GET", headers: {}, signal });
+  const trusting = createUpstreamHttp({ proxy: setting, authorities: [testCertificate], connectMs: 500 });
+  const answer = await get(trusting);
+  expect(await Array.fromAsync(answer.body).then((chunks) => Buffer.concat(chunks).toString())).toBe(
+    "localhost:9 /acme/demo.git/info/refs",
+  );
+  expect(asked).toEqual(["localhost:9 Basic cHJveHk="]);
+  await expect(get(createUpstreamHttp({ proxy: setting }))).rejects.toThrow("The certificate of localhost");
+});
+
+function portOf(server: Pick<Server, "address">): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}

@@ -53,12 +53,12 @@ export function createGitUpstream(options: GitUpstreamOptions): GitUpstream {
     if (first.status === 401) access.refused(repository);
     if (call.body !== undefined) return first;
     if (first.status === 401) {
-      await dropped(first.body);
+      first.discard();
       return send(repository, call);
     }
     const target = redirectOf(first, repository, call);
     if (target?.base === undefined) return first;
-    await dropped(first.body);
+    first.discard();
     moved.delete(repository.cloneUrl);
     if (moved.size >= maxMoved) moved.delete(moved.keys().next().value ?? "");
     moved.set(repository.cloneUrl, target.base);
@@ -105,7 +105,7 @@ export function createGitUpstream(options: GitUpstreamOptions): GitUpstream {
         const body = await firstOf(response.body, call.body === undefined ? wholeAnswerBytes : 0);
         return { status: 200, headers: responseHeaders(response, expected), body: streamOf(body) };
       }
-      await response.body[Symbol.asyncIterator]().return?.();
+      response.discard();
       if (redirect !== undefined) return await refuse(redirectFault(asked, redirect.target));
       if (response.status === 200) return await refuse(notGitFault(asked, type));
       if (response.status === 404) moved.delete(cloneUrl);

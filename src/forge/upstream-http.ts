@@ -43,8 +43,10 @@ export interface UpstreamResponse {
   headers: IncomingHttpHeaders;
   /** As they came: name, value, name, value. */
   rawHeaders: string[];
-  /** Rejects with `unavailable` where it breaks off. Read it to its end or leave it: then the connection is ended. */
+  /** Rejects with `unavailable` where it breaks off. Whoever stops reading it ends the connection. */
   body: AsyncIterable<Uint8Array>;
+  /** For a body that nobody reads. */
+  discard(): void;
 }
 
 export interface UpstreamHttp {
@@ -137,6 +139,10 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
           headers: message.headers,
           rawHeaders: message.rawHeaders,
           body: bodyOf(message, { outgoing, idle, host: url.host, failure: () => failure }),
+          discard() {
+            done();
+            outgoing.destroy();
+          },
         };
       } catch (thrown) {
         done();
