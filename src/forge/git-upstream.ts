@@ -145,7 +145,7 @@ function requestHeaders(call: GitCall): Record<string, string> {
 }
 
 /** gitprotocol-http(5): the version, and keys as git has them; anything else is left out. */
-export function protocolOf(value: string | undefined): string | undefined {
+function protocolOf(value: string | undefined): string | undefined {
   return value !== undefined && /^version=[012](:[a-z0-9=.-]{1,64}){0,4}$/.test(value) ? value : undefined;
 }
 
