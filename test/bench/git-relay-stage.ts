@@ -24,7 +24,7 @@ export async function withGitStage<Result>(work: (stage: GitStage) => Promise<Re
   const folder = await mkdtemp(join(tmpdir(), "git-bench-"));
   const children = new Set<Bun.Subprocess>();
   const clear = () => {
-    for (const child of children) child.kill("SIGKILL");
+    for (const child of children) endGroup(child.pid);
     rmSync(folder, { recursive: true, force: true });
   };
   const leave = () => process.exit(130);
@@ -32,7 +32,7 @@ export async function withGitStage<Result>(work: (stage: GitStage) => Promise<Re
   process.once("SIGINT", leave);
   process.once("SIGTERM", leave);
   const start = (argv: string[]) => {
-    const child = Bun.spawn(argv, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+    const child = Bun.spawn(argv, { cwd: folder, stdio: ["ignore", "pipe", "inherit"], detached: true });
     children.add(child);
     return child;
   };
@@ -48,6 +48,15 @@ export async function withGitStage<Result>(work: (stage: GitStage) => Promise<Re
     process.off("exit", clear);
     process.off("SIGINT", leave);
     process.off("SIGTERM", leave);
+  }
+}
+
+/** fcgiwrap and nginx have children, which would outlive them. */
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // All of them have ended.
   }
 }
 
