@@ -18,6 +18,10 @@ const wiring: CliWiring = {
     return runGuest();
   },
   doctor,
+  async gitProxy(options) {
+    const { runGitProxy } = await import("./git-proxy.ts");
+    return runGitProxy(options, await standardLog());
+  },
   images: imageCommands,
   async tui(options) {
     const { runTui } = await import("../tui/run-tui.ts");

@@ -28,6 +28,7 @@ const allowed: Record<string, readonly string[]> = {
   server: ["*"],
   "data-folder": ["config", "domain", "demo", "forge"],
   "engine-connection": ["config", "domain", "sandbox"],
+  "git-proxy": ["cli", "domain", "forge", "gateway", "gateway/git", "gateway/egress"],
   listen: ["config", "domain"],
   network: ["config", "domain", "forge", "gateway/egress"],
   main: ["*"],

@@ -7,6 +7,7 @@ import { addEnvironmentCommands } from "./environments.ts";
 import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
 import { addForgeCommands } from "./forges.ts";
+import { addGitProxyCommand } from "./git-proxy.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
@@ -77,6 +78,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addTokenCommands(cli);
   program.commandsGroup("Server:");
   addServerCommands(cli);
+  addGitProxyCommand(cli);
   addCompletionCommands(cli);
   program.addHelpText(
     "after",

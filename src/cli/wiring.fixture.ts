@@ -8,6 +8,7 @@ export const noWiring: CliWiring = {
   start: none,
   guest: none,
   doctor: none,
+  gitProxy: none,
   images: () => ({ build: none, list: none, import: none }),
   tui: none,
 };

@@ -8,6 +8,8 @@ export interface CliWiring {
   /** The first process of a sandbox. Returns the exit code. */
   guest(): Promise<number>;
   doctor(options: { data: string }): Promise<DoctorCheck[]>;
+  /** The git door as a relay, until a signal ends it. Returns the exit code. */
+  gitProxy(options: GitProxyOptions): Promise<number>;
   /** On the container engine of this machine, as the settings in the data folder name it. */
   images(data: string): ImageCommands;
   /** The terminal view, until the person leaves it. Returns the exit code. */
@@ -23,6 +25,18 @@ export interface StartOptions {
   config?: string;
   /** Use the built-in demo model, whatever else is set. */
   demo: boolean;
+}
+
+export interface GitProxyOptions {
+  hostname: string;
+  /** 0 lets the system choose. */
+  port: number;
+  /** Without a slash at its end. */
+  upstream: string;
+  policy: { kind: "allow-all" } | { kind: "task"; branch: string | undefined };
+  /** PEM. */
+  caFile: string | undefined;
+  onListening(url: string): void;
 }
 
 export interface DoctorCheck {

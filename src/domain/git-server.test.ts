@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseGitTarget } from "./git-server.ts";
+import { parseGitTarget, parseRelayTarget } from "./git-server.ts";
 
 test("the three requests of the smart protocol are known", () => {
   expect(parseGitTarget("/demo.git/info/refs?service=git-upload-pack")).toEqual({
@@ -12,6 +12,61 @@ test("the three requests of the smart protocol are known", () => {
     repository: "team/demo",
     service: "git-receive-pack",
   });
+});
+
+test("a remote repository is named by host and path, with `.git` or without", () => {
+  for (const path of ["/github.com/Acme/Widget.git", "/github.com/Acme/Widget"]) {
+    expect(parseGitTarget(`${path}/git-upload-pack`)?.repository).toBe("github.com/Acme/Widget");
+  }
+  expect(parseGitTarget("/git.example:8443/a/b/c.git/git-upload-pack")?.repository).toBe(
+    "git.example:8443/a/b/c",
+  );
+});
+
+for (const path of [
+  "/github.com/acme/%77idget.git",
+  "/github.com/acme%2Fwidget.git",
+  "/github.com/acme%252Fwidget.git",
+  "/github.com//acme/widget.git",
+  "/github.com/acme/./widget.git",
+  "/github.com/acme/../acme/widget.git",
+  "/github.com\\acme/widget.git",
+  "/github.com/acme/widget.git;x",
+  "/github.com/acme/widget\0.git",
+  "/github.com/acme/widget.git.git",
+  "/github.com/acme/widget.GIT",
+  "/github.com/acme/widget.git/github.com/acme/other.git",
+  "/github.com/acme/widget.wiki.git",
+  "/github.com/acme/widget.wiki",
+  "/GitHub.com/acme/widget.git",
+  "/github.com./acme/widget.git",
+  "/user@github.com/acme/widget.git",
+  "/github.com:443443/acme/widget.git",
+  "/https://github.com/acme/widget.git",
+  "/github.com/acme/widget.git/",
+  "/github.com/acme/widgét.git",
+]) {
+  test(`ATTACKS 54: ${JSON.stringify(path)} is like no repository on a forge`, () => {
+    expect(parseGitTarget(`${path}/git-upload-pack`)).toBeUndefined();
+    expect(parseGitTarget(`${path}/info/refs?service=git-upload-pack`)).toBeUndefined();
+  });
+}
+
+test("a relay passes any plain path on, and knows the smart protocol alone", () => {
+  expect(parseRelayTarget("/smart/repo.git/info/refs?service=git-receive-pack")).toEqual({
+    kind: "advertise",
+    repository: "/smart/repo.git",
+    service: "git-receive-pack",
+  });
+  expect(parseRelayTarget("/git-upload-pack")?.repository).toBe("");
+  for (const target of [
+    "/a/HEAD",
+    "/a/info/refs",
+    "//a/git-upload-pack",
+    "x/git-upload-pack",
+    "/a#/git-upload-pack",
+  ])
+    expect(parseRelayTarget(target)).toBeUndefined();
 });
 
 for (const path of [
@@ -27,8 +82,6 @@ for (const path of [
   "/demo.git\0",
   "/demo.git;x",
   "/demo.git.git",
-  "/demo.git/other.git",
-  "/a/b/demo.git",
   "/demo.wiki.git",
   "/Demo.git",
   "/.git",

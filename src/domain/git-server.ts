@@ -1,4 +1,5 @@
-import { parseRepositoryName } from "./repository.ts";
+import type { PushCommand } from "./push-policy.ts";
+import { parseRemoteName, parseRepositoryName } from "./repository.ts";
 
 /**
  * Git's smart HTTP protocol (gitprotocol-http(5)) as far as the product speaks it, and the part that answers it.
@@ -31,15 +32,35 @@ export interface GitCall {
     contentType: string | undefined;
     contentEncoding: string | undefined;
     gitProtocol: string | undefined;
+    acceptEncoding?: string | undefined;
   };
+  /** How many bytes `body` has, where that is known before it was read. */
+  contentLength?: number | undefined;
+  /** What was read of a push before it came here. */
+  push?: JudgedPush | undefined;
   right: PushRight;
   /** Aborted when the client has gone: git is ended. */
   signal: AbortSignal;
 }
 
+/**
+ * A push whose ref updates were read, judged and written anew. The call's `body` is `head` and then `pack`; both have
+ * one source, so whoever reads `pack` leaves `body` alone.
+ */
+export interface JudgedPush {
+  commands: PushCommand[];
+  /** What the client asked for along with them: they decide how it can be answered. */
+  capabilities: string[];
+  /** The section of ref updates, its flush included. */
+  head: Uint8Array;
+  pack: AsyncIterable<Uint8Array>;
+}
+
 export interface GitAnswer {
   status: number;
   headers: Record<string, string>;
+  /** Of a relay alone: headers that may come more than once. */
+  fields?: [name: string, value: string][];
   /** Cancel it, or abort the request's signal, to end git. */
   body: ReadableStream<Uint8Array>;
 }
@@ -65,30 +86,56 @@ export interface GitServer {
   isSymbolicRef(folder: string, ref: string): Promise<boolean>;
 }
 
-const smartPath = /^\/([a-z0-9._/-]{1,200})\.git\/(info\/refs|git-upload-pack|git-receive-pack)$/;
+const smartPath = /^\/([A-Za-z0-9._~+:/-]{1,1300}?)(\.git)?\/(info\/refs|git-upload-pack|git-receive-pack)$/;
 const infoRefsQuery = /^service=(git-upload-pack|git-receive-pack)$/;
 
 /**
  * Reads the raw target behind `/git`, query included, before anything decodes it. Undefined is to be answered
  * like a repository that does not exist: an encoded or doubled slash, `..`, a second `.git`, the dumb protocol,
- * another service. On an exchange the path decides and the query is ignored.
+ * another service. On an exchange the path decides and the query is ignored. A remote repository is reached without
+ * `.git` at its end as well, as forges have it. Whoever looks the name up compares it byte for byte.
  */
 export function parseGitTarget(target: string): GitTarget | undefined {
+  const { path, query } = splitTarget(target);
+  const [, repository = "", suffix, request = ""] = smartPath.exec(path) ?? [];
+  const known =
+    parses(parseRemoteName, repository) || (suffix !== undefined && parses(parseRepositoryName, repository));
+  const asked = known ? askedFor(request, query) : undefined;
+  return asked && { ...asked, repository };
+}
+
+/**
+ * The same for a relay that passes paths on as they are: whatever stands before the request's own part is the
+ * repository. Undefined where nothing of the smart protocol is asked.
+ */
+export function parseRelayTarget(target: string): GitTarget | undefined {
+  const { path, query } = splitTarget(target);
+  const [, repository, request = ""] =
+    /^((?:\/[^/?#\\\s]+)*)\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(path) ?? [];
+  const asked = askedFor(request, query);
+  return repository === undefined || asked === undefined ? undefined : { ...asked, repository };
+}
+
+function splitTarget(target: string): { path: string; query: string } {
   const question = target.indexOf("?");
-  const path = question === -1 ? target : target.slice(0, question);
-  const query = question === -1 ? "" : target.slice(question + 1);
-  const match = smartPath.exec(path);
-  const repository = match?.[1];
-  if (match === null || repository === undefined) return undefined;
-  try {
-    parseRepositoryName(repository);
-  } catch {
-    return undefined;
-  }
-  if (match[2] === "git-upload-pack" || match[2] === "git-receive-pack") {
-    return { kind: "exchange", repository, service: match[2] };
-  }
+  return question === -1
+    ? { path: target, query: "" }
+    : { path: target.slice(0, question), query: target.slice(question + 1) };
+}
+
+function askedFor(request: string, query: string): Pick<GitTarget, "kind" | "service"> | undefined {
+  if (isService(request)) return { kind: "exchange", service: request };
   const service = infoRefsQuery.exec(query)?.[1];
-  if (service !== "git-upload-pack" && service !== "git-receive-pack") return undefined;
-  return { kind: "advertise", repository, service };
+  return isService(service) ? { kind: "advertise", service } : undefined;
+}
+
+const isService = (text: string | undefined): text is GitService =>
+  text === "git-upload-pack" || text === "git-receive-pack";
+
+function parses(parse: (name: string) => string, name: string): boolean {
+  try {
+    return parse(name) === name;
+  } catch {
+    return false;
+  }
 }

@@ -5,7 +5,7 @@ import type { GitAnswer, GitRequest, GitServer, PushRight } from "../domain/git-
 import type { Log } from "../domain/ports.ts";
 import { createGit, type GitSetting, repositorySettings } from "./git.ts";
 import { type GitProcess, startGitProcess } from "./git-process.ts";
-import { inflated, limited } from "./request-body.ts";
+import { inflated, limited, maxFetchRequestBytes } from "./request-body.ts";
 
 /**
  * Answers git's smart HTTP protocol with git's own upload-pack and receive-pack, run directly: `http-backend`
@@ -23,8 +23,6 @@ export interface GitServerOptions {
   idleMs?: number;
 }
 
-/** What git itself takes at most as a fetch request (GIT_HTTP_MAX_REQUEST_BUFFER), here after inflating. */
-const maxFetchRequestBytes = 10 * 1024 * 1024;
 /**
  * A kilobyte of deltas can ask for gigabytes of memory. No honest client sends a delta for a larger file than this
  * (core.bigFileThreshold), and what is no delta goes through git as a stream.

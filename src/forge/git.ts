@@ -31,6 +31,9 @@ export interface Git {
 
 export type GitSetting = readonly [name: string, value: string];
 
+/** What real histories carry from old tools, and what harms nobody (git-fsck(1), "fsck messages"). */
+export const ignoredFlaws = ["badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode"] as const;
+
 /**
  * Settings of every hosted repository. They stand in its config for whoever runs git there by hand, and are
  * given to every git that we run, so that a changed config changes nothing.
@@ -40,10 +43,7 @@ export const repositorySettings: readonly GitSetting[] = [
   ["core.hooksPath", "/dev/null"],
   ["receive.fsckObjects", "true"],
   ["transfer.fsckObjects", "true"],
-  // Flaws of old tools that real histories carry and that harm nobody.
-  ["receive.fsck.badTimezone", "ignore"],
-  ["receive.fsck.missingSpaceBeforeDate", "ignore"],
-  ["receive.fsck.zeroPaddedFilemode", "ignore"],
+  ...ignoredFlaws.map((flaw): GitSetting => [`receive.fsck.${flaw}`, "ignore"]),
   ["uploadpack.allowFilter", "true"],
   // Filters that cost little; `sparse:oid` walks every tree for whoever asks.
   ["uploadpackfilter.allow", "false"],

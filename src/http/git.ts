@@ -16,7 +16,7 @@ export function gitRoutes({ store, git }: HttpContext) {
       });
     }
     const target = parseGitTarget(c.req.url.replace(/^https?:\/\/[^/]*\/git/, ""));
-    if (target === undefined || store.repositories.get(target.repository) === undefined) {
+    if (target === undefined || store.repositories.get(target.repository)?.kind !== "hosted") {
       return c.text("There is no such repository.\n", 404);
     }
     return git(c.req.raw, target);

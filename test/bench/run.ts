@@ -8,8 +8,8 @@ import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|c|d|e|f|h] [--json]`: measures what the product promises, on the built executable
- * (`bun run build` first; e, f and h run the sources and need no engine). Prints tables and writes dist/bench.json; with
+ * `bun run bench [--only a|b|c|d|e|f|g|h] [--json]`: measures what the product promises, on the built executable
+ * (`bun run build` first; e, f and h run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
  * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
  * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
  */
@@ -50,6 +50,7 @@ const benches: Record<string, () => Promise<Report>> = {
       minutes: amount.parse(values.minutes),
       megabytes: values["no-bodies"] ? undefined : amount.parse(values.megabytes ?? 2_147.5),
     }),
+  g: async () => (await import("./git-relay.ts")).benchGitRelay(),
   h: async () => (await import("./workspace.ts")).benchWorkspace({ rounds: amount.parse(values.rounds) }),
 };
 /** What runs on the executable, in sandboxes. */

@@ -1,12 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { messageOf } from "../../domain/errors.ts";
-import { type GitAnswer, type GitTarget, parseGitTarget } from "../../domain/git-server.ts";
+import { parseGitTarget } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
-import type { GitGrant, GitPort, Log, ScopedTokens } from "../../domain/ports.ts";
-import { printable } from "../../domain/push-policy.ts";
-import { allowPush, type PushRequest } from "./push.ts";
-import { createPushReportReader } from "./push-report.ts";
-import { bodyOf, drain, pour } from "./streams.ts";
+import type { GitPort, Log, ScopedTokens } from "../../domain/ports.ts";
+import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
 
 /**
  * The way from a sandbox to its task's repositories: fetch every branch, push the task's own one. `path` is the
@@ -33,18 +29,10 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
   const { port, tokens, log, maxConcurrent = 16, patienceMs = 60_000 } = options;
   const running = new Map<SandboxId, number>();
 
-  return async (sandbox, request, response, path) => {
-    const gone = new AbortController();
-    response.once("close", () => gone.abort());
-    try {
-      await admit(sandbox, request, response, path, gone.signal);
-    } catch (error) {
-      const clientLeft = gone.signal.aborted || (request.destroyed && !request.complete);
-      if (!clientLeft) log.error("git request failed", { sandbox: sandbox.id, error: messageOf(error) });
-      if (response.headersSent) response.destroy();
-      else refuse(request, response, 500, "The appliance could not answer. Its log says why.");
-    }
-  };
+  return (sandbox, request, response, path) =>
+    whileConnected({ request, response, log, who: sandbox.id }, (signal) =>
+      admit(sandbox, request, response, path, signal),
+    );
 
   async function admit(
     sandbox: { id: SandboxId },
@@ -54,8 +42,8 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     signal: AbortSignal,
   ): Promise<void> {
     const target = parseGitTarget(path);
-    if (target === undefined) return refuse(request, response, 404, "There is no such repository here.");
-    const method = target.kind === "advertise" ? "GET" : "POST";
+    if (target === undefined) return refuse(request, response, 404, noRepository);
+    const method = methodOf(target);
     if (request.method !== method) {
       response.setHeader("allow", method);
       return refuse(request, response, 405, `Only ${method} is understood here.`);
@@ -66,7 +54,11 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
       return refuse(request, response, 401, "This needs the sandbox's own git credential.");
     }
     const grant = port.grantFor(sandbox.id, target.repository);
-    if (grant === undefined) return refuse(request, response, 404, "There is no such repository here.");
+    // Also for a neighbour whose address only begins like a granted one, as `insteadOf` brings it here. To send git on
+    // to the internet is no way: it would take the sandbox's credential along to the other host.
+    if (grant === undefined || grant.name !== target.repository) {
+      return refuse(request, response, 404, noRepository);
+    }
 
     const others = running.get(sandbox.id) ?? 0;
     if (others >= maxConcurrent) {
@@ -75,99 +67,20 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     }
     running.set(sandbox.id, others + 1);
     try {
-      await answer(sandbox, request, response, target, grant, signal);
+      const refused = (ref: string, reason: string) => {
+        log.warn("push refused", { sandbox: sandbox.id, repository: grant.name, ref, reason });
+        port.refused(sandbox.id, grant.name, ref, reason);
+      };
+      await serveGit({ request, response, target, grant, patienceMs, refused }, signal);
     } finally {
       const left = (running.get(sandbox.id) ?? 1) - 1;
       if (left === 0) running.delete(sandbox.id);
       else running.set(sandbox.id, left);
     }
   }
-
-  async function answer(
-    sandbox: { id: SandboxId },
-    request: IncomingMessage,
-    response: ServerResponse,
-    target: GitTarget,
-    grant: GitGrant,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const serve = (body: AsyncIterable<Uint8Array> | undefined): Promise<GitAnswer> =>
-      grant.endpoint.serve({
-        service: target.service,
-        body,
-        headers: {
-          contentType: request.headers["content-type"],
-          contentEncoding: request.headers["content-encoding"],
-          gitProtocol: headerOnce(request.headers["git-protocol"]),
-        },
-        right: grant.right,
-        signal,
-      });
-
-    if (target.kind === "advertise") return pour(await serve(undefined), response, signal);
-    const body = bodyOf(request);
-    if (target.service === "git-upload-pack") return pour(await serve(body.rest()), response, signal);
-
-    const encoding = request.headers["content-encoding"];
-    if (encoding !== undefined && encoding !== "identity") {
-      return refuse(request, response, 415, "A push is taken as git sends it, not compressed again.");
-    }
-    const right = grant.right.kind === "branch" ? grant.right : undefined;
-    const isSymbolic = () => grant.endpoint.isSymbolicRef(`refs/heads/${right?.branch}`);
-    const push = await allowPush({ body, right, isSymbolic, patienceMs });
-    if (push.kind === "allowed") {
-      const reader = createPushReportReader(push.capabilities);
-      await pour(await serve(push.body), response, signal, reader.read);
-      const { unpack, refused } = reader.report();
-      for (const { ref, reason } of refused) {
-        report(sandbox.id, grant, printable(ref), printable(unpack === "ok" ? reason : unpack));
-      }
-      return;
-    }
-    if (push.kind === "refused") report(sandbox.id, grant, push.ref, push.reason);
-    // The client hears nothing before it has sent all.
-    if (!(await drain(body, patienceMs))) response.setHeader("connection", "close");
-    sendPushAnswer(response, push);
-  }
-
-  function report(sandbox: SandboxId, grant: GitGrant, ref: string, reason: string): void {
-    log.warn("push refused", { sandbox, repository: grant.name, ref, reason });
-    port.refused(sandbox, grant.name, ref, reason);
-  }
 }
 
-function sendPushAnswer(response: ServerResponse, push: Exclude<PushRequest, { kind: "allowed" }>): void {
-  switch (push.kind) {
-    case "malformed":
-      response.writeHead(400, { "content-type": "text/plain; charset=utf-8" });
-      response.end(`This is not a push as git writes it: ${push.reason}.\n`);
-      return;
-    case "probe":
-      response.writeHead(200, { "content-type": "application/x-git-receive-pack-result" });
-      response.end();
-      return;
-    case "refused":
-      if (push.answer === undefined) {
-        response.writeHead(403, { "content-type": "text/plain; charset=utf-8" });
-        response.end(`Push refused: ${push.ref}: ${push.reason}.\n`);
-        return;
-      }
-      response.writeHead(200, {
-        "content-type": "application/x-git-receive-pack-result",
-        "cache-control": "no-cache",
-      });
-      response.end(push.answer);
-  }
-}
-
-/** An answer before the body was read. Its connection is of no more use, since nobody reads that body. */
-function refuse(request: IncomingMessage, response: ServerResponse, status: number, message: string): void {
-  response.writeHead(status, {
-    "content-type": "text/plain; charset=utf-8",
-    ...(request.method === "GET" ? {} : { connection: "close" }),
-  });
-  response.end(`${message}\n`);
-}
+const noRepository = "There is no such repository here.";
 
 /** The token of `Bearer <token>`, or of `Basic <user:token>` as git's credential helpers send it. */
 function tokenOf(authorization: string | undefined): string | undefined {
@@ -177,8 +90,4 @@ function tokenOf(authorization: string | undefined): string | undefined {
   const pair = Buffer.from(value, "base64").toString();
   const colon = pair.indexOf(":");
   return colon === -1 ? undefined : pair.slice(colon + 1);
-}
-
-function headerOnce(value: string | string[] | undefined): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }

@@ -1,6 +1,8 @@
-import type { PushRight } from "../../domain/git-server.ts";
-import { decidePush, printable, readOnly } from "../../domain/push-policy.ts";
-import { refusalBody } from "./push-report.ts";
+import { CcwError } from "../../domain/errors.ts";
+import type { JudgedPush } from "../../domain/git-server.ts";
+import type { GitGrant } from "../../domain/ports.ts";
+import { decidePush, type PushDecision, printable, readOnly } from "../../domain/push-policy.ts";
+import { refusalBody } from "../../domain/push-report.ts";
 import { type CommandSection, createCommandReader, serialiseCommands } from "./receive-pack-commands.ts";
 import type { Body } from "./streams.ts";
 
@@ -16,14 +18,20 @@ export type PushRequest =
       /** For the git client; undefined where it takes no report and has to be told by a status. */
       answer: Uint8Array | undefined;
     }
-  | { kind: "allowed"; capabilities: string[]; body: AsyncIterable<Uint8Array> };
+  | {
+      kind: "allowed";
+      push: JudgedPush;
+      /** All of it, head and pack. */
+      body: AsyncIterable<Uint8Array>;
+      contentLength: number | undefined;
+    };
 
 /** Reads the ref updates, and no more, and judges them. */
 export async function allowPush(push: {
   body: Body;
-  /** Undefined: nothing at all may be pushed. */
-  right: Extract<PushRight, { kind: "branch" }> | undefined;
-  isSymbolic: () => Promise<boolean>;
+  /** Of the body, where the client said it. */
+  length: number | undefined;
+  grant: GitGrant;
   patienceMs: number;
 }): Promise<PushRequest> {
   const section = await readSection(push.body, push.patienceMs);
@@ -41,15 +49,7 @@ export async function allowPush(push: {
   }
   if (section.commands.length === 0) return { kind: "probe" };
 
-  const { right } = push;
-  const decision =
-    right === undefined
-      ? readOnly(section.commands)
-      : decidePush(section.commands, {
-          workBranch: right.branch,
-          mayDelete: right.delete,
-          workBranchIsSymbolic: await push.isSymbolic(),
-        });
+  const decision = await decide(section, push.grant);
   if (decision.kind === "refused") {
     const report = { unpack: "ok", refused: decision.perRef };
     return {
@@ -59,11 +59,38 @@ export async function allowPush(push: {
       answer: refusalBody({ lines: decision.lines, report }, section.capabilities),
     };
   }
+  const head = serialiseCommands(section);
+  const pack = chain([section.rest], push.body.rest());
+  const { commands, capabilities } = section;
   return {
     kind: "allowed",
-    capabilities: section.capabilities,
-    body: chain([serialiseCommands(section), section.rest], push.body.rest()),
+    push: { commands, capabilities, head, pack },
+    body: chain([head], pack),
+    contentLength: push.length === undefined ? undefined : push.length - section.bytes + head.length,
   };
+}
+
+async function decide(
+  { commands }: Extract<CommandSection, { kind: "commands" }>,
+  { right, endpoint }: GitGrant,
+): Promise<PushDecision> {
+  if (right.kind !== "branch") return readOnly(commands);
+  const rules = { workBranch: right.branch, mayDelete: right.delete };
+  // What is refused by its name alone costs the server that has the repository no question.
+  const byName = decidePush(commands, { ...rules, workBranchIsSymbolic: false });
+  if (byName.kind === "refused") return byName;
+  try {
+    const workBranchIsSymbolic = await endpoint.isSymbolicRef(`refs/heads/${right.branch}`);
+    return decidePush(commands, { ...rules, workBranchIsSymbolic });
+  } catch (thrown) {
+    if (!(thrown instanceof CcwError)) throw thrown;
+    const reason = "the repository's server could not be asked";
+    const lines = [`Push refused: ${reason}.`, ...thrown.message.split("\n"), thrown.hint].filter(
+      (line) => line !== "",
+    );
+    const perRef = commands.map(({ ref }) => ({ ref, reason }));
+    return { kind: "refused", offender: perRef[0]?.ref ?? "", reason, lines: lines.map(printable), perRef };
+  }
 }
 
 async function readSection(body: Body, patienceMs: number): Promise<CommandSection> {

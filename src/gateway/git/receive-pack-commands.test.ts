@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { flushPkt, pktLine } from "./pkt-line.ts";
+import { flushPkt, pktLine } from "../../domain/pkt-line.ts";
 import { type CommandSection, createCommandReader, serialiseCommands } from "./receive-pack-commands.ts";
 
 const zero = "0".repeat(40);
@@ -30,12 +30,14 @@ function verdict(section: CommandSection | undefined): unknown {
 test("a push as git sends it is read, and its pack is left alone", () => {
   const pack = Buffer.from("PACK rest");
   const caps = "\0 report-status-v2 side-band-64k agent=git/2.39.5";
-  const section = read(Buffer.concat([pktLine(`shallow ${one}\n`), command(own, caps), flushPkt, pack]));
+  const body = Buffer.concat([pktLine(`shallow ${one}\n`), command(own, caps), flushPkt, pack]);
+  const section = read(body);
   expect(section).toEqual({
     kind: "commands",
     commands: [{ oldId: zero, newId: one, ref: own }],
     shallow: [one],
     capabilities: ["report-status-v2", "side-band-64k", "agent=git/2.39.5"],
+    bytes: body.length - pack.length,
     rest: pack,
   });
 });

@@ -1,5 +1,5 @@
+import { createPktReader, flushPkt, pktLine } from "../../domain/pkt-line.ts";
 import type { PushCommand } from "../../domain/push-policy.ts";
-import { createPktReader, flushPkt, pktLine } from "./pkt-line.ts";
 
 /**
  * The command section of a git-receive-pack request (gitprotocol-pack(5), "Reference Update Request"): what a
@@ -17,6 +17,8 @@ export type CommandSection =
       commands: PushCommand[];
       shallow: string[];
       capabilities: string[];
+      /** Its length as it came. */
+      bytes: number;
       /** What came behind the section in the last chunk: the begin of the pack. */
       rest: Uint8Array;
     };
@@ -76,7 +78,8 @@ export function createCommandReader(): CommandReader {
             inOptions = true; // a second section, which is dropped
             continue;
           }
-          return { kind: "commands", commands, shallow, capabilities: offered, rest: chunk.subarray(at) };
+          const rest = chunk.subarray(at);
+          return { kind: "commands", commands, shallow, capabilities: offered, bytes: taken, rest };
         }
         const decided = inOptions ? undefined : takeLine(pkt.payload);
         if (decided !== undefined) return decided;

@@ -53,6 +53,7 @@ export async function pour(
 ): Promise<void> {
   // A refusal may leave a body unread; the connection cannot be used again then.
   const close = answer.status === 200 ? {} : { connection: "close" };
+  for (const [name, value] of answer.fields ?? []) response.appendHeader(name, value);
   response.writeHead(answer.status, { ...answer.headers, ...close });
   for await (const chunk of answer.body) {
     watch?.(chunk);

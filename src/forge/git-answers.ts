@@ -1,0 +1,103 @@
+import type { GitAnswer, GitCall } from "../domain/git-server.ts";
+import { pktLine } from "../domain/pkt-line.ts";
+import { printable } from "../domain/push-policy.ts";
+import { refusalBody } from "../domain/push-report.ts";
+
+/** Something that stands in the way of a git request, in words for whoever sits at the git client. */
+export interface Fault {
+  /** Of the answer where git can be told by one: 4xx, 5xx. */
+  status: number;
+  /** A reason of a few words, for the line of a ref. */
+  reason: string;
+  /** What happened and what to do, a sentence or two a line. */
+  lines: string[];
+  retryAfter?: string | undefined;
+  /** The request itself is none that git writes: it is told by a status, whoever sent it. */
+  malformed?: boolean;
+}
+
+/**
+ * The fault in the shape that git's client prints: text behind `remote: ` for a list of refs; `fatal: remote error:`
+ * for a fetch (gitprotocol-pack(5), "ERR"); text and a refusal of every ref for a push. An error status on those two
+ * would be shown as a number, or as "Everything up-to-date".
+ */
+export function faultAnswer(call: Pick<GitCall, "service" | "body" | "push">, fault: Fault): GitAnswer {
+  const lines = fault.lines.map(printable);
+  if (call.body !== undefined && call.service === "git-upload-pack" && fault.malformed !== true) {
+    return gitAnswer(call.service, pktLine(`ERR ${lines.join(" ")}`));
+  }
+  if (call.push !== undefined) {
+    const refused = call.push.commands.map(({ ref }) => ({ ref, reason: printable(fault.reason) }));
+    const body = refusalBody({ lines, report: { unpack: "ok", refused } }, call.push.capabilities);
+    if (body !== undefined) return gitAnswer(call.service, body);
+  }
+  const retry = fault.retryAfter === undefined ? {} : { "retry-after": fault.retryAfter };
+  return {
+    status: fault.status,
+    headers: { "content-type": "text/plain; charset=utf-8", ...retry },
+    body: streamOf(oneChunk(Buffer.from(`${lines.join("\n")}\n`))),
+  };
+}
+
+function gitAnswer(service: GitCall["service"], body: Uint8Array): GitAnswer {
+  return {
+    status: 200,
+    headers: { "content-type": `application/x-${service}-result`, "cache-control": "no-cache" },
+    body: streamOf(oneChunk(body)),
+  };
+}
+
+async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** A stream that asks its source for no more than is read; `left` is called once when it ends, whichever way. */
+export function streamOf(
+  source: AsyncIterable<Uint8Array>,
+  left?: () => Promise<void> | void,
+): ReadableStream<Uint8Array> {
+  const chunks = source[Symbol.asyncIterator]();
+  let ended = false;
+  const end = async () => {
+    if (ended) return;
+    ended = true;
+    await left?.();
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await chunks.next();
+          if (done !== true) return controller.enqueue(value);
+          await end();
+          controller.close();
+        } catch (error) {
+          await end();
+          controller.error(error);
+        }
+      },
+      async cancel() {
+        await chunks.return?.();
+        await end();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** How much of a push is still read, and dropped, when its answer is known: the client reads no answer before. */
+const maxDrainBytes = 256 * 1024 * 1024;
+
+/** Reads and drops what is left of a request's body. */
+export async function dropped(body: AsyncIterable<Uint8Array> | undefined): Promise<void> {
+  if (body === undefined) return;
+  let left = maxDrainBytes;
+  try {
+    for await (const chunk of body) {
+      left -= chunk.length;
+      if (left < 0) return;
+    }
+  } catch {
+    // The client has gone, and waits for no answer.
+  }
+}
