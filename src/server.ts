@@ -5,19 +5,11 @@ import type { Config } from "./config.ts";
 import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
-import type { ForgeAccess } from "./domain/forge.ts";
-import type { GitEndpoint } from "./domain/git-server.ts";
 import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
-import type { Store } from "./domain/store.ts";
 import { connectAppliance } from "./engine-connection.ts";
-import { createForges } from "./forge/forges.ts";
 import { handleGitForPeople } from "./forge/git-for-people.ts";
-import { createGitServer } from "./forge/git-server.ts";
-import { createHostedRepositories } from "./forge/hosted.ts";
-import { createMirrors } from "./forge/mirrors.ts";
-import { createRepositories } from "./forge/repositories.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
@@ -29,7 +21,8 @@ import { createApp } from "./http/app.ts";
 import type { Assets } from "./http/context.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
-import { forgeNetworkOf, lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
@@ -68,7 +61,6 @@ export const idSource: IdSource = { now: Date.now, randomBytes: (count) => rando
 /** For a first fetch of something large; a browser asks again before that. */
 const syncMs = 30 * 60 * 1000;
 const linkMs = 15 * 60 * 1000;
-const maintainEveryMs = 60 * 60 * 1000;
 
 /** Builds everything, and closes it in reverse. Whatever fails on the way closes what was built before it. */
 export async function startServer(options: ServerOptions): Promise<Server> {
@@ -102,35 +94,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const demo = startDemoModel();
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
-    const hosted = createHostedRepositories({ folder: join(dataFolder, "repositories"), log, now: ids.now });
-    const gitServer = await createGitServer({ folder: join(dataFolder, "git"), log });
-    const mirrors = createMirrors({
-      folder: join(dataFolder, "mirrors"),
-      access: forgeAccess(store),
-      network: { caFile, proxy: upstreamProxy?.url },
-      log,
-      now: ids.now,
-      borrowed: () => store.sandboxes.borrowedFolders(),
-      repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
-      changed: (name, change) => store.repositories.update(name, change),
-    });
-    const upkeep = new AbortController();
-    let maintaining = Promise.resolve();
-    const maintain = setInterval(() => {
-      maintaining = maintaining.then(() => mirrors.maintain(upkeep.signal));
-    }, maintainEveryMs);
-    closers.push(() => maintaining);
-    closers.push(() => {
-      clearInterval(maintain);
-      upkeep.abort();
-    });
-    const host = createRepositories({
-      hosted,
-      git: gitServer,
-      mirrors,
-      repositoryOf: store.repositories.get,
-      remoteEndpoint: noRemoteEndpoint,
-    });
+    const repositories = await openRepositories({ config, store, log, now: ids.now });
+    closers.push(() => repositories.close());
+    const { hosted, forges, host } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -141,12 +107,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     let url = "";
     const tokens = createScopedTokens(key);
-    const forges = createForges({
-      lookup: store.forges,
-      network: forgeNetworkOf(config),
-      log,
-      now: ids.now,
-    });
     const egress = createEgressPort({
       ...{ store, log, now: ids.now, endpoint: model.current },
       forgeSecrets: forges.secrets,
@@ -229,7 +189,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         await host.objectsOf(name, AbortSignal.timeout(syncMs));
       },
       git: (request, target) =>
-        handleGitForPeople({ git: gitServer, request, target, folder: hosted.pathOf(target.repository) }),
+        handleGitForPeople({
+          git: repositories.git,
+          request,
+          target,
+          folder: hosted.pathOf(target.repository),
+        }),
     });
     const listener = listen(config, app.fetch);
     closers.push(() => listener.stop(true));
@@ -273,30 +238,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await close();
     throw thrown;
   }
-}
-
-/** Tokens as they are, until GitHub Apps are spoken to. */
-function forgeAccess({ forges }: Pick<Store, "forges">): ForgeAccess {
-  return {
-    async authorizationFor({ forge }) {
-      const credential = forges.credentialOf(forge);
-      switch (credential.kind) {
-        case "none":
-          return undefined;
-        case "token": {
-          const pair = `${credential.username === "" ? "x-access-token" : credential.username}:${credential.token}`;
-          return `Basic ${Buffer.from(pair).toString("base64")}`;
-        }
-        case "app":
-          throw new CcwError("unavailable", "GitHub Apps are not spoken to yet.");
-      }
-    },
-    refused() {},
-  };
-}
-
-function noRemoteEndpoint(repository: RemoteRepository): GitEndpoint {
-  throw new CcwError("unavailable", `Git in a sandbox does not reach ${repository.name} yet.`);
 }
 
 /** Names this appliance on an engine that it shares with others; follows from its key, so it stays the same. */

@@ -30,6 +30,7 @@ const allowed: Record<string, readonly string[]> = {
   "engine-connection": ["config", "domain", "sandbox"],
   "git-proxy": ["cli", "domain", "forge", "gateway", "gateway/git", "gateway/egress"],
   listen: ["config", "domain"],
+  "open-repositories": ["config", "domain", "forge", "network"],
   network: ["config", "domain", "forge", "gateway/egress"],
   main: ["*"],
 };

@@ -29,7 +29,13 @@ const commands = createCommandRunner(createProcesses());
 const names = ["git.example/acme/widget", "git.example/acme/lib", "git.example/acme/deep"] as const;
 const forge = (name: string) => join(folder, "door", `${name}.git`);
 const { signal } = new AbortController();
-const options = () => ({ commands, env, signal, emit: async (event: GuestEvent) => void events.push(event) });
+const options = () => ({
+  commands,
+  env,
+  signal,
+  trailers: [],
+  emit: async (event: GuestEvent) => void events.push(event),
+});
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "ccw-borrowing-"));
@@ -48,7 +54,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function start(repositories: readonly string[] = names): SessionStart {
   return {
-    ...{ sandboxId: "sbx", taskId: "tsk", acked: 0, variables: {}, setupScript: "" },
+    ...{ sandboxId: "sbx", taskId: "tsk", acked: 0, variables: {}, setupScript: "", trailers: [] },
     repositories: repositories.map((name) => ({
       ...{
         name,

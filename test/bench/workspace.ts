@@ -142,7 +142,14 @@ function workspaceOn(folder: string, doorBase: string) {
     workBranch: "claude/w",
   };
   const start: SessionStart = {
-    ...{ sandboxId: sandbox.id, taskId: sandbox.taskId, acked: 0, variables: {}, setupScript: "" },
+    ...{
+      sandboxId: sandbox.id,
+      taskId: sandbox.taskId,
+      acked: 0,
+      variables: {},
+      setupScript: "",
+      trailers: [],
+    },
     repositories: [repository],
     author: { name: "Ann", email: "ann@example.org" },
     agent: { kind: "claude", model: "", sessionId: "" },
@@ -150,7 +157,7 @@ function workspaceOn(folder: string, doorBase: string) {
   };
   writeGitConfig(env.GIT_CONFIG_SYSTEM, start, { base: doorBase });
   const place = join(folder, "checkout");
-  const options = { commands, env, signal, emit: async () => {} };
+  const options = { commands, env, signal, trailers: [], emit: async () => {} };
   const run = async (cwd: string, ...argv: string[]) => {
     const { code, output } = await commands.run(argv, { cwd, env });
     if (code !== 0) throw new Error(`${argv.join(" ")}: ${output}`);

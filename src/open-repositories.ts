@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import type { Config } from "./config.ts";
+import { CcwError } from "./domain/errors.ts";
+import type { GitServer } from "./domain/git-server.ts";
+import type { Log, RepositoryHost } from "./domain/ports.ts";
+import type { RemoteRepository } from "./domain/repository.ts";
+import type { Store } from "./domain/store.ts";
+import { createForges, type Forges } from "./forge/forges.ts";
+import { createGitServer } from "./forge/git-server.ts";
+import { createGitUpstream } from "./forge/git-upstream.ts";
+import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
+import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
+import { createMirrors } from "./forge/mirrors.ts";
+import { openQuarantine } from "./forge/quarantine.ts";
+import { createRepositories } from "./forge/repositories.ts";
+import { createUpstreamHttp } from "./forge/upstream-http.ts";
+import { forgeNetworkOf, upstreamProxyOf } from "./network.ts";
+
+export interface OpenRepositories {
+  hosted: HostedRepositories;
+  git: GitServer;
+  forges: Forges;
+  /** All of them under one name space. */
+  host: RepositoryHost;
+  close(): Promise<void>;
+}
+
+const maintainEveryMs = 60 * 60 * 1000;
+
+/** Everything that repositories are made of: hosted ones, forges with their credentials, mirrors, git towards all of them. */
+export async function openRepositories(options: {
+  config: Config;
+  store: Store;
+  log: Log;
+  now: () => number;
+}): Promise<OpenRepositories> {
+  const { config, store, log, now } = options;
+  const { caFile, upstreamProxy } = config.egress;
+  const folderOf = (name: string) => join(config.dataFolder, name);
+
+  const hosted = createHostedRepositories({ folder: folderOf("repositories"), log, now });
+  const git = await createGitServer({ folder: folderOf("git"), log });
+  const network = forgeNetworkOf(config);
+  const forges = createForges({ lookup: store.forges, network, log, now });
+
+  const mirrors = createMirrors({
+    folder: folderOf("mirrors"),
+    access: forges.access,
+    network: { caFile, proxy: upstreamProxy?.url },
+    log,
+    now,
+    borrowed: () => store.sandboxes.borrowedFolders(),
+    repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
+    changed: (name, change) => store.repositories.update(name, change),
+  });
+  const upkeep = new AbortController();
+  let maintaining = Promise.resolve();
+  const maintain = setInterval(() => {
+    maintaining = maintaining.then(() => mirrors.maintain(upkeep.signal));
+  }, maintainEveryMs);
+
+  const http = createUpstreamHttp({
+    proxy: upstreamProxyOf(upstreamProxy),
+    authorities: network.authorities,
+  });
+  const upstream = createGitUpstream({
+    http,
+    access: forges.access,
+    log,
+    quarantine: await openQuarantine({
+      folder: folderOf("quarantine"),
+      maxPackBytes: defaultMaxTaskPackBytes,
+    }),
+    base: {
+      async folderWith(name, commit, signal) {
+        const repository = remoteOf(store, name);
+        // Packs lean on whatever the sandbox has fetched, which may be newer than the mirror.
+        await mirrors.refresh(repository, signal);
+        return (await mirrors.holding(repository, commit, signal)).folder;
+      },
+    },
+  });
+  const host = createRepositories({
+    hosted,
+    git,
+    mirrors,
+    repositoryOf: store.repositories.get,
+    remoteEndpoint: upstream.endpointOf,
+  });
+  return {
+    hosted,
+    git,
+    forges,
+    host,
+    async close() {
+      clearInterval(maintain);
+      upkeep.abort();
+      http.close();
+      await maintaining;
+    },
+  };
+}
+
+function remoteOf(store: Store, name: string): RemoteRepository {
+  const found = store.repositories.get(name);
+  if (found?.kind === "remote") return found;
+  throw new CcwError("not_found", `There is no repository ${name} on a forge any more.`);
+}
