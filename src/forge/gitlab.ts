@@ -95,7 +95,9 @@ export function createGitlab({ forge, credential, fetch, patience, now }: ForgeA
     },
     async findPullRequest(path, head, base) {
       const found = await client.MergeRequests.all({
-        ...{ projectId: path, state: "opened", sourceBranch: head, targetBranch: base, maxPages: 1 },
+        ...{ projectId: path, state: "opened", sourceBranch: head, targetBranch: base },
+        // Forks' as well, as many as anybody likes to make.
+        ...{ perPage: 100, maxPages },
       });
       return parse(mergeShape.array(), found).find((each) => each.head === head && each.base === base);
     },
