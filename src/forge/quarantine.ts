@@ -13,6 +13,8 @@ import { startGitProcess } from "./git-process.ts";
  */
 export interface Quarantine {
   judge(push: {
+    /** The repository and the ref: one push of a branch is in here at a time, another is refused meanwhile. */
+    branch: string;
     /** A bare repository that holds `oldId`: see QuarantineBase. */
     known: string;
     /** Where the branch stands at the forge, and where it is to stand. */
@@ -114,26 +116,44 @@ export async function openQuarantine(options: { folder: string; maxPackBytes: nu
     };
   }
 
+  /** Of two, one at most could go through; a sandbox that sends dozens would fill the disk and the processors. */
+  const underWay = new Set<string>();
   return {
     async judge(push) {
+      if (underWay.has(push.branch)) return { kind: "refused", fault: busyFault };
+      underWay.add(push.branch);
       let path: string | undefined;
       let kept = false;
       try {
         path = await mkdtemp(join(folder, "push-"));
         const verdict = await judge(path, push);
-        kept = verdict.kind === "forward";
-        return verdict;
+        if (verdict.kind === "refused") return verdict;
+        kept = true;
+        const release = () => verdict.release().finally(() => underWay.delete(push.branch));
+        return { ...verdict, release };
       } catch (thrown) {
         if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOSPC") throw diskFull(thrown);
         throw thrown;
       } finally {
-        if (!kept && path !== undefined) await rm(path, { recursive: true, force: true });
+        if (!kept) {
+          if (path !== undefined) await rm(path, { recursive: true, force: true });
+          underWay.delete(push.branch);
+        }
       }
     },
   };
 }
 
 const fault = (reason: string, ...lines: string[]): Fault => ({ status: 403, reason, lines });
+
+const busyFault = {
+  ...fault(
+    "another push of this branch is under way",
+    "Push refused: another push of this branch is under way.",
+    "Wait for it to end, then push again.",
+  ),
+  status: 409,
+};
 
 const diskFull = (cause: Error) =>
   new CcwError("no_space", "The appliance's disk is full.", "The operator has to free some space.", {
