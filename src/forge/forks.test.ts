@@ -45,3 +45,14 @@ test.each([
     expect((await forge.findPullRequest("acme/widget", "claude/fix", "main"))?.number).toBe(3);
   },
 );
+
+test("what is no commit is none of a merge request either", async () => {
+  const forge = createGitlab({
+    forge: { name: "work", url: "https://forge.example", apiUrl: "https://forge.example/api" },
+    credential: { kind: "none" },
+    fetch: async (url) => answerFrom(url.toString(), Response.json({ ...pulls(true)[2], sha: "\u001b]0;x" })),
+    patience: {},
+    now: Date.now,
+  });
+  await expect(forge.pullRequest("acme/widget", 3)).rejects.toMatchObject({ code: "unavailable" });
+});

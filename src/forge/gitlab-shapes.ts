@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { ForgeCheck, ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
 import {
+  commitId,
   cutText,
   exactName,
   headName,
@@ -56,7 +57,7 @@ export const mergeShape = z
     draft: z.boolean().default(false),
     state: z.string(),
     /** Null until GitLab has looked at the branch. */
-    sha: z.string().nullish(),
+    sha: commitId.nullish(),
   })
   .transform(
     (found): ForgePullRequest => ({

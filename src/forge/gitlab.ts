@@ -6,6 +6,7 @@ import { createCheckedFetch } from "./forge-checked.ts";
 import { parseAnswer } from "./forge-errors.ts";
 import type { ForgeFetch } from "./forge-fetch.ts";
 import { createUnchanged } from "./forge-memory.ts";
+import { exactName } from "./forge-text.ts";
 import type { ForgeApiOptions } from "./github.ts";
 import { discussionShape, jobShape, mergeShape, projectShape, userShape } from "./gitlab-shapes.ts";
 import { createWriteRights } from "./write-rights.ts";
@@ -80,7 +81,7 @@ export function createGitlab({ forge, credential, fetch, patience, now }: ForgeA
         ...{ perPage: 100, page: Number(page ?? 1), maxPages: 1, showExpanded: true },
         ...(search !== undefined && search !== "" && { search }),
       });
-      const { items, next } = pageOf(z.object({ name: z.string().max(1000) }), answer);
+      const { items, next } = pageOf(z.object({ name: exactName }), answer);
       return { items: items.map(({ name }) => name), next };
     },
     async findPullRequest(path, head, base) {
