@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import { printable } from "../domain/push-policy.ts";
 import { createGit, ignoredFlaws, repositorySettings } from "./git.ts";
-import type { Fault } from "./git-answers.ts";
+import { busyFault, type Fault } from "./git-answers.ts";
 import { startGitProcess } from "./git-process.ts";
 
 /**
@@ -116,7 +116,6 @@ export async function openQuarantine(options: { folder: string; maxPackBytes: nu
     };
   }
 
-  /** Of two, one at most could go through; a sandbox that sends dozens would fill the disk and the processors. */
   const underWay = new Set<string>();
   return {
     async judge(push) {
@@ -145,15 +144,6 @@ export async function openQuarantine(options: { folder: string; maxPackBytes: nu
 }
 
 const fault = (reason: string, ...lines: string[]): Fault => ({ status: 403, reason, lines });
-
-const busyFault = {
-  ...fault(
-    "another push of this branch is under way",
-    "Push refused: another push of this branch is under way.",
-    "Wait for it to end, then push again.",
-  ),
-  status: 409,
-};
 
 const diskFull = (cause: Error) =>
   new CcwError("no_space", "The appliance's disk is full.", "The operator has to free some space.", {
