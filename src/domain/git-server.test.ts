@@ -118,3 +118,9 @@ test("ATTACKS 55: where service= disagrees with the path, the path decides", () 
     "git-receive-pack",
   );
 });
+
+test("a relay is not led out of the path that it was given", () => {
+  for (const path of ["/../other/repo", "/a/../../b", "/./a", "/%2e%2e/other", "/a/.%2E/b", "/%2E/a"])
+    expect(parseRelayTarget(`${path}/git-upload-pack`)).toBeUndefined();
+  expect(parseRelayTarget("/a/..b/c...git/git-upload-pack")?.repository).toBe("/a/..b/c...git");
+});

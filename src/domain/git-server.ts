@@ -112,8 +112,10 @@ export function parseRelayTarget(target: string): GitTarget | undefined {
   const { path, query } = splitTarget(target);
   const [, repository, request = ""] =
     /^((?:\/[^/?#\\\s]+)*)\/(info\/refs|git-upload-pack|git-receive-pack)$/.exec(path) ?? [];
+  // What a URL takes for `.` and `..` would lead out of the path that stands before it.
+  if (repository === undefined || /(^|\/)(\.|%2e){1,2}(\/|$)/i.test(repository)) return undefined;
   const asked = askedFor(request, query);
-  return repository === undefined || asked === undefined ? undefined : { ...asked, repository };
+  return asked && { ...asked, repository };
 }
 
 function splitTarget(target: string): { path: string; query: string } {

@@ -15,7 +15,8 @@ export function neutral(text: string): string {
     .replace(/!(?=\[)/g, `!${joiner}`)
     .replace(/([#!])(?=\d)/g, `$1${joiner}`)
     .replace(/\bGH-(?=\d)/gi, `GH-${joiner}`)
-    .replace(/^([ \t>]*)\/(?=[a-z])/gm, `$1/${joiner}`)
+    .replace(entities, `&${joiner}`)
+    .replace(/^([ \t>]*)\/(?=[a-z])/gim, `$1/${joiner}`)
     .replace(linksIssues ? closing : never, (word) => `${word.slice(0, 1)}${joiner}${word.slice(1)}`);
 }
 
@@ -28,4 +29,6 @@ const joiner = "\u2060";
 /** GitHub's and GitLab's keywords. */
 const closing =
   /\b(clos(e[sd]?|ing)|fix(e[sd]|ing)?|resolv(e[sd]?|ing)|implement(s|ed|ing)?|reopen(s|ed|ing)?)\b(?=[:\s])/gi;
+/** CommonMark, 6.2: a character written so is that character once it is shown. These are the ones that forges act on. */
+const entities = /&(?=#x[\da-f]|(commat|num|excl|sol);)/gi;
 const never = /(?!)/g;

@@ -100,3 +100,15 @@ test("plain words stay as they are", () => {
   const text = "The price is 3 < 4, a # b, 50 % & more!\n\n- `code`\n- **bold** a@ b";
   expect(neutral(text)).toBe(text);
 });
+
+test("what only becomes a mention, a link or a command when it is shown is taken apart, too", () => {
+  const joiner = "\u2060";
+  for (const entity of ["&#x40;ada", "&#X00040;ada", "&commat;ada", "&num;12", "&excl;12"]) {
+    expect(neutral(`ask ${entity}`)).toBe(`ask &${joiner}${entity.slice(1)}`);
+  }
+  expect(neutral("&#64;ada &#35;12")).toBe(`&#${joiner}64;ada &#${joiner}35;12`);
+  expect(neutral("R&D, a && b, &amp;")).toBe("R&D, a && b, &amp;");
+  // GitLab takes its quick actions in any case.
+  for (const command of ["/Merge", "/CLOSE", "  /assign me"])
+    expect(neutral(command)).toBe(command.replace("/", `/${joiner}`));
+});

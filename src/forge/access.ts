@@ -10,13 +10,21 @@ export function createForgeAccess(forges: {
   appOf(name: string): GithubApp | undefined;
 }): ForgeAccess {
   return {
-    async authorizationFor({ forge: name, path }, right) {
+    async authorizationFor({ forge: name, path, cloneUrl }, right) {
       const forge = forges.get(name);
       if (forge === undefined) {
         throw new CcwError(
           "forbidden",
           `The forge ${name} is not connected any more.`,
           `Connect it again: ccw-server forge add ${name} URL --kind KIND`,
+        );
+      }
+      // A forge may be connected elsewhere under the same name while a repository is being added.
+      if (new URL(cloneUrl).origin !== new URL(forge.url).origin) {
+        throw new CcwError(
+          "forbidden",
+          `${new URL(cloneUrl).host} is not where the forge ${name} is, and does not get its credential.`,
+          "Remove the repository and add it again by its address.",
         );
       }
       const credential = forges.credentialOf(name);

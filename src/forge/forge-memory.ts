@@ -21,9 +21,13 @@ export function createConditionalFetch(fetch: ForgeFetch): ForgeFetch {
   return async (input, init) => {
     const url = input instanceof Request ? input.url : input.toString();
     if ((init?.method ?? "GET").toUpperCase() !== "GET") return fetch(input, init);
-    const key = `${new Headers(init?.headers).get("accept") ?? ""} ${url}`;
-    const kept = answers.get(key);
     const headers = new Headers(init?.headers);
+    // One address has other answers for another credential, as a list of what an installation holds.
+    const asWhom = createHash("sha256")
+      .update(headers.get("authorization") ?? "")
+      .digest("base64");
+    const key = `${headers.get("accept") ?? ""} ${asWhom} ${url}`;
+    const kept = answers.get(key);
     if (kept !== undefined) headers.set("if-none-match", kept.etag);
     const response = await fetch(input, { ...init, headers });
     if (response.status === 304 && kept !== undefined) {

@@ -51,3 +51,14 @@ export const instant = z
 
 /** Past 2^53 some clients read a number as a bigint. */
 export const numericId = z.union([z.number().int(), z.bigint()]).transform(String);
+
+/**
+ * A pull request's branch, as it counts here: one of a fork may be named like a task's own by anybody, and is shown as
+ * `fork:name`, which no branch is named.
+ */
+export function headName(ref: string, from: Id | null | undefined, to: Id | null | undefined): string {
+  return from === to ? ref : `fork:${ref}`;
+}
+
+type Id = number | bigint;
+export const repositoryId = z.union([z.number().int(), z.bigint()]).nullish();

@@ -37,10 +37,22 @@ function houseOf(authority = "") {
   };
 }
 
-const repositoryAt = (path: string): RemoteRepository => ({
+const repositoryAt = (path: string, url = "https://forge.example"): RemoteRepository => ({
   ...{ kind: "remote", name: `forge.example/${path}`, forge: "work", path, defaultBranch: "main" },
-  ...{ cloneUrl: `https://forge.example/${path}.git`, webUrl: "", createdAt: 0 },
+  ...{ cloneUrl: `${url}/${path}.git`, webUrl: "", createdAt: 0 },
   push: { force: false, delete: false },
+});
+
+test("a repository that was added while its forge's name was another's gets none of the credential", async () => {
+  const { forges, connect } = houseOf();
+  connect("gitlab", { kind: "token", token: "s3cret-token", username: "" });
+  for (const cloneUrl of ["https://evil.example/acme/widget.git", "http://forge.example/acme/widget.git"]) {
+    const added = { ...repositoryAt("acme/widget"), cloneUrl };
+    await expect(forges.access.authorizationFor(added, "read")).rejects.toMatchObject({
+      code: "forbidden",
+      message: expect.not.stringContaining("s3cret-token"),
+    });
+  }
 });
 
 const plain = (header: string | undefined) =>
@@ -83,7 +95,7 @@ test("an app's token is narrowed to one repository and one right, kept, and made
   const { forges, connect, wait } = houseOf(github.authority);
   connect("github", { kind: "app", appId: app.id, privateKey: app.privateKey, slug: "agent" }, github.url);
   const ask = async (path: string, right: "read" | "write") =>
-    plain(await forges.access.authorizationFor(repositoryAt(path), right))?.split(":")[1] ?? "";
+    plain(await forges.access.authorizationFor(repositoryAt(path, github.url), right))?.split(":")[1] ?? "";
   const made = () => github.seen.filter(({ path }) => path.endsWith("/access_tokens")).length;
 
   const [one, same] = await Promise.all([ask("acme/widget", "read"), ask("acme/widget", "read")]);
@@ -121,9 +133,9 @@ test("an app that may only read does not get to write", async () => {
   const { forges, connect } = houseOf(github.authority);
   const credential = { kind: "app", appId: app.id, privateKey: app.privateKey, slug: "agent" } as const;
   connect("github", credential, github.url);
-  const failure = forges.access.authorizationFor(repositoryAt("acme/widget"), "write");
+  const failure = forges.access.authorizationFor(repositoryAt("acme/widget", github.url), "write");
   await expect(failure).rejects.toThrow("may not write the contents of acme/widget");
   connect("github", { ...credential, privateKey: "no key" }, github.url);
-  const broken = forges.access.authorizationFor(repositoryAt("acme/widget"), "read");
+  const broken = forges.access.authorizationFor(repositoryAt("acme/widget", github.url), "read");
   await expect(broken).rejects.toThrow("not the private key of a GitHub App");
 });

@@ -16,6 +16,13 @@ export interface Fault {
   malformed?: boolean;
 }
 
+/** Of two pushes of one branch, one at most could go through; a sandbox that sends dozens would fill disk and processors. */
+export const busyFault: Fault = {
+  status: 409,
+  reason: "another push of this branch is under way",
+  lines: ["Push refused: another push of this branch is under way.", "Wait for it to end, then push again."],
+};
+
 /**
  * The fault in the shape that git's client prints: text behind `remote: ` for a list of refs; `fatal: remote error:`
  * for a fetch (gitprotocol-pack(5), "ERR"); text and a refusal of every ref for a push. An error status on those two

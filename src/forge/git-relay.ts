@@ -67,6 +67,7 @@ function endToEnd(headers: IncomingHttpHeaders): Record<string, string> {
 function ownHeaders({ body, headers, contentLength }: GitCall): Record<string, string> {
   const own = {
     "git-protocol": headers.gitProtocol,
+    "accept-encoding": headers.acceptEncoding ?? "identity",
     "content-type": body && headers.contentType,
     "content-encoding": body && headers.contentEncoding,
     "content-length": body && contentLength?.toString(),

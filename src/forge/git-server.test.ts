@@ -95,6 +95,26 @@ test("git itself lets a task make its branch, and refuses to delete it", async (
   expect(await pushPastTheDoor({ ref, from: tip, to: zero })).toContain(`ng ${ref} deletion prohibited`);
 });
 
+test("a task has git at work on one push of its branch, and not on as many as it likes to send", async () => {
+  const leaving = new AbortController();
+  const begun = Promise.withResolvers<void>();
+  async function* stalled() {
+    yield Buffer.from(`${pkt(`${tip} ${tip} refs/heads/claude/x\0 report-status\n`)}0000PACK`);
+    begun.resolve();
+    await new Promise((resolve) => leaving.signal.addEventListener("abort", resolve));
+  }
+  const first = git.serve({ ...exchange("git-receive-pack", stalled()), signal: leaving.signal });
+  await begun.promise;
+  const answer = await git.serve(exchange("git-receive-pack", once("0000", emptyPack())));
+  expect([answer.status, await new Response(answer.body).text()]).toEqual([
+    409,
+    expect.stringContaining("another push of this branch is under way"),
+  ]);
+  leaving.abort();
+  await (await first).body.cancel();
+  expect(await pushPastTheDoor({ ref: "refs/heads/claude/y" })).toContain("pre-receive hook declined");
+});
+
 test("ATTACKS 58: hooks and settings that lie in a repository do not run or count", async () => {
   const marker = join(folder, "hook-ran");
   await mkdir(join(bare, "hooks"), { recursive: true });

@@ -4,6 +4,7 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import type { GitAnswer, GitRequest, GitServer, PushRight } from "../domain/git-server.ts";
 import type { Log } from "../domain/ports.ts";
 import { createGit, type GitSetting, repositorySettings } from "./git.ts";
+import { busyFault, dropped, faultAnswer } from "./git-answers.ts";
 import { type GitProcess, startGitProcess } from "./git-process.ts";
 import { inflated, limited, maxFetchRequestBytes } from "./request-body.ts";
 
@@ -67,11 +68,28 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
     });
   }
 
+  /** Folder and branch of tasks' pushes that git works on. */
+  const underWay = new Set<string>();
+
   return {
     async serve(request) {
       const body = bodyFor(request);
       if (body?.kind === "refused") return body.answer;
+      const { service, right, folder } = request;
+      const pushed =
+        right.kind === "branch" && body !== undefined && service === "git-receive-pack"
+          ? `${folder} ${right.branch}`
+          : "";
+      if (underWay.has(pushed)) {
+        await dropped(request.push?.pack ?? request.body);
+        return faultAnswer(request, busyFault);
+      }
       const child = start(request);
+      if (pushed !== "") {
+        underWay.add(pushed);
+        const done = () => underWay.delete(pushed);
+        child.ended.then(done, done);
+      }
       child.feed(body?.content);
       const reader = child.output();
       const first = await reader.next();

@@ -52,6 +52,7 @@ export function guarded(
     }
 
     const verdict = await quarantine.judge({
+      branch: `${repository} ${update.ref}`,
       known: await base.folderWith(repository, tip, call.signal),
       oldId: tip,
       newId: update.newId,

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { PushRight } from "../domain/git-server.ts";
+import { flushPkt, pktLine } from "../domain/pkt-line.ts";
 import { createGitRelayServer } from "../gateway/git/git-relay-server.ts";
 import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import { createGitUpstream, type GitUpstream } from "./git-upstream.ts";
@@ -428,6 +429,36 @@ test("a client that goes away ends the request to the server within a second", a
   for (let tries = 0; upstreamEnded === 0 && tries < 100; tries++) await Bun.sleep(20);
   expect(upstreamEnded).toBeGreaterThan(0);
   expect(upstreamEnded - left).toBeLessThan(1000);
+});
+
+test("a task fills no disk with packs side by side: one push of a branch is looked at, another is told to wait", async () => {
+  const path = await clone();
+  const before = await commit(path, "one");
+  expect((await push(path)).exitCode).toBe(0);
+  const { hostname, port } = new URL(door);
+  const stalled: Socket = connect(Number(port), hostname);
+  stalled.on("error", () => undefined);
+  const head = Buffer.concat([
+    pktLine(`${before} ${"1".repeat(40)} ${own}\0 report-status object-format=sha1`),
+    flushPkt,
+    Buffer.from("PACK"),
+  ]);
+  const type = "content-type: application/x-git-receive-pack-request\r\ncontent-length: 100000";
+  stalled.write(`POST /acme/demo.git/git-receive-pack HTTP/1.1\r\nhost: x\r\n${type}\r\n\r\n`);
+  stalled.write(head);
+  const quarantined = async () => (await readdir(join(folder, "quarantine"))).length;
+  for (let tries = 0; (await quarantined()) === 0 && tries < 200; tries++) await Bun.sleep(20);
+  expect(await quarantined()).toBe(1);
+  const second = await commit(path, "two");
+  const refused = await push(path);
+  expect(refused.exitCode).not.toBe(0);
+  expect(refused.err).toContain("another push of this branch is under way");
+  expect(await quarantined()).toBe(1);
+
+  stalled.destroy();
+  for (let tries = 0; (await quarantined()) > 0 && tries < 500; tries++) await Bun.sleep(20);
+  expect((await push(path)).exitCode).toBe(0);
+  expect(await tipOf()).toBe(second);
 });
 
 test("one ref is asked for, whether the server speaks version 2 or 0", async () => {

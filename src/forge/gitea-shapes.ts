@@ -4,8 +4,10 @@ import {
   commitId,
   cutText,
   exactName,
+  headName,
   instant,
   numericId,
+  repositoryId,
   shownLine,
   shownText,
   webLink,
@@ -46,8 +48,8 @@ export const pullShape = z
     draft: z.boolean().optional(),
     state: z.string(),
     merged: z.boolean().default(false),
-    head: z.object({ ref: exactName, sha: commitId }),
-    base: z.object({ ref: exactName }),
+    head: z.object({ ref: exactName, sha: commitId, repo_id: repositoryId }),
+    base: z.object({ ref: exactName, repo_id: repositoryId }),
   })
   .transform(
     (found): ForgePullRequest => ({
@@ -55,7 +57,7 @@ export const pullShape = z
       webUrl: found.html_url,
       title: found.title.replace(draftMark, ""),
       body: found.body,
-      head: found.head.ref,
+      head: headName(found.head.ref, found.head.repo_id, found.base.repo_id),
       base: found.base.ref,
       draft: found.draft ?? draftMark.test(found.title),
       state: found.merged ? "merged" : found.state === "open" ? "open" : "closed",

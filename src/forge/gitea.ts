@@ -15,10 +15,10 @@ import {
   statusShape,
 } from "./gitea-shapes.ts";
 import type { ForgeApiOptions } from "./github.ts";
+import { createWriteRights } from "./write-rights.ts";
 
 const limit = 50;
 const maxPages = 20;
-const rightKeptMs = 5 * 60_000;
 
 /** Gitea and Forgejo; `apiUrl` ends in `/api/v1`. Errors are those of ForgeApi. */
 export function createGitea({ forge, credential, fetch, patience, now }: ForgeApiOptions): ForgeApi {
@@ -58,25 +58,15 @@ export function createGitea({ forge, credential, fetch, patience, now }: ForgeAp
     return found;
   }
 
-  const rights = new Map<string, { may: boolean; until: number }>();
-  async function mayWrite(path: string, login: string): Promise<boolean> {
-    const key = `${path} ${login}`;
-    const found = rights.get(key);
-    if (found !== undefined && now() < found.until) return found.may;
-    const { owner, repo } = placeOf(path);
-    let may = false;
-    try {
+  const rights = createWriteRights({
+    now,
+    async ask(path, login) {
+      const { owner, repo } = placeOf(path);
       const { data } = await repos.repoGetRepoPermissions(owner, repo, login);
       const { permission } = parse(z.object({ permission: z.string() }), data);
-      may = ["write", "admin", "owner"].includes(permission);
-    } catch (thrown) {
-      if (!(thrown instanceof CcwError) || !["not_found", "forbidden", "conflict"].includes(thrown.code))
-        throw thrown;
-    }
-    if (rights.size > 1000) rights.clear();
-    rights.set(key, { may, until: now() + rightKeptMs });
-    return may;
-  }
+      return ["write", "admin", "owner"].includes(permission);
+    },
+  });
 
   async function show(path: string, number: number) {
     const { owner, repo } = placeOf(path);
@@ -167,10 +157,11 @@ export function createGitea({ forge, credential, fetch, patience, now }: ForgeAp
         found.push(...parse(reviewCommentShape.array(), data));
       }
       const account = credential.kind === "token" ? await me() : "";
+      const mayWrite = rights.look(path);
       const comments: ForgeComment[] = [];
       for (const each of found) {
         if (each.body.trim() === "") continue;
-        const authorMayWrite = each.author !== "" && (await mayWrite(path, each.author));
+        const authorMayWrite = await mayWrite(each.author);
         const own = account !== "" && each.author === account;
         comments.push({ ...each, author: each.author || "ghost", own, authorMayWrite });
       }

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { CcwError } from "../domain/errors.ts";
 import type { ForgeCheck, ForgeComment } from "../domain/forge.ts";
 import { parseAnswer } from "./forge-errors.ts";
 import { pagesOf } from "./forge-pages.ts";
 import { cutText, exactName, instant, numericId, shownLine, shownText, webLink } from "./forge-text.ts";
 import type { GithubCall } from "./github.ts";
+import { createWriteRights } from "./write-rights.ts";
 
 /** What CI and reviewers say of a pull request on GitHub. */
 export interface GithubReviews {
@@ -16,9 +16,6 @@ export interface GithubReviews {
 const maxChecks = 500;
 const maxComments = 1000;
 const summaryLength = 16 * 1024;
-const rightKeptMs = 5 * 60_000;
-/** A crowd of strangers is not looked up one by one. */
-const maxLookups = 30;
 
 export function createGithubReviews(options: {
   forge: string;
@@ -27,15 +24,10 @@ export function createGithubReviews(options: {
   now(): number;
 }): GithubReviews {
   const { forge, call, accountName, now } = options;
-  const rights = new Map<string, { may: boolean; until: number }>();
-
   /** GitHub gives `maintain` and `triage` here as what they include of `write` and `read`. */
-  async function mayWrite(path: string, username: string): Promise<boolean> {
-    const key = `${path} ${username}`;
-    const found = rights.get(key);
-    if (found !== undefined && now() < found.until) return found.may;
-    let may = false;
-    try {
+  const rights = createWriteRights({
+    now,
+    async ask(path, username) {
       const { data } = await call(path, (client, where) =>
         client.request("GET /repos/{owner}/{repo}/collaborators/{username}/permission", {
           ...where,
@@ -43,15 +35,9 @@ export function createGithubReviews(options: {
         }),
       );
       const { permission } = parseAnswer(forge, z.object({ permission: z.string() }), data);
-      may = permission === "admin" || permission === "write";
-    } catch (thrown) {
-      // A bot, an account that is gone, or a credential that may not ask: then nobody's word counts.
-      if (!(thrown instanceof CcwError) || !["not_found", "forbidden"].includes(thrown.code)) throw thrown;
-    }
-    if (rights.size > 1000) rights.clear();
-    rights.set(key, { may, until: now() + rightKeptMs });
-    return may;
-  }
+      return permission === "admin" || permission === "write";
+    },
+  });
 
   return {
     async checks(path, ref) {
@@ -106,18 +92,14 @@ export function createGithubReviews(options: {
       ].sort((one, other) => one.at - other.at);
 
       const me = await accountName();
-      const known = new Map<string, boolean>();
+      const mayWrite = rights.look(path);
       const comments: ForgeComment[] = [];
       for (const { association, ...comment } of found) {
         const { author } = comment;
         const own = me !== "" && author === me;
-        const told = conclusive[association];
-        let may = told ?? known.get(author);
-        if (may === undefined) {
-          may = author !== "" && !own && known.size < maxLookups && (await mayWrite(path, author));
-          known.set(author, may);
-        }
-        comments.push({ ...comment, author: author === "" ? "ghost" : author, authorMayWrite: may, own });
+        const isKnown = association === "MEMBER" || association === "COLLABORATOR";
+        const authorMayWrite = conclusive[association] ?? (!own && (await mayWrite(author, isKnown)));
+        comments.push({ ...comment, author: author === "" ? "ghost" : author, authorMayWrite, own });
       }
       return comments;
     },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
-import { commitId, exactName, shownLine, shownText, webLink } from "./forge-text.ts";
+import { commitId, exactName, headName, repositoryId, shownLine, shownText, webLink } from "./forge-text.ts";
 
 /** As much of GitHub's answers as is used. */
 
@@ -35,8 +35,9 @@ const pullBody = z.object({
   draft: z.boolean().default(false),
   state: z.enum(["open", "closed"]),
   merged_at: z.string().nullish(),
-  head: z.object({ ref: exactName, sha: commitId }),
-  base: z.object({ ref: exactName }),
+  /** Without a repository where the fork is gone. */
+  head: z.object({ ref: exactName, sha: commitId, repo: z.object({ id: repositoryId }).nullish() }),
+  base: z.object({ ref: exactName, repo: z.object({ id: repositoryId }).nullish() }),
 });
 
 export const pullShape = pullBody.transform(
@@ -45,7 +46,7 @@ export const pullShape = pullBody.transform(
     webUrl: found.html_url,
     title: found.title,
     body: found.body,
-    head: found.head.ref,
+    head: headName(found.head.ref, found.head.repo?.id, found.base.repo?.id),
     base: found.base.ref,
     draft: found.draft,
     state: found.merged_at ? "merged" : found.state,

@@ -1,6 +1,17 @@
 import { z } from "zod";
 import type { ForgeCheck, ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
-import { cutText, exactName, instant, numericId, shownLine, shownText, webLink } from "./forge-text.ts";
+import {
+  commitId,
+  cutText,
+  exactName,
+  headName,
+  instant,
+  numericId,
+  repositoryId,
+  shownLine,
+  shownText,
+  webLink,
+} from "./forge-text.ts";
 
 /** As much of GitLab's answers as is used. */
 
@@ -41,10 +52,12 @@ export const mergeShape = z
     description: shownText,
     source_branch: exactName,
     target_branch: exactName,
+    source_project_id: repositoryId,
+    target_project_id: repositoryId,
     draft: z.boolean().default(false),
     state: z.string(),
     /** Null until GitLab has looked at the branch. */
-    sha: z.string().nullish(),
+    sha: commitId.nullish(),
   })
   .transform(
     (found): ForgePullRequest => ({
@@ -52,7 +65,7 @@ export const mergeShape = z
       webUrl: found.web_url,
       title: found.draft ? found.title.replace(/^(\[draft\]|\(draft\)|draft:)\s*/i, "") : found.title,
       body: found.description,
-      head: found.source_branch,
+      head: headName(found.source_branch, found.source_project_id, found.target_project_id),
       base: found.target_branch,
       draft: found.draft,
       state: found.state === "merged" ? "merged" : found.state === "closed" ? "closed" : "open",

@@ -1,18 +1,18 @@
 import { createRequesterFn } from "@gitbeaker/requester-utils";
 import { Gitlab } from "@gitbeaker/rest";
 import { z } from "zod";
-import { CcwError } from "../domain/errors.ts";
 import type { ForgeApi, ForgeCheck, ForgeComment } from "../domain/forge.ts";
 import { createCheckedFetch } from "./forge-checked.ts";
 import { parseAnswer } from "./forge-errors.ts";
 import type { ForgeFetch } from "./forge-fetch.ts";
 import { createUnchanged } from "./forge-memory.ts";
+import { exactName } from "./forge-text.ts";
 import type { ForgeApiOptions } from "./github.ts";
 import { discussionShape, jobShape, mergeShape, projectShape, userShape } from "./gitlab-shapes.ts";
+import { createWriteRights } from "./write-rights.ts";
 
 const perPage = 50;
 const maxPages = 10;
-const rightKeptMs = 5 * 60_000;
 /** Developer: https://docs.gitlab.com/user/permissions/ */
 const developer = 30;
 
@@ -48,22 +48,13 @@ export function createGitlab({ forge, credential, fetch, patience, now }: ForgeA
     return account;
   };
 
-  const rights = new Map<string, { may: boolean; until: number }>();
-  async function mayWrite(path: string, userId: string): Promise<boolean> {
-    const key = `${path} ${userId}`;
-    const found = rights.get(key);
-    if (found !== undefined && now() < found.until) return found.may;
-    let may = false;
-    try {
+  const rights = createWriteRights({
+    now,
+    async ask(path, userId) {
       const member = await client.ProjectMembers.show(path, Number(userId), { includeInherited: true });
-      may = parse(z.object({ access_level: z.number() }), member).access_level >= developer;
-    } catch (thrown) {
-      if (!(thrown instanceof CcwError) || !["not_found", "forbidden"].includes(thrown.code)) throw thrown;
-    }
-    if (rights.size > 1000) rights.clear();
-    rights.set(key, { may, until: now() + rightKeptMs });
-    return may;
-  }
+      return parse(z.object({ access_level: z.number() }), member).access_level >= developer;
+    },
+  });
 
   const show = async (path: string, number: number) =>
     parse(mergeShape, await client.MergeRequests.show(path, number));
@@ -90,12 +81,14 @@ export function createGitlab({ forge, credential, fetch, patience, now }: ForgeA
         ...{ perPage: 100, page: Number(page ?? 1), maxPages: 1, showExpanded: true },
         ...(search !== undefined && search !== "" && { search }),
       });
-      const { items, next } = pageOf(z.object({ name: z.string().max(1000) }), answer);
+      const { items, next } = pageOf(z.object({ name: exactName }), answer);
       return { items: items.map(({ name }) => name), next };
     },
     async findPullRequest(path, head, base) {
       const found = await client.MergeRequests.all({
-        ...{ projectId: path, state: "opened", sourceBranch: head, targetBranch: base, maxPages: 1 },
+        ...{ projectId: path, state: "opened", sourceBranch: head, targetBranch: base },
+        // Forks' as well, as many as anybody likes to make.
+        ...{ perPage: 100, maxPages },
       });
       return parse(mergeShape.array(), found).find((each) => each.head === head && each.base === base);
     },
@@ -125,11 +118,12 @@ export function createGitlab({ forge, credential, fetch, patience, now }: ForgeA
     async comments(path, number) {
       const answer = await client.MergeRequestDiscussions.all(path, number, { perPage: 100, maxPages });
       const { username } = credential.kind === "token" ? await me() : { username: "" };
+      const mayWrite = rights.look(path);
       const comments: ForgeComment[] = [];
       for (const { authorId, system, ...note } of parse(discussionShape.array(), answer).flat()) {
         if (system || note.body.trim() === "") continue;
         const own = note.author === username;
-        const authorMayWrite = authorId !== "" && (await mayWrite(path, authorId));
+        const authorMayWrite = await mayWrite(authorId);
         const webUrl = `${forge.url}/${path}/-/merge_requests/${number}#note_${note.id.replace("note:", "")}`;
         comments.push({ ...note, own, authorMayWrite, webUrl });
       }

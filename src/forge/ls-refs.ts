@@ -68,7 +68,12 @@ async function goodBody(answer: GitAnswer): Promise<ReadableStream<Uint8Array>> 
   if (answer.status === 200 && (answer.headers["content-type"] ?? "").startsWith("application/x-git-")) {
     return answer.body;
   }
-  throw notGit((await new Response(answer.body).text()).slice(0, 1000));
+  let words = "";
+  for await (const chunk of answer.body) {
+    words += Buffer.from(chunk.subarray(0, 4000)).toString();
+    if (words.length >= 1000) break;
+  }
+  throw notGit(words.slice(0, 1000));
 }
 
 const notGit = (words: string) => new CcwError("unavailable", words.trim() || "The server did not answer.");

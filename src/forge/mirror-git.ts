@@ -42,6 +42,8 @@ const mirrorSettings: readonly GitSetting[] = [
   ["core.bigFileThreshold", "4m"],
 ];
 
+/** A kilobyte of deltas can ask for any amount at once. The list of 40 million objects fits in here. */
+const allocLimit = "4g";
 const maxOutputBytes = 128 * 1024 ** 2;
 const shell = 'ulimit -f "$1" && { [ -z "$2" ] || echo $$ > "$2"; } && shift 2 && exec "$@"';
 
@@ -57,7 +59,10 @@ export function createMirrorGit(): MirrorGit {
       const low = background === true && nice !== null ? [nice, "-n", "19"] : [];
       const child = startGitProcess({
         argv: ["/bin/sh", "-c", shell, "sh", blocks, pidFile, ...low, git.executable, ...args],
-        environment: git.environment([...mirrorSettings, ...settings]),
+        environment: {
+          ...git.environment([...mirrorSettings, ...settings]),
+          GIT_ALLOC_LIMIT: allocLimit,
+        },
         signal,
         // Nothing is heard of a fetch before its end, so this bounds the whole of it.
         idleMs: timeoutMs,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import { printable } from "../domain/push-policy.ts";
 import { createGit, ignoredFlaws, repositorySettings } from "./git.ts";
-import type { Fault } from "./git-answers.ts";
+import { busyFault, type Fault } from "./git-answers.ts";
 import { startGitProcess } from "./git-process.ts";
 
 /**
@@ -13,6 +13,8 @@ import { startGitProcess } from "./git-process.ts";
  */
 export interface Quarantine {
   judge(push: {
+    /** The repository and the ref: one push of a branch is in here at a time, another is refused meanwhile. */
+    branch: string;
     /** A bare repository that holds `oldId`: see QuarantineBase. */
     known: string;
     /** Where the branch stands at the forge, and where it is to stand. */
@@ -114,20 +116,28 @@ export async function openQuarantine(options: { folder: string; maxPackBytes: nu
     };
   }
 
+  const underWay = new Set<string>();
   return {
     async judge(push) {
+      if (underWay.has(push.branch)) return { kind: "refused", fault: busyFault };
+      underWay.add(push.branch);
       let path: string | undefined;
       let kept = false;
       try {
         path = await mkdtemp(join(folder, "push-"));
         const verdict = await judge(path, push);
-        kept = verdict.kind === "forward";
-        return verdict;
+        if (verdict.kind === "refused") return verdict;
+        kept = true;
+        const release = () => verdict.release().finally(() => underWay.delete(push.branch));
+        return { ...verdict, release };
       } catch (thrown) {
         if (thrown instanceof Error && "code" in thrown && thrown.code === "ENOSPC") throw diskFull(thrown);
         throw thrown;
       } finally {
-        if (!kept && path !== undefined) await rm(path, { recursive: true, force: true });
+        if (!kept) {
+          if (path !== undefined) await rm(path, { recursive: true, force: true });
+          underWay.delete(push.branch);
+        }
       }
     },
   };

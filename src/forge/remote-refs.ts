@@ -110,7 +110,14 @@ function movedOf(cloneUrl: string, { status, headers }: Response): RefsAnswer {
   const location = headers.get("location") ?? "";
   const to = URL.canParse(location, cloneUrl) ? new URL(location, cloneUrl) : undefined;
   const suffix = "/info/refs";
-  if (to === undefined || to.origin !== from.origin || !to.pathname.endsWith(suffix)) {
+  // It becomes what the repository is known by: nothing in it may be read in two ways.
+  const plain =
+    to !== undefined &&
+    to.origin === from.origin &&
+    to.username === "" &&
+    to.password === "" &&
+    /^(\/[\w.~+-]+)+\/info\/refs$/.test(to.pathname);
+  if (to === undefined || !plain) {
     throw unavailable(
       from.host,
       `it redirects (HTTP status ${status}) to ${to === undefined ? "no address" : to.host}, which is not followed`,

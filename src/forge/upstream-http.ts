@@ -130,7 +130,7 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
         outgoing.on("error", reject);
         outgoing.once("close", () => reject(brokenOff(url.host)));
       });
-      void pump(request.body, outgoing, idle).catch(giveUp);
+      void pump(request, outgoing, idle).catch(giveUp);
       try {
         const message = await answered;
         clearTimeout(slow);
@@ -158,14 +158,18 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
 }
 
 async function pump(
-  body: AsyncIterable<Uint8Array> | undefined,
+  { body, headers }: UpstreamRequest,
   outgoing: ClientRequest,
   idle: NodeJS.Timeout,
 ): Promise<void> {
   if (body === undefined) return void outgoing.end();
   // Whoever reads no further has either answered or gone.
   const closed = new Promise<void>((resolve) => outgoing.once("close", resolve));
+  // Bun's client writes whatever it is given, and the server would take the rest for another request.
+  let left = Number(headers["content-length"] ?? Number.POSITIVE_INFINITY);
   for await (const chunk of body) {
+    left -= chunk.length;
+    if (left < 0) throw new CcwError("invalid", "The request is longer than its header says.");
     idle.refresh();
     if (outgoing.destroyed) return;
     if (!outgoing.write(chunk)) {

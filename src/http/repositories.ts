@@ -154,7 +154,7 @@ export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepo
           const { defaultBranch, webUrl } = await atForge(() => api.repository(repository.path));
           store.repositories.update(repository.name, {
             webUrl,
-            ...(defaultBranch !== "" && { defaultBranch }),
+            ...(defaultBranch !== "" && { defaultBranch: parseBranchName(defaultBranch) }),
           });
         }
         return c.json(toJson(found(repository.name)), 200);

@@ -113,7 +113,14 @@ export function createModelPort({ store, endpoint }: SessionOptions): ModelPort 
   };
 }
 
-export function createGitPort({ store, host }: SessionOptions): GitPort {
+/** A sandbox can have pushes refused without end; beyond this many its transcript shows no more of them. */
+const maxRefusalsShown = 200;
+
+export function createGitPort({
+  store,
+  host,
+}: Pick<SessionOptions, "store"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
+  const shown = new Map<SandboxId, number>();
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
@@ -128,7 +135,12 @@ export function createGitPort({ store, host }: SessionOptions): GitPort {
     },
     refused(sandboxId, repository, ref, reason) {
       const task = taskOf(store, sandboxId);
-      if (task !== undefined) store.events.append(task.id, { kind: "push_refused", repository, ref, reason });
+      const before = shown.get(sandboxId) ?? 0;
+      if (task === undefined || before >= maxRefusalsShown) return;
+      // Few have any refused at all; those of sandboxes that are gone make room.
+      for (const known of shown.keys()) if (taskOf(store, known) === undefined) shown.delete(known);
+      shown.set(sandboxId, before + 1);
+      store.events.append(task.id, { kind: "push_refused", repository, ref, reason });
     },
   };
 }

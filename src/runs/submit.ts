@@ -76,7 +76,8 @@ async function findBase(
         : `There are: ${known.slice(0, 20).join(", ")}.`,
     );
   }
-  const branch = wanted === undefined || wanted === "" ? repository.defaultBranch : parseBranchName(wanted);
+  // The default is the forge's word, which is no better than anybody's.
+  const branch = parseBranchName(wanted === undefined || wanted === "" ? repository.defaultBranch : wanted);
   const branches = (await host.branches(name)).map((row) => row.name);
   if (branches.length === 0) {
     throw new CcwError(

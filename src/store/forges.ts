@@ -7,8 +7,19 @@ import { forges, repositories } from "./schema.ts";
 
 export function createForgeStore({ db, seal, ids, wakeAfterCommit }: StoreContext): ForgeStore {
   const row = (name: string) => db.select().from(forges).where(eq(forges.name, name)).get();
+  const usersOf = (name: string) =>
+    db.select({ name: repositories.name }).from(repositories).where(eq(repositories.forge, name)).all();
   return {
     save(forge, credential) {
+      // Asked here as well: between a question to the forge and its answer, repositories may be added.
+      const before = row(forge.name);
+      if (before !== undefined && before.url !== forge.url && usersOf(forge.name).length > 0) {
+        throw new CcwError(
+          "conflict",
+          `The forge ${forge.name} is at ${before.url}, and repositories were added from it.`,
+          "Choose another name, or remove its repositories first.",
+        );
+      }
       const now = ids.now();
       const change = {
         kind: forge.kind,
@@ -45,11 +56,7 @@ export function createForgeStore({ db, seal, ids, wakeAfterCommit }: StoreContex
       return forgeCredentialSchema.parse(JSON.parse(seal.open(found.sealedCredential)));
     },
     remove(name) {
-      const users = db
-        .select({ name: repositories.name })
-        .from(repositories)
-        .where(eq(repositories.forge, name))
-        .all();
+      const users = usersOf(name);
       if (users.length > 0) {
         throw new CcwError(
           "conflict",
