@@ -56,7 +56,11 @@ test("a pull request is opened, listed, shown, marked as ready, and merged", asy
 
   expect(await run("pr", "merge", "demo#1")).toMatchObject({ code: exitCodes.conflict });
   expect((await run("pr", "ready", "#1")).err).toBe("Ready for review.\n");
-  expect((await run("pr", "merge", row?.id.slice(-6) ?? "")).err).toBe("Merged into main.\n");
+  const last = row?.id.slice(-6) ?? "";
+  const other = await run("pr", "merge", last, "--commit", "abcdef0123");
+  expect(other).toMatchObject({ code: exitCodes.conflict });
+  expect(other.err).toContain("not at abcdef0123");
+  expect((await run("pr", "merge", last)).err).toMatch(/^Merged [0-9a-f]{10} into main\.\n$/);
   const shown = (await run("pr", "show", "demo#1")).out;
   expect(shown).toMatch(/State +merged, kept by the appliance/);
   expect(shown).toContain("> Make it round");

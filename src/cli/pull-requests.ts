@@ -138,12 +138,23 @@ export function addPullRequestCommands(cli: Cli): void {
   pr.command("merge")
     .description("merge one that the appliance keeps itself")
     .argument("<id>", idHelp)
-    .action(async (text: string) => {
+    .option(
+      "--commit <commit>",
+      "what you have looked at, as `pr show` prints it: refuses if the branch has moved on",
+    )
+    .action(async (text: string, { commit }: { commit?: string }) => {
       const client = await cli.connect();
-      const { id, headCommit } = await findPullRequest(client, text);
+      const { id, head, headCommit } = await findPullRequest(client, text);
+      if (commit !== undefined && (commit.length < 7 || !headCommit.startsWith(commit))) {
+        throw new CcwError(
+          "conflict",
+          `The branch ${head} is at ${headCommit.slice(0, 10)}, not at ${commit}.`,
+          "Look at what is new, then merge that.",
+        );
+      }
       const json = { headCommit };
       const now = await client.read(client.api["pull-requests"][":id"].merge.$post({ param: { id }, json }));
-      return show(now, `Merged into ${now.base}.`);
+      return show(now, `Merged ${headCommit.slice(0, 10)} into ${now.base}.`);
     });
 
   pr.command("close")

@@ -113,7 +113,7 @@ export const changePullRequestSchema = z.object({ ...words, draft: z.boolean().o
 
 export const mergePullRequestSchema = z.object({
   /** The newest commit that the person has looked at: nothing newer is merged. */
-  headCommit: z.string().max(64).optional(),
+  headCommit: z.string().regex(/^[0-9a-f]{40,64}$/, "Name the commit that was looked at, whole."),
 });
 
 export const followPullRequestSchema = z.object({

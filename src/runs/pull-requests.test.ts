@@ -143,13 +143,13 @@ test("a hosted repository's is kept by the appliance, changed, and merged by a p
   if (made === undefined) throw new Error("none was opened");
   expect(made).toMatchObject({ keptBy: "appliance", number: 1, webUrl: "" });
   expect((await pullRequests.look(made.id)).commits).toMatchObject([{ subject: "Round it" }]);
-  await expect(pullRequests.merge(made.id, person, {})).rejects.toThrow("It is a draft.");
+  await expect(pullRequests.merge(made.id, person, made)).rejects.toThrow("It is a draft.");
   await pullRequests.update(made.id, person, { draft: false, title: "All round" });
-  expect(await pullRequests.merge(made.id, person, {})).toMatchObject({ state: "merged" });
+  expect(await pullRequests.merge(made.id, person, made)).toMatchObject({ state: "merged" });
   expect(gitIn("demo", "log", "-1", "--format=%an|%s|%b", "main")).toBe(
     `ada|Merge pull request #1 from ${workBranch}|All round`,
   );
-  await expect(pullRequests.merge(made.id, person, {})).rejects.toThrow("demo#1 is merged already");
+  await expect(pullRequests.merge(made.id, person, made)).rejects.toThrow("demo#1 is merged already");
   expect(kinds(house, id).map(({ kind }) => kind)).toEqual([
     ...(["pull_request_opened", "pull_request_updated", "pull_request_merged"] as const),
   ]);
@@ -166,7 +166,9 @@ test("conflicts are named, what was not looked at is not merged, and closing cha
   );
   expect((await pullRequests.look(made.id)).pullRequest.headCommit).toBe(newer);
   const base = await commit("demo", "main", { "a.txt": "4\n" });
-  await expect(pullRequests.merge(made.id, person, {})).rejects.toThrow("change the same lines: a.txt.");
+  await expect(pullRequests.merge(made.id, person, { headCommit: newer })).rejects.toThrow(
+    "change the same lines: a.txt.",
+  );
   expect(await pullRequests.close(made.id, person)).toMatchObject({ state: "closed" });
   expect([gitIn("demo", "rev-parse", "main"), gitIn("demo", "rev-parse", workBranch)]).toEqual([base, newer]);
   // A closed one makes place for another.
@@ -178,7 +180,7 @@ test("a forge's own is merged and closed there alone", async () => {
   const [made] = await pullRequests.open(await worked(remoteName), person, ready);
   if (made === undefined) throw new Error("none was opened");
   for (const change of [
-    () => pullRequests.merge(made.id, person, {}),
+    () => pullRequests.merge(made.id, person, made),
     () => pullRequests.close(made.id, person),
   ])
     await expect(change()).rejects.toThrow("is kept by its forge");

@@ -18,7 +18,7 @@ export interface PullRequests {
   open(taskId: TaskId, by: Person | undefined, wanted: Wanted): Promise<PullRequest[]>;
   update(id: PullRequestId, by: Person, change: Change): Promise<PullRequest>;
   /** The appliance's own alone: on a forge, its own rules say who merges. */
-  merge(id: PullRequestId, by: Person, seen: { headCommit?: string | undefined }): Promise<PullRequest>;
+  merge(id: PullRequestId, by: Person, seen: { headCommit: string }): Promise<PullRequest>;
   close(id: PullRequestId, by: Person): Promise<PullRequest>;
   /** `not_found` where there is none. */
   get(id: PullRequestId): PullRequest;
@@ -175,7 +175,7 @@ export function createPullRequests(context: PullRequestContext): PullRequests {
       return inTurn(id, async () => {
         const before = stillOpen(id, "merged");
         await told(before.taskId, `${nameOf(before)} could not be merged`, () =>
-          mergeOwn(context, before, by, seen.headCommit ?? before.headCommit),
+          mergeOwn(context, before, by, seen.headCommit),
         );
         return get(id);
       });
