@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import type { GitServer } from "./domain/git-server.ts";
-import type { Log, RepositoryHost } from "./domain/ports.ts";
+import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
 import type { Store } from "./domain/store.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
@@ -10,8 +10,11 @@ import { createGitServer } from "./forge/git-server.ts";
 import { createGitUpstream } from "./forge/git-upstream.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
 import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
+import { createKeptWork } from "./forge/kept-work.ts";
+import { createMirrorRemote } from "./forge/mirror-remote.ts";
 import { createMirrors } from "./forge/mirrors.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
+import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { forgeNetworkOf, upstreamProxyOf } from "./network.ts";
@@ -22,6 +25,7 @@ export interface OpenRepositories {
   forges: Forges;
   /** All of them under one name space. */
   host: RepositoryHost;
+  kept: KeptWork;
   close(): Promise<void>;
 }
 
@@ -43,13 +47,20 @@ export async function openRepositories(options: {
   const network = forgeNetworkOf(config);
   const forges = createForges({ lookup: store.forges, network, log, now });
 
+  const towards = { access: forges.access, network: { caFile, proxy: upstreamProxy?.url } };
+  const kept = createKeptWork({
+    ...{ folder: folderOf("kept"), git },
+    remotePush: createRemotePush(createMirrorRemote({ folder: folderOf("pushing"), ...towards })),
+    async freshly(name, signal) {
+      await mirrors.refresh(remoteOf(store, name), signal);
+      return remoteOf(store, name);
+    },
+  });
   const mirrors = createMirrors({
-    folder: folderOf("mirrors"),
-    access: forges.access,
-    network: { caFile, proxy: upstreamProxy?.url },
+    ...{ folder: folderOf("mirrors"), ...towards },
     log,
     now,
-    borrowed: () => store.sandboxes.borrowedFolders(),
+    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed()],
     repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
     changed: (name, change) => store.repositories.update(name, change),
   });
@@ -92,6 +103,7 @@ export async function openRepositories(options: {
     git,
     forges,
     host,
+    kept,
     async close() {
       clearInterval(maintain);
       upkeep.abort();
