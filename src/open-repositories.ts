@@ -11,6 +11,7 @@ import { createGitUpstream } from "./forge/git-upstream.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
 import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
 import { createKeptWork } from "./forge/kept-work.ts";
+import { createRemoteMerge } from "./forge/merge-remote.ts";
 import { createMirrorRemote } from "./forge/mirror-remote.ts";
 import { createMirrors } from "./forge/mirrors.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
@@ -48,14 +49,14 @@ export async function openRepositories(options: {
   const forges = createForges({ lookup: store.forges, network, log, now });
 
   const towards = { access: forges.access, network: { caFile, proxy: upstreamProxy?.url } };
-  const kept = createKeptWork({
-    ...{ folder: folderOf("kept"), git },
+  const pushing = {
     remotePush: createRemotePush(createMirrorRemote({ folder: folderOf("pushing"), ...towards })),
-    async freshly(name, signal) {
-      await mirrors.refresh(remoteOf(store, name), signal);
-      return remoteOf(store, name);
+    async freshly(name: string, signal: AbortSignal) {
+      const { folder } = await mirrors.refresh(remoteOf(store, name), signal);
+      return { repository: remoteOf(store, name), mirror: folder };
     },
-  });
+  };
+  const kept = createKeptWork({ ...{ folder: folderOf("kept"), git }, ...pushing });
   const mirrors = createMirrors({
     ...{ folder: folderOf("mirrors"), ...towards },
     log,
@@ -97,6 +98,7 @@ export async function openRepositories(options: {
     mirrors,
     repositoryOf: store.repositories.get,
     remoteEndpoint: upstream.endpointOf,
+    mergeRemote: createRemoteMerge({ folder: folderOf("merges"), ...pushing }),
   });
   return {
     hosted,

@@ -6,6 +6,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { GitServer } from "../domain/git-server.ts";
 import type { KeptWork } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
+import { makeBorrowing } from "./borrowing-repository.ts";
 import { createGit } from "./git.ts";
 import type { RemotePush } from "./remote-push.ts";
 import { endpointAt } from "./repositories.ts";
@@ -15,7 +16,7 @@ export interface KeptWorkOptions {
   git: GitServer;
   remotePush: RemotePush;
   /** The repository as it is now: it may have been renamed on its forge since. Rejects where the forge does not show it. */
-  freshly(name: string, signal: AbortSignal): Promise<RemoteRepository>;
+  freshly(name: string, signal: AbortSignal): Promise<{ repository: RemoteRepository }>;
 }
 
 /**
@@ -32,14 +33,7 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
   async function make(place: string, objects: string | undefined): Promise<void> {
     const fresh = await mkdtemp(join(folder, ".new-"));
     try {
-      const sha256 =
-        objects !== undefined &&
-        /objectformat\s*=\s*sha256/i.test(readFileSync(join(objects, "config"), "utf8"));
-      const format = `--object-format=${sha256 ? "sha256" : "sha1"}`;
-      await local.must(["init", "--quiet", "--bare", "--template=", format, "--", fresh]);
-      if (objects !== undefined) {
-        await Bun.write(join(fresh, "objects/info/alternates"), `${join(objects, "objects")}\n`);
-      }
+      await makeBorrowing(local, fresh, objects);
       await rename(fresh, place);
     } catch (thrown) {
       await rm(fresh, { recursive: true, force: true });
@@ -67,7 +61,7 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
       const found = await local.run([`--git-dir=${place}`, "rev-parse", "--verify", "--quiet", ref]);
       if (found.exitCode !== 0) return undefined;
       const commit = Buffer.from(found.stdout).toString().trim();
-      const repository = await freshly(name, signal);
+      const { repository } = await freshly(name, signal);
       if ((await remotePush.push(repository, { folder: place, commit, branch }, signal)) === "moved") {
         throw new CcwError(
           "conflict",
