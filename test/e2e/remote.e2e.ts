@@ -244,6 +244,30 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(notices).toContain("secret");
     expect(notices).not.toContain("failed");
   }, 120_000);
+
+  test("a plain git server: its HEAD names the default branch, and a person merges on the appliance", async () => {
+    const { github, appliance, ccw, gitAt } = world;
+    const path = "plain/widget";
+    await github.addRepository(path, { people: { ada: "write" } });
+    await gitAt(path, "branch", "-m", "main", "trunk");
+    const file = join(appliance.dataFolder, "..", "token");
+    await Bun.write(file, world.secrets.token);
+    await ccw("forge", "add", "plain", github.url, "--kind", "git", "--user", "ada", "--token-file", file);
+    const name = await ccw("repo", "add", path, "--forge", "plain");
+    expect(await ccw("repo", "list")).toMatch(/plain\/widget +remote +plain +trunk/);
+
+    const task = await create("--repo", name, "demo: slow 1");
+    await reaches(appliance, task.id, "completed");
+    const number = await ccw("task", "pr", task.id);
+    expect(number).toBe(`${name}#1`);
+    const moved = await github.bare.commit(path, "trunk", { "other.txt": "meanwhile\n" });
+    await ccw("pr", "merge", number);
+    const [merged, ...parents] = (await gitAt(path, "log", "-1", "--format=%s|%P", "trunk"))
+      .split(/[| ]/)
+      .reverse();
+    expect([merged, parents[0]]).toEqual([await github.bare.tipOf(path, branchOf(task)), moved]);
+    expect(await ccw("pr", "list", "--task", task.id)).toContain("merged");
+  }, 120_000);
 });
 
 function commandLines(): string[] {
