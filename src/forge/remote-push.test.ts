@@ -148,6 +148,7 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   const kept = createKeptWork({
     ...{ folder: join(folder, "kept"), remotePush, freshly },
     git: await createGitServer({ folder: join(folder, "git"), log }),
+    maxBytes: 100_000,
   });
   const { mirror } = await freshly();
   const task = "tsk_0000000000aaaaaaaaaa" as Parameters<typeof kept.push>[0];
@@ -156,6 +157,7 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   const right = { kind: "branch", branch: "work", force: true, delete: false } as const;
   const headers = { contentType: undefined, contentEncoding: undefined, gitProtocol: undefined };
   const endpoint = kept.endpointOf(task, name, mirror);
+  const advertise = { service: "git-receive-pack", body: undefined, headers, right, signal } as const;
   const answer = await endpoint.serve({
     service: "git-receive-pack",
     body: undefined,
@@ -171,6 +173,11 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   git(work, "push", "-q", `file://${place}`, "HEAD:refs/heads/work");
   expect(git(place, "count-objects")).toStartWith("1 objects");
   expect(kept.borrowed()).toEqual([mirror]);
+
+  await (await endpoint.serve(advertise)).body.cancel();
+  await Bun.write(join(place, "objects/ab", "c".repeat(38)), new Uint8Array(200_000));
+  expect(await endpoint.serve(advertise)).toMatchObject({ status: 413 });
+  rmSync(join(place, "objects/ab"), { recursive: true });
 
   server.behaviour = { kind: "status", status: 404 };
   await expect(kept.push(task, name, to, signal)).rejects.toMatchObject({ code: "not_found" });

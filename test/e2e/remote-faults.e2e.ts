@@ -59,8 +59,8 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
 
   const early = await ccwTold("task", "push", task.id);
   expect([early.code === 0, early.err]).toEqual([false, expect.stringContaining("made private")]);
-  const create = await ccwTold("task", "create", "--repo", name, "again");
-  expect([create.code === 0, create.err]).toEqual([false, expect.stringContaining("made private")]);
+  const refused = await ccwTold("task", "create", "--repo", name, "again");
+  expect([refused.code === 0, refused.err]).toEqual([false, expect.stringContaining("made private")]);
 
   made.people.set("ada", "write");
   expect((await ccwTold("task", "push", task.id)).err).toContain(
@@ -70,6 +70,11 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
   expect((await noticesOf(task.id)).join()).toContain("is on");
   expect((await ccwTold("task", "push", task.id)).err).toContain("No work of this task waits");
   expect(await ccw("task", "pr", task.id)).toContain(`${github.url}/acme/private/pull/`);
+  // And a new task goes on from where it was.
+  const next = await create("--repo", `${name}@${branchOf(task)}`, "demo: slow 1");
+  await reaches(world.appliance, next.id, "completed");
+  const subjects = await world.gitAt("acme/private", "log", "--format=%s", `main..${branchOf(next)}`);
+  expect(subjects).toBe("Take 1 seconds\nWrite the answer down");
 }, 120_000);
 
 test("renamed in mid-task: the push follows to the new address on the same forge", async () => {
