@@ -121,7 +121,11 @@ export function createModelPort({ store, endpoint }: SessionOptions): ModelPort 
   };
 }
 
-export function createGitPort({ store, host, kept }: SessionOptions): GitPort {
+export function createGitPort({
+  store,
+  host,
+  kept,
+}: Pick<SessionOptions, "store" | "kept"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
