@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import type { GitServer } from "./domain/git-server.ts";
-import type { Log, RepositoryHost } from "./domain/ports.ts";
+import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
 import type { Store } from "./domain/store.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
@@ -10,8 +10,12 @@ import { createGitServer } from "./forge/git-server.ts";
 import { createGitUpstream } from "./forge/git-upstream.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
 import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
+import { createKeptWork } from "./forge/kept-work.ts";
+import { createRemoteMerge } from "./forge/merge-remote.ts";
+import { createMirrorRemote } from "./forge/mirror-remote.ts";
 import { createMirrors } from "./forge/mirrors.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
+import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { forgeNetworkOf, upstreamProxyOf } from "./network.ts";
@@ -22,6 +26,7 @@ export interface OpenRepositories {
   forges: Forges;
   /** All of them under one name space. */
   host: RepositoryHost;
+  kept: KeptWork;
   close(): Promise<void>;
 }
 
@@ -43,13 +48,20 @@ export async function openRepositories(options: {
   const network = forgeNetworkOf(config);
   const forges = createForges({ lookup: store.forges, network, log, now });
 
+  const towards = { access: forges.access, network: { caFile, proxy: upstreamProxy?.url } };
+  const pushing = {
+    remotePush: createRemotePush(createMirrorRemote({ folder: folderOf("pushing"), ...towards })),
+    async freshly(name: string, signal: AbortSignal) {
+      const { folder } = await mirrors.refresh(remoteOf(store, name), signal);
+      return { repository: remoteOf(store, name), mirror: folder };
+    },
+  };
+  const kept = createKeptWork({ ...{ folder: folderOf("kept"), git }, ...pushing });
   const mirrors = createMirrors({
-    folder: folderOf("mirrors"),
-    access: forges.access,
-    network: { caFile, proxy: upstreamProxy?.url },
+    ...{ folder: folderOf("mirrors"), ...towards },
     log,
     now,
-    borrowed: () => store.sandboxes.borrowedFolders(),
+    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed()],
     repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
     changed: (name, change) => store.repositories.update(name, change),
   });
@@ -86,12 +98,14 @@ export async function openRepositories(options: {
     mirrors,
     repositoryOf: store.repositories.get,
     remoteEndpoint: upstream.endpointOf,
+    mergeRemote: createRemoteMerge({ folder: folderOf("merges"), ...pushing }),
   });
   return {
     hosted,
     git,
     forges,
     host,
+    kept,
     async close() {
       clearInterval(maintain);
       upkeep.abort();

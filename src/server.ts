@@ -96,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     const repositories = await openRepositories({ config, store, log, now: ids.now });
     closers.push(() => repositories.close());
-    const { hosted, forges, host } = repositories;
+    const { hosted, forges, host, kept } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -115,7 +115,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
     const session = {
-      ...{ store, tokens, host, egress, publicUrl: () => url },
+      ...{ store, tokens, host, kept, egress, publicUrl: () => url },
       endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
@@ -171,6 +171,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const app = createApp({
       store,
       host,
+      kept,
       ids,
       log,
       version,

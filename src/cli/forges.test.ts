@@ -38,6 +38,7 @@ async function serve() {
       env: { CCW_DATA: house.dataFolder },
       in: {
         isTty: false,
+        echo() {},
         async *chunks() {
           yield new TextEncoder().encode(stdin);
         },

@@ -149,10 +149,11 @@ Examples:
     if (appId !== undefined || keyFile !== undefined) {
       if (appId === undefined || keyFile === undefined)
         throw new CcwError("invalid", "A GitHub App is given by --app-id and --key-file together.");
-      return { kind: "app", appId, privateKey: await readSecret(keyFile, io), slug: "" };
+      return { kind: "app", appId, privateKey: await readSecret(keyFile, "many", io), slug: "" };
     }
     const file = tokenStdin === true ? "-" : tokenFile;
-    if (file !== undefined) return { kind: "token", token: await readSecret(file, io), username: user };
+    if (file !== undefined)
+      return { kind: "token", token: await readSecret(file, "one", io), username: user };
     if (user === "") return { kind: "none" };
     throw new CcwError(
       "invalid",

@@ -3,7 +3,12 @@ import { exitCodes } from "./exit-codes.ts";
 /** Where a command reads and writes. Only data goes to `out`; everything said to the person goes to `err`. */
 export interface CliIo {
   env: Readonly<Record<string, string | undefined>>;
-  in: { isTty: boolean; chunks(): AsyncIterable<Uint8Array> };
+  in: {
+    isTty: boolean;
+    chunks(): AsyncIterable<Uint8Array>;
+    /** Whether the terminal shows what is typed. Throws where that cannot be set. */
+    echo(on: boolean): void;
+  };
   out: Sink;
   err: Sink;
 }
@@ -20,10 +25,18 @@ interface Sink {
 export function processIo(): CliIo {
   return {
     env: process.env,
-    in: { isTty: process.stdin.isTTY === true, chunks: () => process.stdin },
+    in: { isTty: process.stdin.isTTY === true, chunks: () => process.stdin, echo },
     out: sink(process.stdout),
     err: sink(process.stderr),
   };
+}
+
+/** By stty(1), which leaves the terminal's lines, Ctrl-C and Ctrl-D as people know them; raw mode would not. */
+function echo(on: boolean): void {
+  const { exitCode } = Bun.spawnSync(["stty", on ? "echo" : "-echo"], {
+    stdio: ["inherit", "ignore", "ignore"],
+  });
+  if (exitCode !== 0) throw new Error(`stty ended with exit code ${exitCode}`);
 }
 
 function sink(stream: NodeJS.WriteStream): Sink {

@@ -25,6 +25,7 @@ function bench(input = "", wiring: Partial<CliWiring> = {}) {
     env: { CCW_DATA: "/nonexistent/data" },
     in: {
       isTty: false,
+      echo() {},
       async *chunks() {
         yield Buffer.from(input);
       },
@@ -143,6 +144,7 @@ test("a prompt that is empty, too long or no text is refused before anything is 
     ...bench().io,
     in: {
       isTty: false,
+      echo() {},
       chunks: async function* () {
         yield Uint8Array.of(0xff, 0xfe);
       },

@@ -34,7 +34,7 @@ function serve() {
     });
     const io: CliIo = {
       env: { CCW_DATA: house.dataFolder },
-      in: { isTty: false, async *chunks() {} },
+      in: { isTty: false, echo() {}, async *chunks() {} },
       out: sink("out"),
       err: sink("err"),
     };

@@ -204,6 +204,23 @@ Examples:
   addOfferCommand(cli, task);
 
   task
+    .command("push")
+    .description("push what the forge did not take at the task's end: the appliance has kept it")
+    .argument("<task>", idHelp)
+    .option("-b, --branch <branch>", "another branch than the task's own")
+    .action(async (text: string, { branch }: { branch?: string }) => {
+      const client = await cli.connect();
+      const param = { id: await findTaskId(client, text) };
+      const json = branch === undefined ? {} : { branch };
+      const pushed = await client.read(client.api.tasks[":id"].push.$post({ param, json }));
+      if (cli.globals().json) return io.out.write(jsonText(pushed, 2));
+      for (const each of pushed)
+        await say(
+          plainLine(`The work in ${each.repository} is on ${each.branch}, at ${each.commit.slice(0, 10)}.`),
+        );
+    });
+
+  task
     .command("interrupt")
     .description("end the turn that runs now; the task stays and takes the next prompt")
     .argument("<task>", idHelp)

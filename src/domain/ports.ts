@@ -69,6 +69,19 @@ export interface RepositoryHost {
   merge(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }
 
+/** Commits of tasks which a forge did not take, on this machine until it does: a task's end must not lose them. */
+export interface KeptWork {
+  /** Where a sandbox pushes them; `objects`: the bare repository that it borrows from. */
+  endpointOf(taskId: TaskId, repository: string, objects: string | undefined): GitEndpoint;
+  /** Pushes them to the forge and forgets them then: their last commit; undefined where none are kept. Rejects with a CcwError. */
+  push(
+    taskId: TaskId,
+    repository: string,
+    to: { workBranch: string; branch: string },
+    signal: AbortSignal,
+  ): Promise<string | undefined>;
+}
+
 export interface MergeRequest {
   base: string;
   head: string;

@@ -82,5 +82,7 @@ export const doorPort = 3128;
 export const doorSocketInSandbox = "/run/ccw/door.sock";
 /** Where the sandbox finds the bare repository whose objects it may borrow, for the task's repository of this index. */
 export const objectsInSandbox = (index: number): string => `/run/ccw-objects/${index}`;
+/** How the git door names the place for what a forge does not take, for the task's repository of this index (KeptWork). */
+export const keptRepository = (index: number): string => `kept.invalid/${index}`;
 /** Where the sandbox finds the executable that runs in it as the guest. */
 export const guestInSandbox = "/run/ccw-server";

@@ -25,8 +25,8 @@ export interface MirrorRemote {
     repository: RemoteRepository,
     signal: AbortSignal,
   ): Promise<{ found: RemoteRefs; repository: RemoteRepository }>;
-  /** For a git that fetches from it: the credential, for its URL alone, and the way there. */
-  settings(repository: RemoteRepository): Promise<GitSetting[]>;
+  /** For a git that fetches from it, or pushes to it: the credential, for its URL alone, and the way there. */
+  settings(repository: RemoteRepository, right?: "read" | "write"): Promise<GitSetting[]>;
   /** Words of git, without what is secret in them. */
   redacted(words: string): string;
 }
@@ -77,8 +77,8 @@ export function createMirrorRemote(options: {
       }
     },
 
-    async settings(repository) {
-      const authorization = await access.authorizationFor(repository, "read");
+    async settings(repository, right = "read") {
+      const authorization = await access.authorizationFor(repository, right);
       return [
         ["protocol.allow", "never"],
         ["protocol.https.allow", "always"],
@@ -102,7 +102,20 @@ export function createMirrorRemote(options: {
   };
 }
 
-export function refusal({ name, forge }: RemoteRepository, status: number): CcwError {
+/** Why a git could not speak with a forge, by its words. */
+export function fetchFailure(repository: RemoteRepository, words: string): CcwError {
+  const status = /returned error: (\d+)/.exec(words)?.[1];
+  if (status === "403" || status === "404" || status === "401") return refusal(repository, Number(status));
+  if (/repository .* not found/.test(words)) return refusal(repository, 404);
+  if (/Authentication failed|could not read (Username|Password)/.test(words)) return refusal(repository, 401);
+  return new CcwError(
+    "unavailable",
+    `Git could not speak with the forge of ${repository.name}: ${words.replace(/\s+/g, " ")}`,
+    "See that the forge runs and that this machine reaches it.",
+  );
+}
+
+function refusal({ name, forge }: RemoteRepository, status: number): CcwError {
   return new CcwError(
     status === 404 ? "not_found" : "forbidden",
     `The forge ${forge} does not let the appliance read ${name} (HTTP status ${status}): it was renamed, removed or made private, or the credential lacks the right.`,

@@ -20,7 +20,7 @@ import {
 import { createMirrorGit, endOrphan, noSpace } from "./mirror-git.ts";
 import { createLocks } from "./mirror-locks.ts";
 import { bytesOfRest, damageOf, tidy, writeManifest } from "./mirror-packs.ts";
-import { createMirrorRemote, refusal } from "./mirror-remote.ts";
+import { createMirrorRemote, fetchFailure } from "./mirror-remote.ts";
 import { maintainMirrors } from "./mirror-upkeep.ts";
 import type { ObjectFormat, RemoteRefs } from "./remote-refs.ts";
 
@@ -254,18 +254,6 @@ function isBranch(name: string): boolean {
   } catch {
     return false;
   }
-}
-
-function fetchFailure(repository: RemoteRepository, words: string): CcwError {
-  const status = /returned error: (\d+)/.exec(words)?.[1];
-  if (status === "403" || status === "404" || status === "401") return refusal(repository, Number(status));
-  if (/repository .* not found/.test(words)) return refusal(repository, 404);
-  if (/Authentication failed|could not read (Username|Password)/.test(words)) return refusal(repository, 401);
-  return new CcwError(
-    "unavailable",
-    `The mirror of ${repository.name} could not be brought up to date: ${words.replace(/\s+/g, " ")}`,
-    "See that the forge runs and that this machine reaches it.",
-  );
 }
 
 function isFullDisk(thrown: unknown): boolean {

@@ -56,6 +56,7 @@ beforeAll(async () => {
     }),
     repositoryOf: (asked) => (asked === name ? remote : undefined),
     remoteEndpoint: () => relay,
+    mergeRemote: () => Promise.reject(new Error("is not asked here")),
   });
 });
 afterAll(async () => {

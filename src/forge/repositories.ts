@@ -1,7 +1,7 @@
 import { chmod } from "node:fs/promises";
 import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint, GitServer } from "../domain/git-server.ts";
-import type { RepositoryHost } from "../domain/ports.ts";
+import type { MergeOutcome, MergeRequest, RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName, type RemoteRepository, type Repository } from "../domain/repository.ts";
 import { commitsBetween, diffBetween } from "./changes.ts";
 import { createGit } from "./git.ts";
@@ -18,8 +18,9 @@ export function createRepositories(parts: {
   repositoryOf(name: string): Repository | undefined;
   /** How git reaches a remote one, with the real credential. */
   remoteEndpoint(repository: RemoteRepository): GitEndpoint;
+  mergeRemote(name: string, request: MergeRequest): Promise<MergeOutcome>;
 }): RepositoryHost {
-  const { hosted, git, mirrors, repositoryOf, remoteEndpoint } = parts;
+  const { hosted, git, mirrors, repositoryOf, remoteEndpoint, mergeRemote } = parts;
   const local = createGit();
   const noSignal = new AbortController().signal;
 
@@ -98,7 +99,8 @@ export function createRepositories(parts: {
       return readFileOf(local, folder, branch, paths);
     },
 
-    merge: (name, request) => hosted.merge(name, request),
+    merge: (name, request) =>
+      remoteOf(name) === undefined ? hosted.merge(name, request) : mergeRemote(name, request),
   };
 }
 

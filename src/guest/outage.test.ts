@@ -31,3 +31,26 @@ test("a refusal is not tried again, nor an outage without end", async () => {
   expect(await throughOutages(answering(away), { signal, patienceMs: 0 })).toBe(away);
   expect(tries).toBe(2);
 });
+
+test("a forge behind the appliance that is away for now is waited for, one that refuses is not", async () => {
+  const away = [
+    "fatal: remote error: git.example could not answer (503). Nothing was changed here; try again later.",
+    " ! [remote rejected] w -> w (git.example limits the rate)",
+    " ! [remote rejected] w -> w (git.example was not reached)",
+    "remote: git.example has had too many requests (429). Try again in 5 s.\nfatal: The requested URL returned error: 429",
+  ];
+  for (const words of away) {
+    const answers = [said(words), { code: 0, output: "" }];
+    expect(await throughOutages(async () => answers.shift() ?? said("too often"), { signal })).toMatchObject({
+      code: 0,
+    });
+  }
+  let tries = 0;
+  const refused = said(" ! [remote rejected] w -> w (git.example forbids it)");
+  const answer = async () => {
+    tries += 1;
+    return refused;
+  };
+  await throughOutages(answer, { signal });
+  expect(tries).toBe(1);
+});

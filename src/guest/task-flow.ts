@@ -2,7 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
-import type { SessionCommand, SessionStart } from "../domain/session.ts";
+import { keptRepository, type SessionCommand, type SessionStart } from "../domain/session.ts";
 import { type AgentKeeper, keepAgent } from "./agent-keeper.ts";
 import type { Agent } from "./agents/agent.ts";
 import { type CommandRunner, createStepOutput, type OnLines } from "./commands.ts";
@@ -151,10 +151,14 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Pro
 
 async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<string> {
   const words: string[] = [];
-  for (const checkout of checkouts) {
+  const failures: unknown[] = [];
+  for (const [index, checkout] of checkouts.entries()) {
     const { name: repository, workBranch: branch } = checkout;
-    await step(flow, "push", `${repository}: ${branch}`, async (onLines) => {
-      const published = await publishWork(checkout, workspaceOf(flow), onLines);
+    const publish = step(flow, "push", `${repository}: ${branch}`, async (onLines) => {
+      const published = await publishWork(checkout, workspaceOf(flow), onLines, {
+        url: `${flow.gitBase}/${keptRepository(index)}.git`,
+        hint: `When the forge takes it: ccw-server task push ${flow.start.taskId}`,
+      });
       if (published.kind === "nothing_new") {
         words.push(`Nothing was changed in ${repository}.`);
         return;
@@ -162,7 +166,11 @@ async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promi
       await flow.emit({ kind: "pushed", repository, branch, commit: published.commit });
       words.push(`The work in ${repository} is on ${branch}.`);
     });
+    // What can be pushed of the others is.
+    await publish.catch((thrown: unknown) => failures.push(thrown));
+    flow.signal.throwIfAborted();
   }
+  if (failures.length > 0) throw failures[0];
   return words.length === 0 ? "The task is done." : words.join(" ");
 }
 

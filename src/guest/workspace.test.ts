@@ -72,7 +72,8 @@ async function clone(change: Partial<Checkout> = {}): Promise<Checkout> {
   await cloneCheckout(checkout, options(), async () => {});
   return checkout;
 }
-const publish = (checkout: Checkout) => publishWork(checkout, options(), async () => {});
+const publish = (checkout: Checkout) =>
+  publishWork(checkout, options(), async () => {}, { url: join(folder, "kept.git"), hint: "" });
 
 test("a clone stands on the work branch, and its remote reads as people see it", async () => {
   const checkout = await clone();

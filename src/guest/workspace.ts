@@ -101,13 +101,15 @@ async function cloneFrom(
 export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_new" };
 
 /**
- * Commits what is uncommitted and pushes the work branch where it has commits beyond the base. Throws
- * `unavailable` or `forbidden` with git's own words when the push fails: the work is then only in the sandbox.
+ * Commits what is uncommitted and pushes the work branch where it has commits beyond the base. Throws `unavailable`
+ * with git's own words when the push fails; the work goes to `keep` then, where that takes it, and else with the sandbox.
  */
 export async function publishWork(
   { name, baseBranch, workBranch, folder }: Checkout,
   { commands, env, emit, signal, trailers }: WorkspaceOptions,
   onLines: OnLines,
+  /** The appliance's own place for what a forge does not take, and what a person does about it. */
+  keep: { url: string; hint: string },
 ): Promise<Published> {
   const git = gitIn(folder, commands, env);
   const status = await must(git("status", "--porcelain"), `The state of ${name} could not be read`);
@@ -131,9 +133,25 @@ export async function publishWork(
   const argv = ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`];
   const push = await throughOutages(() => commands.run(argv, { cwd: folder, env, onLines }), { signal });
   if (push.code !== 0) {
+    const reason = `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`;
+    const spare = [
+      "git",
+      "-c",
+      "core.hooksPath=/dev/null",
+      "push",
+      "--no-verify",
+      "--force",
+      "--",
+      keep.url,
+      `${ref}:${ref}`,
+    ];
+    const kept = await throughOutages(() => commands.run(spare, { cwd: folder, env }), { signal });
+    if (kept.code === 0) {
+      throw new CcwError("unavailable", `${reason} The appliance has kept it.`, keep.hint);
+    }
     throw new CcwError(
       "unavailable",
-      `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`,
+      reason,
       "If the branch has moved meanwhile, start a new task from it. What was pushed before is on the branch.",
     );
   }

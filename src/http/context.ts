@@ -1,7 +1,7 @@
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
-import type { Log, RepositoryHost } from "../domain/ports.ts";
+import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
@@ -11,6 +11,7 @@ import type { PullRequests } from "../runs/pull-requests.ts";
 export interface HttpContext {
   store: Store;
   host: RepositoryHost;
+  kept: Pick<KeptWork, "push">;
   ids: IdSource;
   log: Log;
   version: string;

@@ -3,11 +3,14 @@ import { CcwError } from "../domain/errors.ts";
 import { taskEventSchema } from "../domain/event.ts";
 import { isId, type TaskId } from "../domain/ids.ts";
 import { answerSchema } from "../domain/question.ts";
+import { parseBranchName } from "../domain/repository.ts";
 import { isActive, newTaskSchema, promptTextSchema, taskStateKinds } from "../domain/task.ts";
+import { pushKeptWork } from "../runs/push-kept.ts";
 import { openQuestions } from "../runs/questions.ts";
 import { addPrompt, answerQuestion, cancelTask, interruptTask } from "../runs/steer.ts";
 import { existing, submitTask } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
+import { atForge } from "./forges.ts";
 import {
   body,
   diffSchema,
@@ -27,7 +30,7 @@ const params = z.object({ id: z.string() });
 const done = { 204: { description: "Done" }, ...failures };
 
 export function taskRoutes(context: HttpContext) {
-  const { store, host, ids } = context;
+  const { store, kept, host, ids } = context;
 
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
@@ -138,6 +141,27 @@ export function taskRoutes(context: HttpContext) {
           });
         }
         return c.json(diffs, 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/tasks/{id}/push",
+        summary: "Push what the task's forge did not take at its end",
+        request: { params, body: body(z.object({ branch: z.string().max(244).optional() })) },
+        responses: {
+          200: json(
+            z.array(z.object({ repository: z.string(), branch: z.string(), commit: z.string() })),
+            "What the forge has taken now",
+          ),
+          ...failures,
+        },
+      }),
+      async (c) => {
+        const { branch } = c.req.valid("json");
+        const wanted = branch === undefined ? {} : { branch: parseBranchName(branch) };
+        const id = taskIdOf(c.req.valid("param").id);
+        return c.json(await atForge(() => pushKeptWork({ store, kept }, id, c.get("person"), wanted)), 200);
       },
     )
     .openapi(

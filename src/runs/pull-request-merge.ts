@@ -17,13 +17,6 @@ export async function mergeOwn(
 ): Promise<void> {
   const { id, taskId, repository, number, base, head, title } = before;
   if (before.keptBy === "forge") throw onTheForge(before, "merge");
-  if (store.repositories.get(repository)?.kind !== "hosted") {
-    throw new CcwError(
-      "conflict",
-      `${repository} lives on a git server without an API, where the appliance merges nothing yet.`,
-      `In a checkout: git fetch origin && git checkout ${base} && git merge origin/${head} && git push. Then close it here.`,
-    );
-  }
   if (before.draft) {
     throw new CcwError("conflict", "It is a draft.", "Mark it as ready for review first.");
   }

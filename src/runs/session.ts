@@ -7,9 +7,16 @@ import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
-import type { ControlPort, GitPort, ModelPort, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
+import type {
+  ControlPort,
+  GitPort,
+  KeptWork,
+  ModelPort,
+  RepositoryHost,
+  ScopedTokens,
+} from "../domain/ports.ts";
 import type { Repository } from "../domain/repository.ts";
-import { objectsInSandbox, type SessionCommand } from "../domain/session.ts";
+import { keptRepository, objectsInSandbox, type SessionCommand } from "../domain/session.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { wakeUps } from "./follow.ts";
@@ -19,6 +26,7 @@ export interface SessionOptions {
   store: Store;
   tokens: ScopedTokens;
   host: RepositoryHost;
+  kept: Pick<KeptWork, "endpointOf">;
   /** The model endpoint in force now. */
   endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
@@ -119,11 +127,24 @@ const maxRefusalsShown = 200;
 export function createGitPort({
   store,
   host,
-}: Pick<SessionOptions, "store"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
+  kept,
+}: Pick<SessionOptions, "store" | "kept"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
   const shown = new Map<SandboxId, number>();
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
+      const spare = task?.repositories.findIndex((_, index) => keptRepository(index) === name) ?? -1;
+      const saved = task?.repositories[spare];
+      if (task !== undefined && saved !== undefined) {
+        // What is hosted here cannot be away.
+        if (store.repositories.get(saved.name)?.kind !== "remote") return undefined;
+        const objects = store.sandboxes.get(sandboxId)?.objectFolders[spare];
+        return {
+          name,
+          right: { kind: "branch", branch: saved.workBranch, force: true, delete: false },
+          endpoint: kept.endpointOf(task.id, saved.name, objects),
+        };
+      }
       const repository = task?.repositories.find((each) => each.name === name);
       const known = repository && store.repositories.get(name);
       if (repository === undefined || known === undefined) return undefined;

@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { bytesText } from "../domain/amounts.ts";
+import { CcwError } from "../domain/errors.ts";
+import type { GitServer } from "../domain/git-server.ts";
+import type { KeptWork } from "../domain/ports.ts";
+import type { RemoteRepository } from "../domain/repository.ts";
+import { makeBorrowing } from "./borrowing-repository.ts";
+import { createGit } from "./git.ts";
+import { dropped, faultAnswer } from "./git-answers.ts";
+import type { RemotePush } from "./remote-push.ts";
+import { endpointAt } from "./repositories.ts";
+
+export interface KeptWorkOptions {
+  folder: string;
+  git: GitServer;
+  remotePush: RemotePush;
+  /** From here on one task may keep no more; default 2 GiB. */
+  maxBytes?: number;
+  /** The repository as it is now: it may have been renamed on its forge since. Rejects where the forge does not show it. */
+  freshly(name: string, signal: AbortSignal): Promise<{ repository: RemoteRepository }>;
+}
+
+/**
+ * A bare repository for each repository of a task whose forge took no push, with what the task has added; the rest of
+ * the objects is the mirror's, which is held for as long (`borrowed`).
+ */
+export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(): string[] } {
+  const { folder, git, remotePush, freshly, maxBytes = 2 * 1024 ** 3 } = options;
+  const local = createGit();
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const placeOf = (taskId: string, repository: string) =>
+    join(folder, `${taskId}-${createHash("sha256").update(repository).digest("hex").slice(0, 16)}.git`);
+
+  async function make(place: string, objects: string | undefined): Promise<void> {
+    const fresh = await mkdtemp(join(folder, ".new-"));
+    try {
+      await makeBorrowing(local, fresh, objects);
+      await rename(fresh, place);
+    } catch (thrown) {
+      await rm(fresh, { recursive: true, force: true });
+      // Another request has made it meanwhile.
+      if (!existsSync(place)) throw thrown;
+    }
+  }
+
+  /** A sandbox may push here as often as it likes, and nothing is ever removed but with all of it. */
+  async function bytesIn(place: string): Promise<number> {
+    const { stdout } = await local.must([`--git-dir=${place}`, "count-objects", "-v"]);
+    const kibibytes = Buffer.from(stdout)
+      .toString()
+      .matchAll(/^size(?:-pack)?: (\d+)$/gm);
+    return [...kibibytes].reduce((sum, [, count]) => sum + Number(count) * 1024, 0);
+  }
+
+  return {
+    endpointOf(taskId, repository, objects) {
+      const place = placeOf(taskId, repository);
+      return {
+        async serve(call) {
+          if (!existsSync(place)) await make(place, objects);
+          else if (call.service === "git-receive-pack" && (await bytesIn(place)) > maxBytes) {
+            await dropped(call.push?.pack ?? call.body);
+            const lines = [
+              `Push refused: the appliance keeps no more than ${bytesText(maxBytes)} of one task.`,
+            ];
+            return faultAnswer(call, { status: 413, reason: "too much is kept", lines });
+          }
+          return endpointAt(git, place).serve(call);
+        },
+        isSymbolicRef: (ref) => (existsSync(place) ? git.isSymbolicRef(place, ref) : Promise.resolve(false)),
+      };
+    },
+
+    async push(taskId, name, { workBranch, branch }, signal) {
+      const place = placeOf(taskId, name);
+      if (!existsSync(place)) return undefined;
+      const ref = `refs/heads/${workBranch}^{commit}`;
+      const found = await local.run([`--git-dir=${place}`, "rev-parse", "--verify", "--quiet", ref]);
+      if (found.exitCode !== 0) return undefined;
+      const commit = Buffer.from(found.stdout).toString().trim();
+      const { repository } = await freshly(name, signal);
+      if ((await remotePush.push(repository, { folder: place, commit, branch }, signal)) === "moved") {
+        throw new CcwError(
+          "conflict",
+          `${branch} of ${name} was moved on its forge meanwhile, and the task's work does not build on what is there now. It stays kept.`,
+          "Push it to another branch: ccw-server task push TASK --branch NAME",
+        );
+      }
+      await rm(place, { recursive: true, force: true });
+      return commit;
+    },
+
+    borrowed: () =>
+      readdirSync(folder).flatMap((name) => {
+        try {
+          const lines = readFileSync(join(folder, name, "objects/info/alternates"), "utf8").split("\n");
+          return lines.filter((line) => line !== "").map((line) => line.replace(/\/objects$/, ""));
+        } catch {
+          return [];
+        }
+      }),
+  };
+}

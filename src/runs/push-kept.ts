@@ -1,0 +1,52 @@
+import { CcwError } from "../domain/errors.ts";
+import type { TaskId } from "../domain/ids.ts";
+import type { KeptWork } from "../domain/ports.ts";
+import type { Person, Store } from "../domain/store.ts";
+import { isEnded } from "../domain/task.ts";
+import { existing } from "./submit.ts";
+
+const withinMs = 30 * 60_000;
+
+export interface PushedWork {
+  repository: string;
+  branch: string;
+  commit: string;
+}
+
+/**
+ * Pushes what a task's forge did not take at its end: another try, as a person asks for it. Nothing is forgotten but
+ * what the forge has taken. Rejects with `conflict` where nothing waits.
+ */
+export async function pushKeptWork(
+  { store, kept }: { store: Store; kept: Pick<KeptWork, "push"> },
+  taskId: TaskId,
+  by: Person,
+  wanted: {
+    /** Another branch than the task's own. */
+    branch?: string | undefined;
+  },
+): Promise<PushedWork[]> {
+  const task = existing(store, taskId);
+  if (!isEnded(task.state.kind)) {
+    throw new CcwError(
+      "conflict",
+      "The task is not over yet: it pushes its work by itself.",
+      "Wait for its end.",
+    );
+  }
+  const pushed: PushedWork[] = [];
+  for (const { name: repository, workBranch } of task.repositories) {
+    const branch = wanted.branch ?? workBranch;
+    const commit = await kept.push(taskId, repository, { workBranch, branch }, AbortSignal.timeout(withinMs));
+    if (commit === undefined) continue;
+    const text = `${by.name} had the work in ${repository} pushed: it is on ${branch} now, at ${commit.slice(0, 10)}.`;
+    store.events.append(taskId, { kind: "appliance_notice", level: "info", text });
+    pushed.push({ repository, branch, commit });
+  }
+  if (pushed.length > 0) return pushed;
+  throw new CcwError(
+    "conflict",
+    "No work of this task waits to be pushed: its forge has taken all of it.",
+    "`ccw-server task show` says where it is.",
+  );
+}
