@@ -2,7 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton, Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import type { Forge } from "../parts/forge-search.tsx";
+import { type Loaded, useAction, useDraft } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 
 const kinds = {
@@ -19,9 +20,19 @@ const credentials = {
   app: "a GitHub App",
 } as const;
 
-export function ForgeSection() {
+interface ForgeRow extends Forge {
+  credential: keyof typeof credentials;
+  repositories: number;
+}
+
+export function ForgeSection({
+  loaded,
+  reload,
+}: {
+  loaded: Loaded<readonly ForgeRow[]>;
+  reload: () => void;
+}) {
   const { client } = useAppliance();
-  const { state, reload } = useLoaded(() => client.read(client.api.forges.$get()), []);
   const said = useSignal("");
   const test = useAction(async (name: string) => {
     said.value = "";
@@ -36,7 +47,6 @@ export function ForgeSection() {
     await client.read(client.api.forges[":name"].$delete({ param: { name } }));
     reload();
   });
-  const loaded = state.value;
   return (
     <section aria-labelledby="forges">
       <h2 id="forges">Forges</h2>
