@@ -10,7 +10,10 @@ export function ForgeDialog(props: {
   onClose: () => void;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    dialog.current?.querySelector("input")?.focus();
+  }, []);
   return (
     <dialog class="sheet" ref={dialog} aria-labelledby="forge-dialog" onClose={props.onClose}>
       <div class="sheet-head">
@@ -22,7 +25,7 @@ export function ForgeDialog(props: {
       <ForgeSearch
         forges={props.forges}
         start={props.start}
-        pickWord="Add"
+        picksKnown
         onPick={(name) => {
           props.onPick(name);
           dialog.current?.close();

@@ -103,12 +103,12 @@ test("a forge is connected, tested, searched and forgotten in the settings", asy
     await page.getByRole("button", { name: "Connect forge" }).click();
     const row = page.locator(".row", { hasText: github.url });
     await row.getByRole("button", { name: "Test" }).click();
-    await page.getByText("work answers.", { exact: false }).waitFor();
+    await page.getByText("work answers and knows the credential as ada.").waitFor();
     await picture(page, "settings-connected");
 
     await page.getByLabel("Repository on work").fill("widg");
     await page.getByRole("button", { name: "Add acme/widget" }).click();
-    await page.getByRole("button", { name: "Choose acme/widget" }).waitFor();
+    await page.getByRole("button", { name: "Added acme/widget" }).waitFor();
     await picture(page, "settings-added");
     expect(appliance.store.repositories.list().filter(({ kind }) => kind === "remote")).toHaveLength(1);
     await row.getByRole("button", { name: "Remove" }).click();

@@ -19,8 +19,9 @@ export interface Forge {
 export function ForgeSearch(props: {
   forges: readonly Forge[];
   start?: string;
-  pickWord: string;
   onPick: (name: string) => void;
+  /** Those that are here already can be picked, too; else they are only shown as added. */
+  picksKnown?: boolean;
 }) {
   const forge = useSignal("");
   const chosen = props.forges.find(({ name }) => name === forge.value) ?? props.forges[0];
@@ -50,12 +51,12 @@ export function ForgeSearch(props: {
 interface SearchProps {
   forge: Forge;
   start?: string;
-  pickWord: string;
   onPick: (name: string) => void;
+  picksKnown?: boolean;
 }
 
 /** A plain git server tells nobody what it has. */
-function ByPath({ forge, start = "", pickWord, onPick }: SearchProps) {
+function ByPath({ forge, start = "", onPick }: SearchProps) {
   const { client } = useAppliance();
   const path = useSignal(start);
   const add = useAction(async () => {
@@ -80,14 +81,14 @@ function ByPath({ forge, start = "", pickWord, onPick }: SearchProps) {
         />
       </Field>
       <button type="submit" disabled={add.busy.value}>
-        {add.busy.value ? "Fetching…" : pickWord}
+        {add.busy.value ? "Fetching…" : "Add"}
       </button>
       <FailureNote failure={add.failure.value} />
     </form>
   );
 }
 
-function BySearch({ forge, start = "", pickWord, onPick }: SearchProps) {
+function BySearch({ forge, start = "", onPick, picksKnown = false }: SearchProps) {
   const { client } = useAppliance();
   const typed = useSignal(start);
   const asked = useSignal(start);
@@ -150,6 +151,7 @@ function BySearch({ forge, start = "", pickWord, onPick }: SearchProps) {
       <ul class="rows found">
         {items.map((each) => {
           const known = each.added || added.value.includes(each.path);
+          const word = !known ? "Add" : picksKnown ? "Choose" : "Added";
           return (
             <li key={each.path} class="row">
               <div>
@@ -157,17 +159,17 @@ function BySearch({ forge, start = "", pickWord, onPick }: SearchProps) {
                 <span class="dim">
                   {each.private ? "private" : "public"}
                   {each.archived ? ", archived" : each.writable ? "" : ", read only"}
-                  {known && ", added"}
+                  {known && picksKnown && ", added"}
                 </span>
               </div>
               <button
                 type="button"
                 class="small"
-                aria-label={`${known ? "Choose" : pickWord} ${plainLine(each.path)}`}
-                disabled={pick.busy.value}
+                aria-label={`${word} ${plainLine(each.path)}`}
+                disabled={pick.busy.value || (known && !picksKnown)}
                 onClick={() => void pick.run(each.path, known)}
               >
-                {known ? "Choose" : pickWord}
+                {word}
               </button>
             </li>
           );

@@ -6,6 +6,9 @@ import { type Forge, ForgeSearch } from "../parts/forge-search.tsx";
 import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 
+/** Whoever has more repositories looks for one by its name. */
+const mostShown = 25;
+
 export function RepositorySection({ forges, changed }: { forges: readonly Forge[]; changed: () => void }) {
   const { client } = useAppliance();
   const { state, reload } = useLoaded(() => client.read(client.api.repositories.$get()), []);
@@ -30,6 +33,9 @@ export function RepositorySection({ forges, changed }: { forges: readonly Forge[
     reload();
   });
   const loaded = state.value;
+  const filter = useSignal("");
+  const all = loaded.kind === "loaded" ? loaded.value : [];
+  const fitting = all.filter((each) => each.name.toLowerCase().includes(filter.value.trim().toLowerCase()));
   return (
     <section aria-labelledby="repositories">
       <h2 id="repositories">Repositories</h2>
@@ -40,9 +46,21 @@ export function RepositorySection({ forges, changed }: { forges: readonly Forge[
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
       <FailureNote failure={remove.failure.value} />
       {loaded.kind === "loaded" && loaded.value.length === 0 && <p class="empty">No repositories yet.</p>}
+      {all.length > mostShown && (
+        <div class="form">
+          <Field label="Find a repository" hint={`${fitting.length} of ${all.length}`}>
+            <input
+              type="search"
+              placeholder="a part of its name"
+              value={filter.value}
+              onInput={(event) => (filter.value = event.currentTarget.value)}
+            />
+          </Field>
+        </div>
+      )}
       {loaded.kind === "loaded" && (
         <ul class="rows">
-          {loaded.value.map((repository) => (
+          {fitting.slice(0, mostShown).map((repository) => (
             <li key={repository.name} class="row">
               <div>
                 <strong>{plainLine(repository.name)}</strong>{" "}
@@ -101,7 +119,7 @@ export function RepositorySection({ forges, changed }: { forges: readonly Forge[
       {forges.length > 0 && (
         <div class="form found-on-forge">
           <h3>Add one of a forge</h3>
-          <ForgeSearch key={removed.value} forges={forges} pickWord="Add" onPick={again} />
+          <ForgeSearch key={removed.value} forges={forges} onPick={again} />
         </div>
       )}
     </section>

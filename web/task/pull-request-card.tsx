@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect } from "preact/hooks";
 import type { PullRequestJson, TaskJson } from "../../src/client.ts";
 import { nameOf } from "../../src/domain/pull-request.ts";
 import { useAppliance } from "../appliance.ts";
@@ -17,7 +18,7 @@ import { CheckList } from "./check-list.tsx";
 const lookMs = 5 * 60_000;
 
 /** Offers the task's work for review, and shows what became of it: one part for each repository. */
-export function PullRequestCard({ task }: { task: TaskJson }) {
+export function PullRequestCard({ task, onGrown }: { task: TaskJson; onGrown: () => void }) {
   const { client, tasks, now } = useAppliance();
   // The live list moves at once when a poll finds something; the task's own row only with its events.
   const badges = tasks.value?.find(({ id }) => id === task.id)?.pullRequests ?? task.pullRequests;
@@ -27,6 +28,7 @@ export function PullRequestCard({ task }: { task: TaskJson }) {
     [task.id, version, Math.floor(now.value / lookMs)],
   );
   const loaded = state.value;
+  useLayoutEffect(onGrown, [loaded.kind]);
   if (loaded.kind === "failed") return <FailureNote failure={loaded.failure} retry={reload} />;
   const all = loaded.kind === "loaded" ? loaded.value : [];
   return (

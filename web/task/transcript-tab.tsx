@@ -61,7 +61,12 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
       )}
       {ended && <SummaryCard task={task} pushed={pushes > 0} />}
       {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
-        <PullRequestCard task={task} />
+        <PullRequestCard
+          task={task}
+          onGrown={() => {
+            if (atEnd.peek()) toEnd();
+          }}
+        />
       )}
       <div class="foot">
         {!atEnd.value && (
