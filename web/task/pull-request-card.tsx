@@ -28,7 +28,7 @@ export function PullRequestCard({ task, onGrown }: { task: TaskJson; onGrown: ()
     [task.id, version, Math.floor(now.value / lookMs)],
   );
   const loaded = state.value;
-  useLayoutEffect(onGrown, [loaded.kind]);
+  useLayoutEffect(onGrown, [loaded]);
   if (loaded.kind === "failed") return <FailureNote failure={loaded.failure} retry={reload} />;
   const all = loaded.kind === "loaded" ? loaded.value : [];
   return (
