@@ -11,8 +11,8 @@ import { MarkdownView } from "../parts/markdown-view.tsx";
 import { PullRequestBadge } from "../parts/pull-request-badge.tsx";
 import { webAddress } from "../text/markdown.ts";
 import { plain, plainLine } from "../text/plain.ts";
-import { counted } from "../words.ts";
 import { CheckList } from "./check-list.tsx";
+import { CommentList } from "./comment-list.tsx";
 
 /** The server is told that often that somebody looks, and keeps what it knows of the forge fresh. */
 const lookMs = 5 * 60_000;
@@ -102,13 +102,13 @@ function PullRequestView(props: { pullRequest: PullRequestJson; onChanged: () =>
         {keptBy === "appliance" && ", kept by the appliance"}
       </p>
       {trouble !== "" && state === "open" && (
-        <div class="note" role="status">
+        <div class="note ask" role="status">
           <Icon name="warning" />
           <div>{plain(trouble)}</div>
         </div>
       )}
       {checks.length > 0 && <CheckList pullRequest={pullRequest} />}
-      {comments.length > 0 && <p class="dim">{counted(comments.length, "comment")} of reviewers</p>}
+      {comments.length > 0 && <CommentList comments={comments} />}
       {body !== "" && (
         <details>
           <summary>Description</summary>
@@ -154,6 +154,7 @@ function OwnActions({ pullRequest: { id, draft, base, headCommit }, onChanged }:
         ) : (
           <ConfirmButton
             label="Merge"
+            main
             question={`Merge into ${plainLine(base)}?`}
             yes="Yes, merge"
             disabled={act.busy.value}
