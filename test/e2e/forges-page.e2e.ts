@@ -158,6 +158,22 @@ for (const width of [1280, 390]) {
   }, 60_000);
 }
 
+test("where the forge does not say its branches, that is told, and a branch's name is typed", async () => {
+  await visit(async ({ page, complaints }) => {
+    const repository = page.getByRole("combobox", { name: "Repository" });
+    await repository.fill("acme/gadget");
+    await page.keyboard.press("Enter");
+    github.fail({ path: /\/branches/, fault: { status: 401, message: "Bad credentials" } });
+    const branch = page.getByRole("combobox", { name: "Branch" });
+    await branch.fill("feature/of-mine");
+    await page.getByText("Type the branch's name, or look again.", { exact: false }).waitFor();
+    await picture(page, "branches-unknown");
+    await page.keyboard.press("Enter");
+    expect(await branch.inputValue()).toBe("feature/of-mine");
+    complaints.length = 0;
+  });
+}, 30_000);
+
 test("the page that makes a GitHub App says what it will do, and names the forge", async () => {
   await visit(async ({ page }) => {
     await page.goto(`${appliance.url}/settings`);

@@ -248,8 +248,12 @@ test("what was typed survives a refused request, a reload and the way back", asy
     await page.getByRole("button", { name: "Submit task" }).click();
     await page.getByRole("alert").getByText("The prompt is empty", { exact: false }).waitFor();
     await page.getByLabel("Prompt", { exact: true }).fill("long thought");
-    await page.getByLabel("Branch").selectOption("release/1.0");
+    const branch = page.getByRole("combobox", { name: "Branch" });
+    await branch.fill("rel");
+    await page.getByRole("option", { name: "release/1.0" }).click();
     await page.reload();
+    await page.waitForSelector(".composer");
+    expect(await branch.inputValue()).toBe("release/1.0");
     expect(await page.getByLabel("Prompt", { exact: true }).inputValue()).toBe("long thought");
     await page.getByRole("link", { name: "Settings" }).first().click();
     await page.getByRole("heading", { name: "Environments" }).waitFor();
