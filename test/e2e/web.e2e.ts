@@ -348,7 +348,7 @@ test("a phone sees every page without scrolling sideways", async () => {
       );
     expect(await sideways()).toEqual([0, 0, 0]);
     await page.locator(".task-row").first().click();
-    await page.locator(".card").waitFor();
+    await page.locator(".card.reviews .review").waitFor();
     expect(await sideways()).toEqual([0, 0, 0]);
     await page.getByRole("tab", { name: "Diff" }).click();
     await page.locator(".file").first().waitFor();

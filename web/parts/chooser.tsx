@@ -116,81 +116,84 @@ export function Chooser(props: {
       <label class="field-label" for={id}>
         {props.label}
       </label>
-      <input
-        ref={field}
-        id={id}
-        name={props.name}
-        type="text"
-        role="combobox"
-        autocomplete="off"
-        autocapitalize="off"
-        spellcheck={false}
-        aria-expanded={open.value}
-        aria-controls={`${id}-list`}
-        aria-autocomplete="list"
-        aria-activedescendant={open.value && count > 0 ? `${id}-${active.value}` : undefined}
-        value={typed.value ?? plainLine(chosen)}
-        title={plainLine(chosen)}
-        onFocus={(event) => event.currentTarget.select()}
-        onClick={show}
-        onBlur={leave}
-        onInput={(event) => {
-          show();
-          typed.value = event.currentTarget.value;
-          active.value = 0;
-          props.onType?.(event.currentTarget.value.trim());
-        }}
-        onKeyDown={press}
-      />
-      {props.hint !== undefined && <span class="dim">{props.hint}</span>}
-      {open.value && (
-        <div class="chooser-list">
-          <div
-            id={`${id}-list`}
-            role="listbox"
-            tabIndex={-1}
-            aria-label={props.label}
-            ref={list}
-            // Whoever presses here stays in the field.
-            onMouseDown={(event) => event.preventDefault()}
-          >
-            {offered.map((choice, index) => (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the field's
-              // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active one
-              <div
-                key={choice.value}
-                id={`${id}-${index}`}
-                role="option"
-                aria-selected={choice.value === value}
-                class={index === active.value ? "active" : undefined}
-                onClick={() => take(index)}
-              >
-                <span>{plainLine(choice.words)}</span>
-                {choice.aside !== undefined && <span class="dim">{plainLine(choice.aside)}</span>}
-              </div>
-            ))}
-            {more !== undefined && (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the field's
-              // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active one
-              <div
-                id={`${id}-${offered.length}`}
-                role="option"
-                aria-selected={false}
-                class={offered.length === active.value ? "more active" : "more"}
-                onClick={() => take(offered.length)}
-              >
-                {more.words}
-              </div>
+      <div class="chooser-field">
+        <input
+          ref={field}
+          id={id}
+          name={props.name}
+          type="text"
+          role="combobox"
+          autocomplete="off"
+          autocapitalize="off"
+          spellcheck={false}
+          aria-expanded={open.value}
+          aria-controls={`${id}-list`}
+          aria-autocomplete="list"
+          aria-activedescendant={open.value && count > 0 ? `${id}-${active.value}` : undefined}
+          value={typed.value ?? plainLine(chosen)}
+          title={plainLine(chosen)}
+          onFocus={(event) => event.currentTarget.select()}
+          onClick={show}
+          onBlur={leave}
+          onInput={(event) => {
+            show();
+            typed.value = event.currentTarget.value;
+            active.value = 0;
+            props.onType?.(event.currentTarget.value.trim());
+          }}
+          onKeyDown={press}
+        />
+        {open.value && (
+          <div class="chooser-list">
+            <div
+              id={`${id}-list`}
+              role="listbox"
+              tabIndex={-1}
+              aria-label={props.label}
+              ref={list}
+              // Whoever presses here stays in the field.
+              onMouseDown={(event) => event.preventDefault()}
+            >
+              {offered.map((choice, index) => (
+                // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the field's
+                // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active one
+                <div
+                  key={choice.value}
+                  id={`${id}-${index}`}
+                  role="option"
+                  aria-selected={choice.value === value}
+                  class={index === active.value ? "active" : undefined}
+                  onClick={() => take(index)}
+                >
+                  <span>{plainLine(choice.words)}</span>
+                  {choice.aside !== undefined && <span class="dim">{plainLine(choice.aside)}</span>}
+                </div>
+              ))}
+              {more !== undefined && (
+                // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are the field's
+                // biome-ignore lint/a11y/useFocusableInteractive: the field keeps the focus and names the active one
+                <div
+                  id={`${id}-${offered.length}`}
+                  role="option"
+                  aria-selected={false}
+                  class={offered.length === active.value ? "more active" : "more"}
+                  onClick={() => take(offered.length)}
+                >
+                  {more.words}
+                </div>
+              )}
+            </div>
+            {props.hint !== undefined && <p class="dim">{props.hint}</p>}
+            {fitting.length === 0 && text !== "" && !takesTyped && (
+              <p class="dim">None has “{plainLine(text)}” in it.</p>
+            )}
+            {fitting.length > mostShown && (
+              <p class="dim">{fitting.length - mostShown} more. Type a part of the name.</p>
             )}
           </div>
-          {fitting.length === 0 && text !== "" && !takesTyped && (
-            <p class="dim">None has “{plainLine(text)}” in it.</p>
-          )}
-          {fitting.length > mostShown && (
-            <p class="dim">{fitting.length - mostShown} more. Type a part of the name.</p>
-          )}
-        </div>
-      )}
+        )}
+      </div>
+      {props.hint !== undefined && !open.value && <span class="dim">{props.hint}</span>}
     </div>
   );
 }
