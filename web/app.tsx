@@ -1,13 +1,17 @@
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Status, useAppliance } from "./appliance.ts";
 import { Banners } from "./banners.tsx";
-import { Composer } from "./composer.tsx";
 import { Icon } from "./parts/icon.tsx";
+import { later } from "./parts/later.tsx";
 import { Link, useRouter } from "./router.tsx";
-import { SettingsPage } from "./settings/settings-page.tsx";
 import { TaskPage } from "./task/task-page.tsx";
 import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
+
+const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
+const SettingsPage = later("the settings", async () => {
+  return (await import("./settings/settings-page.tsx")).SettingsPage;
+});
 
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {

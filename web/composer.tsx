@@ -1,8 +1,12 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
+import { BranchField } from "./branch-field.tsx";
+import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
 import { submits, useAction, useDraft, useLoaded } from "./parts/hooks.ts";
+import { later } from "./parts/later.tsx";
 import { useRouter } from "./router.tsx";
 
 const demoPrompts = [
@@ -12,6 +16,8 @@ const demoPrompts = [
   { label: "Use 200 tools", prompt: "demo: many-tools 200" },
   { label: "Fail", prompt: "demo: fail" },
 ];
+
+const ForgeDialog = later("the forges", async () => (await import("./forge-dialog.tsx")).ForgeDialog);
 
 const wishes = [
   { value: "none", words: "by hand" },
@@ -37,12 +43,15 @@ export function Composer() {
     async () => ({
       repositories: await client.read(client.api.repositories.$get()),
       environments: await client.read(client.api.environments.$get()),
+      forges: await client.read(client.api.forges.$get()),
     }),
     [],
   );
   const loaded = choices.state.value;
-  const { repositories, environments } =
-    loaded.kind === "loaded" ? loaded.value : { repositories: [], environments: [] };
+  const { repositories, environments, forges } =
+    loaded.kind === "loaded" ? loaded.value : { repositories: [], environments: [], forges: [] };
+  /** What was looked for, while a repository of a forge is being added. */
+  const adding = useSignal<string | undefined>(undefined);
   // An empty choice is the usual one; "-" is none on purpose.
   const chosen =
     repository.value === "-"
@@ -72,142 +81,131 @@ export function Composer() {
   });
 
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit.run();
-      }}
-    >
-      <h1>What is to be done?</h1>
-      <textarea
-        ref={typing}
-        aria-label="Prompt"
-        name="prompt"
-        rows={6}
-        placeholder="Say it in plain words. The agent works in a sandbox of its own and pushes a branch."
-        value={prompt.value}
-        onInput={(event) => {
-          prompt.value = event.currentTarget.value;
-        }}
-        onKeyDown={(event) => {
-          if (!submits(event)) return;
+    <>
+      <form
+        class="composer"
+        onSubmit={(event) => {
           event.preventDefault();
           void submit.run();
         }}
-      />
-      {status.value?.model.kind === "demo" && (
-        <div class="demo-prompts">
-          <span class="dim">The demo model plays:</span>
-          {demoPrompts.map((demo) => (
-            <button
-              type="button"
-              class="small"
-              key={demo.prompt}
-              onClick={() => (prompt.value = demo.prompt)}
-            >
-              {demo.label}
-            </button>
-          ))}
-        </div>
-      )}
-      <div class="choices">
-        <Field label="Repository">
-          <select
+      >
+        <h1>What is to be done?</h1>
+        <textarea
+          ref={typing}
+          aria-label="Prompt"
+          name="prompt"
+          rows={6}
+          placeholder="Say it in plain words. The agent works in a sandbox of its own and pushes a branch."
+          value={prompt.value}
+          onInput={(event) => {
+            prompt.value = event.currentTarget.value;
+          }}
+          onKeyDown={(event) => {
+            if (!submits(event)) return;
+            event.preventDefault();
+            void submit.run();
+          }}
+        />
+        {status.value?.model.kind === "demo" && (
+          <div class="demo-prompts">
+            <span class="dim">The demo model plays:</span>
+            {demoPrompts.map((demo) => (
+              <button
+                type="button"
+                class="small"
+                key={demo.prompt}
+                onClick={() => (prompt.value = demo.prompt)}
+              >
+                {demo.label}
+              </button>
+            ))}
+          </div>
+        )}
+        <div class="choices">
+          <Chooser
+            label="Repository"
             name="repository"
             value={chosen?.name ?? "-"}
-            onChange={(event) => {
-              repository.value = event.currentTarget.value;
+            choices={[
+              ...repositories.map(({ name, forge }) => ({
+                value: name,
+                words: name,
+                ...(forge !== undefined && { aside: forge }),
+              })),
+              { value: "-", words: "no repository" },
+            ]}
+            onChoose={(name) => {
+              if (name === (chosen?.name ?? "-")) return;
+              repository.value = name;
               branch.value = "";
             }}
-          >
-            {repositories.map(({ name }) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-            <option value="-">no repository</option>
-          </select>
-        </Field>
-        {chosen !== undefined && (
-          <BranchField
-            key={chosen.name}
-            repository={chosen.name}
-            usual={chosen.defaultBranch}
-            value={base}
-            onChoose={(name) => (branch.value = name)}
+            {...(forges.length > 0 && {
+              more: {
+                words: "Add a repository from a forge…",
+                run: (typed: string) => (adding.value = typed),
+              },
+            })}
           />
-        )}
-        <Field label="Environment">
-          <select
-            name="environment"
-            value={place}
-            onChange={(event) => (environment.value = event.currentTarget.value)}
-          >
-            {environments.map(({ name }) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </Field>
-        {chosen !== undefined && (
-          <Field label="Pull request">
+          {chosen !== undefined && (
+            <BranchField
+              key={chosen.name}
+              repository={chosen}
+              value={base}
+              onChoose={(name) => (branch.value = name)}
+            />
+          )}
+          <Field label="Environment">
             <select
-              name="pull-request"
-              value={wish}
-              onChange={(event) => (pullRequest.value = event.currentTarget.value)}
+              name="environment"
+              value={place}
+              onChange={(event) => (environment.value = event.currentTarget.value)}
             >
-              {wishes.map(({ value, words }) => (
-                <option key={value} value={value}>
-                  {words}
+              {environments.map(({ name }) => (
+                <option key={name} value={name}>
+                  {name}
                 </option>
               ))}
             </select>
           </Field>
-        )}
-      </div>
-      {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
-      <FailureNote failure={submit.failure.value} />
-      <div class="actions">
-        <button type="submit" class="primary" disabled={submit.busy.value}>
-          {submit.busy.value ? "Submitting…" : "Submit task"}
-        </button>
-        <span class="dim keys">
-          <kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd>
-        </span>
-      </div>
-    </form>
-  );
-}
-
-function BranchField(props: {
-  repository: string;
-  usual: string;
-  value: string;
-  onChoose: (branch: string) => void;
-}) {
-  const { client } = useAppliance();
-  const { state } = useLoaded(
-    () => client.read(client.api.branches.$get({ query: { repository: props.repository } })),
-    [props.repository],
-  );
-  const branches = state.value.kind === "loaded" ? state.value.value : [];
-  const all = branches.includes(props.usual) ? branches : [props.usual, ...branches];
-  const hint = state.value.kind === "loaded" && branches.length === 0 ? "No commits yet." : undefined;
-  return (
-    <Field label="Branch" {...(hint !== undefined && { hint })}>
-      <select
-        name="branch"
-        value={props.value === "" ? props.usual : props.value}
-        onChange={(event) => props.onChoose(event.currentTarget.value)}
-      >
-        {all.map((name) => (
-          <option key={name} value={name}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </Field>
+          {chosen !== undefined && (
+            <Field label="Pull request">
+              <select
+                name="pull-request"
+                value={wish}
+                onChange={(event) => (pullRequest.value = event.currentTarget.value)}
+              >
+                {wishes.map(({ value, words }) => (
+                  <option key={value} value={value}>
+                    {words}
+                  </option>
+                ))}
+              </select>
+            </Field>
+          )}
+        </div>
+        {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
+        <FailureNote failure={submit.failure.value} />
+        <div class="actions">
+          <button type="submit" class="primary" disabled={submit.busy.value}>
+            {submit.busy.value ? "Submitting…" : "Submit task"}
+          </button>
+          <span class="dim keys">
+            <kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd>
+          </span>
+        </div>
+      </form>
+      {adding.value !== undefined && (
+        <ForgeDialog
+          forges={forges}
+          start={adding.value}
+          onPick={(name) => {
+            repository.value = name;
+            branch.value = "";
+            choices.reload();
+          }}
+          onClose={() => (adding.value = undefined)}
+        />
+      )}
+    </>
   );
 }

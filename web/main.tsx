@@ -1,4 +1,3 @@
-import "./jitless.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { ApplianceProvider, createAppliance } from "./appliance.ts";

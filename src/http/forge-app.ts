@@ -41,7 +41,7 @@ export function createForgeAppFlow({ store, ids, forges, publicUrl }: HttpContex
     );
   };
   const headers = (formAction: string) => ({
-    "Content-Security-Policy": `default-src 'none'; form-action ${formAction}; base-uri 'none'; frame-ancestors 'none'`,
+    "Content-Security-Policy": `default-src 'none'; style-src 'self'; form-action ${formAction}; base-uri 'none'; frame-ancestors 'none'`,
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
   });
@@ -64,11 +64,13 @@ export function createForgeAppFlow({ store, ids, forges, publicUrl }: HttpContex
       const action = `${url}${owner}/settings/apps/new?state=${state}`;
       return c.html(
         html`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Make a GitHub App</title><h1>Make a GitHub App for ${name}</h1>
-<p>The button leads to ${url}, where the App is made under a name that you choose. It may then read and write the
-contents and pull requests of the repositories that you install it on, and nothing else. You come back here by
-yourself.</p><form method="post" action="${action}"><input type="hidden" name="manifest"
-value="${JSON.stringify(manifestOf(publicUrl(), name))}"><button>Go on to ${new URL(url).host}</button></form></html>`,
+<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="/app.css"><title>Make a GitHub App</title>
+<body class="page stack"><h1>Make a GitHub App for ${name}</h1>
+<p>The button leads to ${url}, where the App is made under a name that you choose. Of the
+repositories that you install it on it may read and write contents, pull requests and issues (for comments), read the
+results of checks, and nothing else. GitHub leads you back here.</p><form method="post" action="${action}"><input type="hidden" name="manifest"
+value="${JSON.stringify(manifestOf(publicUrl(), name))}"><p class="actions"><button class="primary">Go on to ${new URL(url).host}</button>
+<a class="button" href="/settings">Back to the settings</a></p></form></body></html>`,
         200,
         headers(new URL(url).origin),
       );
@@ -89,9 +91,10 @@ value="${JSON.stringify(manifestOf(publicUrl(), name))}"><button>Go on to ${new 
       const install = `${url}/${apps}/${encodeURIComponent(credential.slug)}/installations/new`;
       return c.html(
         html`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>The GitHub App is connected</title><h1>${name} is connected</h1>
+<meta name="color-scheme" content="light dark"><link rel="stylesheet" href="/app.css"><title>The GitHub App is connected</title>
+<body class="page stack"><h1>${name} is connected</h1>
 <p>Its key is kept sealed on the appliance. What is left: <a href="${install}">choose the repositories</a> that it may
-reach, and then <a href="/settings">add them here</a>.</p></html>`,
+reach, and then <a href="/settings">add them here</a>.</p></body></html>`,
         200,
         headers("'none'"),
       );

@@ -119,6 +119,18 @@ test("what the forge's checks say is seen as it changes, links lead there alone,
       "https://forge.example/acme/demo/pull/12 noopener noreferrer demo#12",
       "https://ci.example/1 noopener noreferrer tests",
     ]);
+    appliance.store.pullRequests.update(row.id, {
+      comments: [
+        {
+          ...{ id: "1", author: "mallory", authorMayWrite: false, own: false, thread: "1", at: 1 },
+          ...{ body: "<img src=x onerror=alert(1)>", webUrl: "javascript:alert(2)", place: undefined },
+        },
+      ],
+    });
+    await card.getByText("1 comment of reviewers").click();
+    await card.getByText("<img src=x onerror=alert(1)>").waitFor();
+    await card.getByText("who may not write", { exact: false }).waitFor();
+    expect(await card.locator("a[href^='javascript']").count()).toBe(0);
     // Nobody answers for this forge here: the switch goes back, with the reason.
     await card.getByRole("switch").click();
     await card.getByRole("alert").waitFor();

@@ -9,6 +9,8 @@ export function ConfirmButton(props: {
   question: string;
   yes: string;
   disabled?: boolean;
+  /** It is what a person comes here for. */
+  main?: boolean;
   onConfirm: () => void;
 }) {
   const asking = useSignal(false);
@@ -23,7 +25,7 @@ export function ConfirmButton(props: {
     return (
       <button
         type="button"
-        class="small"
+        class={props.main ? "primary" : "small"}
         ref={next}
         disabled={props.disabled}
         onClick={() => (asking.value = true)}
@@ -37,7 +39,7 @@ export function ConfirmButton(props: {
       <span>{props.question}</span>
       <button
         type="button"
-        class="small danger"
+        class={props.main ? "primary" : "small danger"}
         ref={next}
         onClick={() => {
           asking.value = false;

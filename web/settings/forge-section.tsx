@@ -2,7 +2,9 @@ import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton, Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import type { Forge } from "../parts/forge-search.tsx";
+import { type Loaded, useAction, useDraft } from "../parts/hooks.ts";
+import { Icon } from "../parts/icon.tsx";
 import { plainLine } from "../text/plain.ts";
 
 const kinds = {
@@ -12,6 +14,26 @@ const kinds = {
   git: "plain git server",
 } as const;
 type Kind = keyof typeof kinds;
+/** What is filled in, and what the token has to be allowed. */
+const usual: Record<Kind, { name: string; url: string; token: string }> = {
+  github: {
+    name: "github",
+    url: "https://github.com",
+    token:
+      "Fine-grained: Contents and Pull requests to read and write, Checks and Commit statuses to read. Classic: repo, and workflow where workflow files may change.",
+  },
+  gitlab: {
+    name: "gitlab",
+    url: "https://gitlab.com",
+    token: "A project, group or personal access token with the scope api.",
+  },
+  gitea: {
+    name: "gitea",
+    url: "",
+    token: "An access token that may read and write repositories and issues.",
+  },
+  git: { name: "git", url: "", token: "What the server takes as the user's password." },
+};
 const kindNames = ["github", "gitlab", "gitea", "git"] as const satisfies Kind[];
 const credentials = {
   none: "no credential, public repositories alone",
@@ -19,30 +41,36 @@ const credentials = {
   app: "a GitHub App",
 } as const;
 
-export function ForgeSection() {
+interface ForgeRow extends Forge {
+  credential: keyof typeof credentials;
+  repositories: number;
+}
+
+export function ForgeSection({
+  loaded,
+  reload,
+}: {
+  loaded: Loaded<readonly ForgeRow[]>;
+  reload: () => void;
+}) {
   const { client } = useAppliance();
-  const { state, reload } = useLoaded(() => client.read(client.api.forges.$get()), []);
-  const said = useSignal("");
+  const said = useSignal<Said | undefined>(undefined);
   const test = useAction(async (name: string) => {
-    said.value = "";
+    said.value = undefined;
     const { account, notes } = await client.read(client.api.forges[":name"].test.$post({ param: { name } }));
-    said.value = [
-      `${name} answers.`,
-      account === "" ? "" : `It knows the credential as ${account}.`,
-      ...notes,
-    ].join(" ");
+    said.value = { name, account, notes };
   });
   const remove = useAction(async (name: string) => {
+    said.value = undefined;
     await client.read(client.api.forges[":name"].$delete({ param: { name } }));
     reload();
   });
-  const loaded = state.value;
   return (
     <section aria-labelledby="forges">
       <h2 id="forges">Forges</h2>
       <p class="dim">Where repositories live that the appliance does not hold itself.</p>
       <FailureNote failure={test.failure.value ?? remove.failure.value} />
-      <p role="status">{plainLine(said.value)}</p>
+      <div role="status">{said.value !== undefined && <Answer {...said.value} />}</div>
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
       {loaded.kind === "loaded" && loaded.value.length === 0 && (
         <p class="empty">No forge is connected yet.</p>
@@ -77,12 +105,42 @@ export function ForgeSection() {
           ))}
         </ul>
       )}
-      <ForgeForm done={reload} />
+      <ForgeForm
+        done={(answer) => {
+          said.value = answer;
+          reload();
+        }}
+      />
     </section>
   );
 }
 
-function ForgeForm({ done }: { done: () => void }) {
+interface Said {
+  name: string;
+  /** Empty where no credential is, or nobody can say whose it is. */
+  account: string;
+  notes: readonly string[];
+}
+
+function Answer({ name, account, notes }: Said) {
+  return (
+    <div class="note good">
+      <Icon name="check" />
+      <div>
+        <p>
+          {plainLine(name)} answers{account !== "" && ` and knows the credential as ${plainLine(account)}`}.
+        </p>
+        {notes.map((note) => (
+          <p key={note} class="dim">
+            {plainLine(note)}
+          </p>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function ForgeForm({ done }: { done: (said: Said) => void }) {
   const { client } = useAppliance();
   const kind = useSignal<Kind>("github");
   const name = useDraft("forge-name", "github");
@@ -95,11 +153,11 @@ function ForgeForm({ done }: { done: () => void }) {
       token.value === ""
         ? { kind: "none" as const }
         : { kind: "token" as const, token: token.value.trim(), username: user.value };
-    await client.read(
+    const { account, notes } = await client.read(
       client.api.forges.$post({ json: { name: name.value, kind: kind.value, url: url.value, credential } }),
     );
     token.value = "";
-    done();
+    done({ name: name.value, account, notes });
   });
   const makeApp = useAction(async () => {
     const { page } = await client.read(
@@ -115,12 +173,17 @@ function ForgeForm({ done }: { done: () => void }) {
         void add.run();
       }}
     >
+      <h3>Connect a forge</h3>
       <div class="choices">
         <Field label="Kind of forge">
           <select
             value={kind.value}
             onChange={({ currentTarget: { value } }) => {
-              kind.value = kindNames.find((each) => each === value) ?? "github";
+              const next = kindNames.find((each) => each === value) ?? "github";
+              // What was filled in by itself is for the kind before.
+              if (name.value === usual[kind.value].name) name.value = usual[next].name;
+              if (url.value === usual[kind.value].url) url.value = usual[next].url;
+              kind.value = next;
             }}
           >
             {Object.entries(kinds).map(([value, words]) => (
@@ -142,6 +205,7 @@ function ForgeForm({ done }: { done: () => void }) {
           <input
             type="url"
             required
+            placeholder="https://git.example.com"
             value={url.value}
             onInput={(event) => (url.value = event.currentTarget.value)}
           />
@@ -156,7 +220,10 @@ function ForgeForm({ done }: { done: () => void }) {
             />
           </Field>
         )}
-        <Field label="Forge's token" hint="Kept encrypted on the appliance; no sandbox ever sees it.">
+        <Field
+          label="Forge's token"
+          hint={`${usual[kind.value].token} Kept encrypted on the appliance; no sandbox ever sees it.`}
+        >
           <input
             type="password"
             autocomplete="off"

@@ -1,15 +1,30 @@
 import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
-import { Copyable, Field } from "../parts/controls.tsx";
+import { ConfirmButton, Copyable, Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
+import { type Forge, ForgeSearch } from "../parts/forge-search.tsx";
 import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 
-export function RepositorySection() {
+/** Whoever has more repositories looks for one by its name. */
+const mostShown = 25;
+
+export function RepositorySection({ forges, changed }: { forges: readonly Forge[]; changed: () => void }) {
   const { client } = useAppliance();
   const { state, reload } = useLoaded(() => client.read(client.api.repositories.$get()), []);
   const name = useDraft("repository-name");
   const branch = useDraft("repository-branch");
+  const again = () => {
+    reload();
+    changed();
+  };
+  const removed = useSignal(0);
+  const remove = useAction(async (repository: string) => {
+    await client.read(client.api.repositories.$delete({ query: { repository } }));
+    // What the search below says of it is read anew.
+    removed.value += 1;
+    again();
+  });
   const add = useAction(async () => {
     const json = { name: name.value, ...(branch.value !== "" && { defaultBranch: branch.value }) };
     await client.read(client.api.repositories.$post({ json }));
@@ -18,6 +33,9 @@ export function RepositorySection() {
     reload();
   });
   const loaded = state.value;
+  const filter = useSignal("");
+  const all = loaded.kind === "loaded" ? loaded.value : [];
+  const fitting = all.filter((each) => each.name.toLowerCase().includes(filter.value.trim().toLowerCase()));
   return (
     <section aria-labelledby="repositories">
       <h2 id="repositories">Repositories</h2>
@@ -26,10 +44,23 @@ export function RepositorySection() {
       </p>
       {loaded.kind === "loading" && <p class="dim">Loading…</p>}
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
+      <FailureNote failure={remove.failure.value} />
       {loaded.kind === "loaded" && loaded.value.length === 0 && <p class="empty">No repositories yet.</p>}
+      {all.length > mostShown && (
+        <div class="form">
+          <Field label="Find a repository" hint={`${fitting.length} of ${all.length}`}>
+            <input
+              type="search"
+              placeholder="a part of its name"
+              value={filter.value}
+              onInput={(event) => (filter.value = event.currentTarget.value)}
+            />
+          </Field>
+        </div>
+      )}
       {loaded.kind === "loaded" && (
         <ul class="rows">
-          {loaded.value.map((repository) => (
+          {fitting.slice(0, mostShown).map((repository) => (
             <li key={repository.name} class="row">
               <div>
                 <strong>{plainLine(repository.name)}</strong>{" "}
@@ -38,10 +69,20 @@ export function RepositorySection() {
                   default branch {plainLine(repository.defaultBranch)}
                 </span>
               </div>
-              <Copyable
-                label={`the clone command of ${repository.name}`}
-                text={`git clone ${repository.url}`}
-              />
+              {repository.kind === "hosted" ? (
+                <Copyable
+                  label={`the clone command of ${repository.name}`}
+                  text={`git clone ${repository.url}`}
+                />
+              ) : (
+                <ConfirmButton
+                  label="Remove"
+                  question="Forget it here? Nothing changes on the forge."
+                  yes="Yes, forget it"
+                  disabled={remove.busy.value}
+                  onConfirm={() => void remove.run(repository.name)}
+                />
+              )}
             </li>
           ))}
         </ul>
@@ -75,92 +116,12 @@ export function RepositorySection() {
         </button>
       </form>
       <FailureNote failure={add.failure.value} />
-      <ForgeSearch added={reload} />
+      {forges.length > 0 && (
+        <div class="form found-on-forge">
+          <h3>Add one of a forge</h3>
+          <ForgeSearch key={removed.value} forges={forges} onPick={again} />
+        </div>
+      )}
     </section>
   );
-}
-
-/** What a forge has, to be added with a click. */
-function ForgeSearch({ added }: { added: () => void }) {
-  const { client } = useAppliance();
-  const forges = useLoaded(() => client.read(client.api.forges.$get()), []).state.value;
-  const names = forges.kind === "loaded" ? forges.value.map(({ name }) => name) : [];
-  const forge = useSignal("");
-  const text = useDraft("forge-search");
-  const found = useSignal<Found[] | undefined>(undefined);
-  const chosen = forge.value || (names[0] ?? "");
-  const search = useAction(async () => {
-    const query = text.value === "" ? {} : { search: text.value };
-    const answer = await client.read(
-      client.api.forges[":name"].repositories.$get({ param: { name: chosen }, query }),
-    );
-    found.value = answer.items;
-  });
-  const add = useAction(async (path: string) => {
-    await client.read(client.api.repositories.$post({ json: { forge: chosen, path } }));
-    found.value = found.value?.map((each) => (each.path === path ? { ...each, added: true } : each));
-    added();
-  });
-  if (names.length === 0) return null;
-  return (
-    <>
-      <form
-        class="form choices"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void search.run();
-        }}
-      >
-        <Field label="Forge">
-          <select value={chosen} onChange={(event) => (forge.value = event.currentTarget.value)}>
-            {names.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Repository on it">
-          <input
-            type="search"
-            placeholder="a part of its name"
-            value={text.value}
-            onInput={(event) => (text.value = event.currentTarget.value)}
-          />
-        </Field>
-        <button type="submit" disabled={search.busy.value}>
-          Search
-        </button>
-      </form>
-      <FailureNote failure={search.failure.value ?? add.failure.value} />
-      {found.value?.length === 0 && <p class="empty">The forge shows none that fits.</p>}
-      <ul class="rows">
-        {found.value?.map((each) => (
-          <li key={each.path} class="row">
-            <div>
-              <strong>{plainLine(each.path)}</strong>{" "}
-              <span class="dim">
-                {each.private ? "private" : "public"}
-                {each.archived ? ", archived" : each.writable ? "" : ", to read"}
-              </span>
-            </div>
-            <button
-              type="button"
-              class="small"
-              disabled={each.added || add.busy.value}
-              onClick={() => void add.run(each.path)}
-            >
-              {each.added ? "Added" : "Add"}
-            </button>
-          </li>
-        ))}
-      </ul>
-    </>
-  );
-}
-
-interface Found {
-  path: string;
-  private: boolean;
-  archived: boolean;
-  writable: boolean;
-  added: boolean;
 }

@@ -1,6 +1,6 @@
 import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction } from "../parts/hooks.ts";
+import { useAction, useLoaded } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Link } from "../router.tsx";
 import { plainLine } from "../text/plain.ts";
@@ -12,7 +12,9 @@ import { RepositorySection } from "./repository-section.tsx";
 import { TokenSection } from "./token-section.tsx";
 
 export function SettingsPage() {
-  const { status } = useAppliance();
+  const { client, status } = useAppliance();
+  const forges = useLoaded(() => client.read(client.api.forges.$get()), []);
+  const connected = forges.state.value;
   const signOut = useAction(async () => {
     await fetch("/sign-out", { method: "POST" });
     // The server's own page says how to sign in again, and nothing of what was shown stays.
@@ -26,8 +28,11 @@ export function SettingsPage() {
       <h1>Settings</h1>
       <ModelSection />
       <EnvironmentSection />
-      <ForgeSection />
-      <RepositorySection />
+      <ForgeSection loaded={connected} reload={forges.reload} />
+      <RepositorySection
+        forges={connected.kind === "loaded" ? connected.value : []}
+        changed={forges.reload}
+      />
       <TokenSection />
       <section aria-labelledby="you">
         <h2 id="you">You</h2>

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import { useLayoutEffect } from "preact/hooks";
 import type { PullRequestJson, TaskJson } from "../../src/client.ts";
 import { nameOf } from "../../src/domain/pull-request.ts";
 import { useAppliance } from "../appliance.ts";
@@ -10,14 +11,14 @@ import { MarkdownView } from "../parts/markdown-view.tsx";
 import { PullRequestBadge } from "../parts/pull-request-badge.tsx";
 import { webAddress } from "../text/markdown.ts";
 import { plain, plainLine } from "../text/plain.ts";
-import { counted } from "../words.ts";
 import { CheckList } from "./check-list.tsx";
+import { CommentList } from "./comment-list.tsx";
 
 /** The server is told that often that somebody looks, and keeps what it knows of the forge fresh. */
 const lookMs = 5 * 60_000;
 
 /** Offers the task's work for review, and shows what became of it: one part for each repository. */
-export function PullRequestCard({ task }: { task: TaskJson }) {
+export function PullRequestCard({ task, onGrown }: { task: TaskJson; onGrown: () => void }) {
   const { client, tasks, now } = useAppliance();
   // The live list moves at once when a poll finds something; the task's own row only with its events.
   const badges = tasks.value?.find(({ id }) => id === task.id)?.pullRequests ?? task.pullRequests;
@@ -27,6 +28,7 @@ export function PullRequestCard({ task }: { task: TaskJson }) {
     [task.id, version, Math.floor(now.value / lookMs)],
   );
   const loaded = state.value;
+  useLayoutEffect(onGrown, [loaded]);
   if (loaded.kind === "failed") return <FailureNote failure={loaded.failure} retry={reload} />;
   const all = loaded.kind === "loaded" ? loaded.value : [];
   return (
@@ -100,13 +102,13 @@ function PullRequestView(props: { pullRequest: PullRequestJson; onChanged: () =>
         {keptBy === "appliance" && ", kept by the appliance"}
       </p>
       {trouble !== "" && state === "open" && (
-        <div class="note" role="status">
+        <div class="note ask" role="status">
           <Icon name="warning" />
           <div>{plain(trouble)}</div>
         </div>
       )}
       {checks.length > 0 && <CheckList pullRequest={pullRequest} />}
-      {comments.length > 0 && <p class="dim">{counted(comments.length, "comment")} of reviewers</p>}
+      {comments.length > 0 && <CommentList comments={comments} />}
       {body !== "" && (
         <details>
           <summary>Description</summary>
@@ -152,6 +154,7 @@ function OwnActions({ pullRequest: { id, draft, base, headCommit }, onChanged }:
         ) : (
           <ConfirmButton
             label="Merge"
+            main
             question={`Merge into ${plainLine(base)}?`}
             yes="Yes, merge"
             disabled={act.busy.value}

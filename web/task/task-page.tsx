@@ -5,16 +5,18 @@ import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { Icon, StateIcon } from "../parts/icon.tsx";
+import { later } from "../parts/later.tsx";
 import { Link } from "../router.tsx";
 import { states } from "../states.ts";
 import { plainLine } from "../text/plain.ts";
 import { amount, timeAgo } from "../words.ts";
 import { followAccess, isPending } from "./access-requests.ts";
 import { AccessStrip } from "./access-strip.tsx";
-import { DiffTab } from "./diff-tab.tsx";
-import { EgressTab } from "./egress-tab.tsx";
 import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
+
+const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
+const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
 const tabs = ["transcript", "diff", "egress"] as const;
 type Tab = (typeof tabs)[number];

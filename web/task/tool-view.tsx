@@ -3,8 +3,8 @@ import type { Json } from "../../src/domain/json.ts";
 import { CodeLines } from "../parts/code-lines.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { LongText } from "../parts/long-text.tsx";
-import { replacedLines } from "../text/diff.ts";
 import { plainLine } from "../text/plain.ts";
+import { replacedLines } from "../text/replaced-lines.ts";
 import type { ToolItem } from "./item.ts";
 
 /** A tool call as people read it: what it did on one line, then what came of it. */

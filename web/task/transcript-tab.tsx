@@ -1,13 +1,18 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon.tsx";
+import { later } from "../parts/later.tsx";
 import { states } from "../states.ts";
 import { counted } from "../words.ts";
 import { ItemView } from "./item-view.tsx";
 import { PromptBox } from "./prompt-box.tsx";
-import { PullRequestCard } from "./pull-request-card.tsx";
 import { SummaryCard } from "./summary-card.tsx";
 import type { TaskDetail, TaskFeed } from "./task-feed.ts";
+
+const PullRequestCard = later(
+  "the review",
+  async () => (await import("./pull-request-card.tsx")).PullRequestCard,
+);
 
 /** The newest items are on the page; the older ones come when they are asked for, this many at a time. */
 const pageLength = 250;
@@ -56,7 +61,12 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
       )}
       {ended && <SummaryCard task={task} pushed={pushes > 0} />}
       {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
-        <PullRequestCard task={task} />
+        <PullRequestCard
+          task={task}
+          onGrown={() => {
+            if (atEnd.peek()) toEnd();
+          }}
+        />
       )}
       <div class="foot">
         {!atEnd.value && (

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { $ } from "bun";
-import { parseDiff, replacedLines } from "./diff.ts";
+import { parseDiff } from "./diff.ts";
+import { replacedLines } from "./replaced-lines.ts";
 
 test("git's own diff of added, changed, deleted, renamed, binary and oddly named files", async () => {
   const folder = mkdtempSync(join(tmpdir(), "ccw-diff-"));
