@@ -72,6 +72,7 @@ beforeAll(async () => {
       const remote = repository(path.slice(1).replace(/\.git$/, ""));
       return { name: remote.name, right, endpoint: upstream.endpointOf(remote) };
     },
+    lfs: () => Promise.reject(new Error("not asked")),
     log,
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

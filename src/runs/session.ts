@@ -6,6 +6,7 @@ import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { LfsEndpoint } from "../domain/lfs.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type { ControlPort, GitPort, ModelPort, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
 import type { Repository } from "../domain/repository.ts";
@@ -19,6 +20,8 @@ export interface SessionOptions {
   store: Store;
   tokens: ScopedTokens;
   host: RepositoryHost;
+  /** The large files of a repository; undefined where it has none. */
+  lfs(name: string): LfsEndpoint | undefined;
   /** The model endpoint in force now. */
   endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
@@ -113,7 +116,7 @@ export function createModelPort({ store, endpoint }: SessionOptions): ModelPort 
   };
 }
 
-export function createGitPort({ store, host }: SessionOptions): GitPort {
+export function createGitPort({ store, host, lfs }: Pick<SessionOptions, "store" | "host" | "lfs">): GitPort {
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
@@ -124,6 +127,7 @@ export function createGitPort({ store, host }: SessionOptions): GitPort {
         name,
         right: { kind: "branch", branch: repository.workBranch, ...known.push },
         endpoint: host.endpointOf(name),
+        lfs: lfs(name),
       };
     },
     refused(sandboxId, repository, ref, reason) {

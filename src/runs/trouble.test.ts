@@ -196,6 +196,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
         fileOf: async () => undefined,
         merge: async () => ({ kind: "contained" }),
       },
+      lfs: () => undefined,
       endpoint: () => undefined,
       publicUrl: () => "",
       authorities: "",
