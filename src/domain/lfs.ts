@@ -57,7 +57,7 @@ function requestOf(rest: string, query: string): LfsRequest | undefined {
   if (rest === "objects/batch") return { kind: "batch" };
   if (rest === "locks") return { kind: "locks", query };
   if (rest === "locks/verify") return { kind: "verify_locks" };
-  if (/^locks\/[\w.~-]{1,200}\/unlock$/.test(rest)) return { kind: "unlock" };
+  if (/^locks\/\w[\w.~-]{0,199}\/unlock$/.test(rest)) return { kind: "unlock" };
   const [, oid, ticket] = /^objects\/([0-9a-f]{64})(?:\/([\w-]{43}))?$/.exec(rest) ?? [];
   if (oid !== undefined) return { kind: "object", oid, ticket };
   const verify = /^verify(?:\/([\w-]{43}))?$/.exec(rest);
