@@ -151,7 +151,8 @@ export async function readLfsCall(http: LfsHttpRequest): Promise<LfsCall> {
     case "object": {
       const { oid, ticket } = request;
       if (method === "PUT") return { kind: "upload", oid, ticket, body, contentLength: http.contentLength };
-      return { kind: "download", oid, ticket, range: http.range };
+      const range = /^bytes=\d{1,15}-\d{0,15}$/.test(http.range ?? "") ? http.range : undefined;
+      return { kind: "download", oid, ticket, range };
     }
     case "verify":
       return { kind: "verify", ticket: request.ticket, object: await readJson(body, objectSchema) };

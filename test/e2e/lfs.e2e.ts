@@ -6,14 +6,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PushRight } from "../../src/domain/git-server.ts";
-import { parseGitTarget } from "../../src/domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import { parseRange } from "../../src/domain/ip-address.ts";
-import { parseLfsTarget } from "../../src/domain/lfs.ts";
 import type { GitGrant } from "../../src/domain/ports.ts";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
 import type { SessionStart } from "../../src/domain/session.ts";
-import { handleGitForPeople, handleLfsForPeople } from "../../src/forge/git-for-people.ts";
 import { createGitServer } from "../../src/forge/git-server.ts";
 import { createGitUpstream } from "../../src/forge/git-upstream.ts";
 import { createHostedRepositories } from "../../src/forge/hosted.ts";
@@ -31,6 +28,7 @@ import { createProcesses } from "../../src/guest/processes.ts";
 import { cloneCheckout, publishWork } from "../../src/guest/workspace.ts";
 import { createReach, vetAddresses } from "../../src/network.ts";
 import { type LfsServer, oidOf, startLfsServer } from "../fixtures/lfs-server.ts";
+import { executable, startAppliance } from "./appliance.ts";
 
 /** The real git-lfs, with a sandbox's own git configuration, through the real door. */
 
@@ -49,7 +47,6 @@ let folder: string;
 let forge: StandInServer;
 let lfs: LfsServer;
 let door: Server;
-let people: ReturnType<typeof Bun.serve>;
 let right: PushRight = ownBranch;
 const refusals: string[] = [];
 const logged: string[] = [];
@@ -120,25 +117,6 @@ beforeAll(async () => {
     void handle(sandbox, request, response, (request.url ?? "").slice("/git".length));
   });
   await new Promise<void>((resolve) => door.listen(0, "127.0.0.1", resolve));
-  people = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    async fetch(request) {
-      if (request.headers.get("authorization") === null) {
-        return new Response("", { status: 401, headers: { "www-authenticate": 'Basic realm="ccw-server"' } });
-      }
-      const path = request.url.replace(/^https?:\/\/[^/]*\/git/, "");
-      const files = parseLfsTarget(path);
-      const publicUrl = "http://appliance.example";
-      if (files !== undefined) {
-        const endpoint = hostedLfsEndpoint(store, files.repository);
-        return handleLfsForPeople({ request, target: files, endpoint, publicUrl });
-      }
-      const target = parseGitTarget(path);
-      if (target === undefined) return new Response("", { status: 404 });
-      return handleGitForPeople({ git, request, target, folder: hosted.pathOf(target.repository) });
-    },
-  });
   await sandboxConfig();
 });
 
@@ -151,7 +129,6 @@ afterEach(() => {
 afterAll(async () => {
   door.closeAllConnections();
   door.close();
-  await people.stop(true);
   await forge.close();
   await lfs.close();
   await rm(folder, { recursive: true, force: true });
@@ -214,6 +191,11 @@ function expectNothingReal(...texts: string[]): void {
   }
 }
 
+function storedAt(data: string, repository: string, bytes: Uint8Array): string {
+  const oid = oidOf(bytes);
+  return join(data, "lfs", `${repository}.git`, oid.slice(0, 2), oid.slice(2, 4), oid);
+}
+
 const remoteUrl = "https://forge.example/acme/demo";
 
 test("20 MB go to a forge's object store and come back, and nothing of what the forge said is seen inside", async () => {
@@ -263,22 +245,74 @@ test("the work of a task is pushed with its large files, hooks or not", async ()
   }
 });
 
-test("a hosted repository keeps large files, for tasks and for people alike", async () => {
+test("a hosted repository keeps large files, and tells nobody of them twice", async () => {
   const bytes = randomBytes(size);
   const { path } = await clone("http://appliance/git/demo.git", "--branch", own);
   await commitLarge(path, bytes);
   const pushed = await run(path, "git", "push", "origin", `HEAD:${own}`);
   expect([pushed.code, pushed.text]).toEqual([0, expect.stringContaining(`HEAD -> ${own}`)]);
+  const again = await run(path, "git", "lfs", "push", "--all", "origin", own);
+  expect([again.code, again.text]).toEqual([0, expect.not.stringContaining("> PUT ")]);
+  const back = await clone("http://appliance/git/demo.git", "--branch", own);
+  expect(Buffer.compare(await readFile(join(back.path, "large.bin")), bytes)).toBe(0);
+});
 
-  const url = `http://ann:secret@127.0.0.1:${people.port}/git/demo.git`;
-  const mine = await clone(url, "--branch", own);
-  expect([mine.code, mine.text]).toEqual([0, expect.any(String)]);
-  expect(Buffer.compare(await readFile(join(mine.path, "large.bin")), bytes)).toBe(0);
-  const other = randomBytes(50_000);
-  await commitLarge(mine.path, other, "other.bin");
-  expect((await run(mine.path, "git", "push", "origin", "HEAD:main")).code).toBe(0);
-  const back = await clone("http://appliance/git/demo.git");
-  expect(Buffer.compare(await readFile(join(back.path, "other.bin")), other)).toBe(0);
+test("people reach large files of the appliance's repositories with their token", async () => {
+  const data = join(folder, "data");
+  const appliance = await startAppliance({ engine: join(folder, "no-engine.sock"), dataFolder: data });
+  try {
+    const added = Bun.spawn([executable, "repo", "add", "files", "--data", data], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(await added.exited).toBe(0);
+    const url = `${appliance.url.replace("://", `://ann:${appliance.token}@`)}/git/files.git`;
+    const mine = await clone(url);
+    await Bun.write(join(mine.path, ".gitattributes"), "*.bin filter=lfs diff=lfs merge=lfs -text\n");
+    const bytes = randomBytes(size);
+    await commitLarge(mine.path, bytes);
+    const pushed = await run(mine.path, "git", "push", "origin", "HEAD:main");
+    expect([pushed.code, pushed.text]).toEqual([0, expect.stringContaining("HEAD -> main")]);
+    expect(await readFile(storedAt(data, "files", bytes))).toEqual(bytes);
+    const back = await clone(url, "--branch", "main");
+    expect(Buffer.compare(await readFile(join(back.path, "large.bin")), bytes)).toBe(0);
+    const nobody = await run(folder, "git", "ls-remote", `${appliance.url}/git/files.git`);
+    expect(nobody.code).not.toBe(0);
+    const { status } = await fetch(`${appliance.url}/git/files.git/info/lfs/objects/${oidOf(bytes)}`);
+    expect(status).toBe(401);
+  } finally {
+    await appliance.stop();
+  }
+});
+
+test("the relay passes LFS on as it is, and a task's rules hold there too", async () => {
+  const real = lfs.storeOrigin;
+  lfs.storeOrigin = real.replace("objects.example", "127.0.0.1");
+  for (const [options, may] of [
+    [["--policy", "allow-all"], true],
+    [["--branch", "claude/other"], false],
+  ] as const) {
+    const argv = ["git-proxy", "--listen", "127.0.0.1:0", "--upstream", forge.origin, ...options];
+    const relay = Bun.spawn([executable, ...argv], { cwd: folder, stdio: ["ignore", "pipe", "ignore"] });
+    try {
+      let url = "";
+      for await (const text of relay.stdout.pipeThrough(new TextDecoderStream())) {
+        url = /Listening at (\S+)/.exec(text)?.[1] ?? "";
+        if (url !== "") break;
+      }
+      const { path, code } = await clone(`${url.replace("://", `://x:${password}@`)}/acme/demo.git`);
+      expect(code).toBe(0);
+      const bytes = randomBytes(100_000);
+      await commitLarge(path, bytes, "relayed.bin");
+      const pushed = await run(path, "git", "lfs", "push", "origin", "main");
+      expect([pushed.code === 0, lfs.objects.has(oidOf(bytes))]).toEqual([may, may]);
+      if (!may) expect(pushed.text).toContain("only refs/heads/claude/other is permitted");
+      else expect((await run(path, "git", "lfs", "locks")).text).toContain("locked.bin");
+    } finally {
+      relay.kill("SIGTERM");
+      expect(await relay.exited).toBe(0);
+    }
+  }
+  lfs.storeOrigin = real;
 });
 
 test("a grant to read refuses an upload in words, and so does another branch", async () => {
