@@ -130,7 +130,8 @@ export async function publishWork(
   const ref = `refs/heads/${workBranch}`;
   // Sent by a hook otherwise, and hooks are left out here.
   if (existsSync(join(folder, ".git/lfs/objects")) && (await git("lfs", "version")).code === 0) {
-    const files = await git("lfs", "push", "origin", ref);
+    const send = ["git", "lfs", "push", "origin", ref];
+    const files = await throughOutages(() => commands.run(send, { cwd: folder, env, onLines }), { signal });
     if (files.code !== 0) {
       throw new CcwError(
         "unavailable",
