@@ -84,9 +84,11 @@ export function createLfsTransfer({ http, reach }: { http: UpstreamHttp; reach: 
         ...(headerOf(action.headers, "content-type") ? {} : { "content-type": "application/octet-stream" }),
         ...(chunked ? {} : { "content-length": String(size) }),
       };
-      const response = await send(action, "PUT", own, signal, checked(body, size, oid));
+      const content = checked(body, size, oid);
+      const response = await send(action, "PUT", own, signal, content.body);
       response.discard();
       if (response.status < 200 || response.status > 299) throw failed(action, response.status);
+      if (!content.passed()) throw refusedBy(action.url, "did not wait for all of it");
       return lfsJson(200, {});
     },
 
@@ -154,27 +156,32 @@ async function* exactly(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGe
  * The bytes as they come, but for the last of them: those go on only when all of it is what its name says, so that
  * nobody leaves other content under a name that somebody else will ask for.
  */
-async function* checked(
-  body: AsyncIterable<Uint8Array>,
+function checked(
+  source: AsyncIterable<Uint8Array>,
   size: number,
   oid: string,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash("sha256");
-  let length = 0;
-  let held: Uint8Array | undefined;
-  for await (const chunk of body) {
-    if (chunk.length === 0) continue;
-    length += chunk.length;
-    if (length > size) throw anotherSize(size);
-    hash.update(chunk);
+): { body: AsyncIterable<Uint8Array>; passed(): boolean } {
+  let passed = false;
+  async function* body(): AsyncGenerator<Uint8Array> {
+    const hash = createHash("sha256");
+    let length = 0;
+    let held: Uint8Array | undefined;
+    for await (const chunk of source) {
+      if (chunk.length === 0) continue;
+      length += chunk.length;
+      if (length > size) throw anotherSize(size);
+      hash.update(chunk);
+      if (held !== undefined) yield held;
+      held = chunk;
+    }
+    if (length !== size) throw anotherSize(size);
+    if (hash.digest("hex") !== oid) {
+      throw new CcwError("invalid", `What was sent is not the object ${oid}: its SHA-256 is another.`);
+    }
+    passed = true;
     if (held !== undefined) yield held;
-    held = chunk;
   }
-  if (length !== size) throw anotherSize(size);
-  if (hash.digest("hex") !== oid) {
-    throw new CcwError("invalid", `What was sent is not the object ${oid}: its SHA-256 is another.`);
-  }
-  if (held !== undefined) yield held;
+  return { body: body(), passed: () => passed };
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -204,6 +204,8 @@ test("20 MB go to a forge's object store and come back, and nothing of what the 
   await commitLarge(path, bytes);
   const pushed = await run(path, "git", "push", "origin", `HEAD:${own}`);
   expect([pushed.code, pushed.text]).toEqual([0, expect.stringContaining(`HEAD -> ${own}`)]);
+  expect(pushed.text).not.toContain("Locking support detected");
+  expect(lfs.asked.map((each) => each.path)).not.toContain("locks/verify");
   expect(Buffer.compare(lfs.objects.get(oidOf(bytes)) ?? Buffer.alloc(0), bytes)).toBe(0);
   expect(lfs.stored.map(({ line }) => line.split("/")[1])).toEqual(["put", "verify"]);
   const batches = lfs.asked.filter((each) => each.path === "objects/batch").map(({ body }) => body);
