@@ -31,6 +31,8 @@ type Answer = (request: Seen, response: ServerResponse) => void;
 let seen: Seen[] = [];
 let atForge: Answer;
 let atStore: Answer;
+/** Answers before the body is there. */
+let atForgeHead: ((response: ServerResponse) => void) | undefined;
 let servers: Server[];
 let forge: string;
 let store: string;
@@ -47,6 +49,7 @@ beforeAll(async () => {
         one.body += chunk.toString();
       });
       request.on("error", () => undefined);
+      if (atForgeHead !== undefined) return atForgeHead(response);
       request.on("end", () => answer(one, response));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -90,6 +93,7 @@ beforeAll(async () => {
 beforeEach(() => {
   seen = [];
   logged = [];
+  atForgeHead = undefined;
   refusedTokens = 0;
   atForge = (_, response) => response.writeHead(500).end();
   atStore = (_, response) => response.end(bytes);
@@ -304,6 +308,19 @@ test("an upload that is not what its name says does not reach its end at the sto
   const call: LfsCall = { kind: "verify", ticket: ofVerify, object: { oid, size: 999 } };
   expect((await serve(call)).status).toBe(200);
   expect([seen.at(-1)?.line, JSON.parse(seen.at(-1)?.body ?? "")]).toEqual(["POST /v", { oid, size: 10 }]);
+});
+
+test("a store that does not wait for all of it has not taken it", async () => {
+  const { ticket } = await ticketFor("upload", { upload: { href: `${forge}/put` } });
+  atForgeHead = (response) => response.end();
+  async function* slowly() {
+    yield Buffer.from("012345");
+    yield Buffer.from("67");
+    await Bun.sleep(200);
+    yield Buffer.from("89");
+  }
+  const call: LfsCall = { kind: "upload", oid, ticket, body: slowly(), contentLength: 10 };
+  expect(await serve(call)).toMatchObject({ status: 502, text: expect.stringContaining("did not wait") });
 });
 
 test("a store's own words are not shown", async () => {
