@@ -8,6 +8,7 @@ import type { Log } from "./domain/ports.ts";
 import { createFetchedBase } from "./forge/fetched-base.ts";
 import { relayEndpoint } from "./forge/git-relay.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
+import { relayLfs } from "./forge/lfs-relay.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { readAuthorities } from "./gateway/egress/authorities.ts";
@@ -33,6 +34,11 @@ export async function runGitProxy(options: GitProxyOptions, log: Log): Promise<n
         const base = baseFor(headers.authorization);
         const endpoint = relayEndpoint({ http, upstream, path, headers, quarantine, base });
         return { name: path, right: rightOf(policy), endpoint };
+      },
+      lfs(target, request, signal) {
+        const { method = "", headers } = request;
+        const right = rightOf(policy);
+        return relayLfs({ http, upstream, target, right, method, headers, body: request, signal });
       },
       log,
     });

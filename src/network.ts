@@ -1,6 +1,8 @@
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Config } from "./config.ts";
+import { CcwError } from "./domain/errors.ts";
 import {
   type AddressRange,
   type AddressRules,
@@ -9,6 +11,7 @@ import {
   whyNotDialled,
 } from "./domain/ip-address.ts";
 import type { ForgeNetwork } from "./forge/forge-fetch.ts";
+import type { Reach } from "./forge/lfs-transfer.ts";
 import { readAuthorities } from "./gateway/egress/authorities.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
@@ -44,6 +47,35 @@ export function vetAddresses(options: {
       if (own.has(dialled) || /^(127\.|::1$|0\.|::$)/.test(dialled)) return "the appliance's own";
     }
     return whyNotDialled(address, rules);
+  };
+}
+
+/**
+ * Where a request to an address may go that some server has told the appliance: every address of its name is judged,
+ * and the one that was is dialled. With a proxy that looks names up itself, by the name.
+ */
+export function createReach(options: {
+  whyNot: (address: string, port: number) => string | undefined;
+  proxyResolves: boolean;
+  lookup?: (name: string) => Promise<string[]>;
+}): Reach {
+  const { whyNot, proxyResolves, lookup = lookUp } = options;
+  return async ({ protocol, hostname, host, port }) => {
+    const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
+    const literal = hostname.replace(/^\[|\]$/g, "");
+    const isAddress = isIP(literal) !== 0;
+    if (!isAddress && proxyResolves) return undefined;
+    const addresses = isAddress ? [literal] : await lookup(hostname).catch(() => []);
+    if (addresses.length === 0)
+      throw new CcwError("unavailable", `${host} cannot be looked up.`, "Try again.");
+    const reasons = addresses.map((address) => whyNot(address, number));
+    const reason = reasons.find((each) => each !== undefined);
+    if (reason === undefined) return addresses[0];
+    throw new CcwError(
+      "forbidden",
+      `The forge names ${host}, which the appliance does not reach: ${reason}.`,
+      "If it is meant, the operator lists its addresses in ccw.toml: `allowed_ranges` under [egress].",
+    );
   };
 }
 

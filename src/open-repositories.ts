@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import type { GitServer } from "./domain/git-server.ts";
+import type { LfsEndpoint } from "./domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
 import type { Store } from "./domain/store.ts";
@@ -11,6 +13,9 @@ import { createGitUpstream } from "./forge/git-upstream.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
 import { createHostedRepositories, type HostedRepositories } from "./forge/hosted.ts";
 import { createKeptWork } from "./forge/kept-work.ts";
+import { hostedLfsEndpoint } from "./forge/lfs-hosted.ts";
+import { openLfsStore } from "./forge/lfs-store.ts";
+import { createLfsUpstream } from "./forge/lfs-upstream.ts";
 import { createRemoteMerge } from "./forge/merge-remote.ts";
 import { createMirrorRemote } from "./forge/mirror-remote.ts";
 import { createMirrors } from "./forge/mirrors.ts";
@@ -18,7 +23,7 @@ import { openQuarantine } from "./forge/quarantine.ts";
 import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
-import { forgeNetworkOf, upstreamProxyOf } from "./network.ts";
+import { createReach, forgeNetworkOf, upstreamProxyOf, vetAddresses } from "./network.ts";
 
 export interface OpenRepositories {
   hosted: HostedRepositories;
@@ -27,6 +32,8 @@ export interface OpenRepositories {
   /** All of them under one name space. */
   host: RepositoryHost;
   kept: KeptWork;
+  /** The large files of a repository; undefined where there is none of this name. */
+  lfsOf(name: string): LfsEndpoint | undefined;
   close(): Promise<void>;
 }
 
@@ -38,9 +45,11 @@ export async function openRepositories(options: {
   store: Store;
   log: Log;
   now: () => number;
+  /** Of the appliance itself, which no forge's answer leads to. */
+  ownPort: () => number;
 }): Promise<OpenRepositories> {
-  const { config, store, log, now } = options;
-  const { caFile, upstreamProxy } = config.egress;
+  const { config, store, log, now, ownPort } = options;
+  const { allowedRanges, caFile, upstreamProxy } = config.egress;
   const folderOf = (name: string) => join(config.dataFolder, name);
 
   const hosted = createHostedRepositories({ folder: folderOf("repositories"), log, now });
@@ -100,12 +109,26 @@ export async function openRepositories(options: {
     remoteEndpoint: upstream.endpointOf,
     mergeRemote: createRemoteMerge({ folder: folderOf("merges"), ...pushing }),
   });
+  const lfsStore = await openLfsStore({ folder: folderOf("lfs") });
+  const lfs = createLfsUpstream({
+    ...{ http, access: forges.access, log, now },
+    newTicket: () => randomBytes(32).toString("base64url"),
+    reach: createReach({
+      whyNot: vetAddresses({ allowedRanges, ownPort, now }),
+      proxyResolves: upstreamProxy?.resolves === true,
+    }),
+  });
   return {
     hosted,
     git,
     forges,
     host,
     kept,
+    lfsOf(name) {
+      const repository = store.repositories.get(name);
+      if (repository === undefined) return undefined;
+      return repository.kind === "remote" ? lfs.endpointOf(repository) : hostedLfsEndpoint(lfsStore, name);
+    },
     async close() {
       clearInterval(maintain);
       upkeep.abort();

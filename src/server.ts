@@ -9,7 +9,7 @@ import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
-import { handleGitForPeople } from "./forge/git-for-people.ts";
+import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
@@ -94,7 +94,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const demo = startDemoModel();
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
-    const repositories = await openRepositories({ config, store, log, now: ids.now });
+    let ownPort = 0;
+    const repositories = await openRepositories({
+      ...{ config, store, log, now: ids.now },
+      ownPort: () => ownPort,
+    });
     closers.push(() => repositories.close());
     const { hosted, forges, host, kept } = repositories;
     const applianceId = applianceIdOf(key);
@@ -115,7 +119,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
     const session = {
-      ...{ store, tokens, host, kept, egress, publicUrl: () => url },
+      ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
@@ -128,7 +132,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ca: readCa(config),
     });
     closers.push(() => modelDoor.close());
-    let ownPort = 0;
     const egressDoor = createEgressDoor({
       port: egress,
       ledger: store.egress.ledger,
@@ -195,6 +198,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           request,
           target,
           folder: hosted.pathOf(target.repository),
+        }),
+      lfs: (request, target) =>
+        handleLfsForPeople({
+          ...{ request, target, publicUrl: url },
+          endpoint: repositories.lfsOf(target.repository),
         }),
     });
     const listener = listen(config, app.fetch);

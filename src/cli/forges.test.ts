@@ -143,6 +143,21 @@ test("a hosted repository is made as ever, and is never removed", async () => {
   expect([removed.code, removed.err]).toEqual([exitCodes.conflict, expect.stringContaining("nowhere else")]);
 });
 
+test("what tasks may do to their own branches is said for each repository, one thing at a time", async () => {
+  const { run, store } = await serve();
+  await run(["repo", "add", "demo"]);
+  expect(store.repositories.get("demo")?.push).toEqual({ force: false, delete: false });
+  const forced = await run(["repo", "edit", "demo", "--force", "yes"]);
+  expect(forced.err).toBe(
+    "Tasks may make their own branches in demo and move them forward, and rewrite them.\n",
+  );
+  await run(["repo", "edit", "demo", "--delete", "yes"]);
+  expect(store.repositories.get("demo")?.push).toEqual({ force: true, delete: true });
+  await run(["repo", "edit", "demo", "--force", "no"]);
+  expect(store.repositories.get("demo")?.push).toEqual({ force: false, delete: true });
+  expect((await run(["repo", "edit", "none", "--force", "no"])).code).toBe(exitCodes.notFound);
+});
+
 test("a GitHub App is made by the browser: the page posts to that forge alone, the code is good once", async () => {
   const { github, run, url, token, store } = await serve();
   const begun = await run(["forge", "add", "work", ...kind, github.url, "--app"]);

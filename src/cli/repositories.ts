@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { Cli } from "./cli.ts";
@@ -100,6 +101,28 @@ Examples:
       if (cli.globals().json) return io.out.write(jsonText(synced, 2));
       return io.err.write(
         `${plainLine(synced.name)} is up to date; its default branch is ${plainLine(synced.defaultBranch)}.\n`,
+      );
+    });
+
+  repo
+    .command("edit")
+    .description("say what tasks may do to their own branches there; in force at once")
+    .argument("<repo>")
+    .addOption(new Option("--force <may>", "rewrite them by force-pushes").choices(["yes", "no"]))
+    .addOption(new Option("--delete <may>", "delete them").choices(["yes", "no"]))
+    .action(async (name: string, options: { force?: "yes" | "no"; delete?: "yes" | "no" }) => {
+      const client = await cli.connect();
+      const push = {
+        ...(options.force !== undefined && { force: options.force === "yes" }),
+        ...(options.delete !== undefined && { delete: options.delete === "yes" }),
+      };
+      const edited = await client.read(client.api.repositories.$patch({ json: { repository: name, push } }));
+      if (cli.globals().json) return io.out.write(jsonText(edited, 2));
+      const may = [edited.push.force && "rewrite", edited.push.delete && "delete"]
+        .filter(Boolean)
+        .join(" and ");
+      return io.err.write(
+        `Tasks may make their own branches in ${plainLine(edited.name)} and move them forward${may === "" ? "" : `, and ${may} them`}.\n`,
       );
     });
 

@@ -98,9 +98,7 @@ const infoRefsQuery = /^service=(git-upload-pack|git-receive-pack)$/;
 export function parseGitTarget(target: string): GitTarget | undefined {
   const { path, query } = splitTarget(target);
   const [, repository = "", suffix, request = ""] = smartPath.exec(path) ?? [];
-  const known =
-    parses(parseRemoteName, repository) || (suffix !== undefined && parses(parseRepositoryName, repository));
-  const asked = known ? askedFor(request, query) : undefined;
+  const asked = canBeRepository(repository, suffix !== undefined) ? askedFor(request, query) : undefined;
   return asked && { ...asked, repository };
 }
 
@@ -118,7 +116,12 @@ export function parseRelayTarget(target: string): GitTarget | undefined {
   return asked && { ...asked, repository };
 }
 
-function splitTarget(target: string): { path: string; query: string } {
+/** Whether what stands before `.git`, where that is there, is a repository's name as it is written. */
+export function canBeRepository(name: string, hasSuffix: boolean): boolean {
+  return parses(parseRemoteName, name) || (hasSuffix && parses(parseRepositoryName, name));
+}
+
+export function splitTarget(target: string): { path: string; query: string } {
   const question = target.indexOf("?");
   return question === -1
     ? { path: target, query: "" }

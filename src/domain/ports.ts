@@ -1,5 +1,6 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
 import type { SandboxId, TaskId } from "./ids.ts";
+import type { LfsEndpoint } from "./lfs.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
@@ -32,6 +33,8 @@ export interface GitGrant {
   name: string;
   right: PushRight;
   endpoint: GitEndpoint;
+  /** Undefined where the repository has no LFS. */
+  lfs?: LfsEndpoint | undefined;
 }
 
 export interface GitPort {

@@ -1,4 +1,6 @@
 import type { GitServer, GitTarget } from "../domain/git-server.ts";
+import type { LfsEndpoint, LfsTarget } from "../domain/lfs.ts";
+import { answerLfs } from "../domain/lfs-answers.ts";
 
 /**
  * Git for people, on the appliance's port: fetch everything, push any branch, as with any git server. Whoever
@@ -35,4 +37,37 @@ export async function handleGitForPeople(call: {
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
   // a body of no bytes
+}
+
+/** Large files for people, behind the same address. The caller has checked the person's right to this repository. */
+export async function handleLfsForPeople(call: {
+  request: Request;
+  target: LfsTarget;
+  endpoint: LfsEndpoint | undefined;
+  /** As people reach the appliance, without a slash at the end. */
+  publicUrl: string;
+}): Promise<Response> {
+  const { request, target, endpoint, publicUrl } = call;
+  const length = request.headers.get("content-length");
+  // A proxy in front may speak TLS for the appliance; who came by another name is told that one again.
+  const asked = new URL(request.url);
+  const origin = asked.host === new URL(publicUrl).host ? publicUrl : asked.origin;
+  const answer = await answerLfs({
+    http: {
+      request: target.request,
+      method: request.method,
+      contentLength: length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined,
+      range: request.headers.get("range") ?? undefined,
+      body: request.body ?? nothing(),
+    },
+    caller: {
+      right: { kind: "any" },
+      holder: "people",
+      base: `${origin}/git/${target.repository}.git/info/lfs`,
+      signal: request.signal,
+    },
+    endpoint,
+    refused() {},
+  });
+  return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }

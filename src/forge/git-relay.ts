@@ -54,7 +54,7 @@ export function relayEndpoint(
 const notPassed =
   /^(connection|keep-alive|te|trailer|transfer-encoding|upgrade|proxy-.*|host|expect|content-length|content-type|content-encoding|git-protocol)$/i;
 
-function endToEnd(headers: IncomingHttpHeaders): Record<string, string> {
+export function endToEnd(headers: IncomingHttpHeaders): Record<string, string> {
   const named = new Set((headers.connection ?? "").toLowerCase().split(/[ ,]+/));
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
@@ -77,7 +77,7 @@ function ownHeaders({ body, headers, contentLength }: GitCall): Record<string, s
   );
 }
 
-function fieldsOf(rawHeaders: readonly string[], upstream: string): [string, string][] {
+export function fieldsOf(rawHeaders: readonly string[], upstream: string): [string, string][] {
   const fields: [string, string][] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
     const [name = "", value = ""] = rawHeaders.slice(at, at + 2);

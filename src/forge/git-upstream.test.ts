@@ -73,6 +73,7 @@ beforeAll(async () => {
       const remote = repository(path.slice(1).replace(/\.git$/, ""));
       return { name: remote.name, right, endpoint: upstream.endpointOf(remote) };
     },
+    lfs: () => Promise.reject(new Error("not asked")),
     log,
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -543,7 +544,33 @@ test("a company's proxy opens tunnels for https, and the forge proves itself ins
     "localhost:9 /acme/demo.git/info/refs",
   );
   expect(asked).toEqual(["localhost:9 Basic cHJveHk="]);
+  const atAddress = { url, method: "GET", headers: {}, signal, address: "192.0.2.1" } as const;
+  const vetted = await createUpstreamHttp({ proxy: setting, authorities: [testCertificate] }).send(atAddress);
+  expect([vetted.status, asked.at(-1)]).toEqual([200, "192.0.2.1:9 Basic cHJveHk="]);
+  vetted.discard();
   await expect(get(createUpstreamHttp({ proxy: setting }))).rejects.toThrow("The certificate of localhost");
+});
+
+test("an address that was judged is dialled, and the certificate is the one of the name", async () => {
+  const seen: string[] = [];
+  const server = createSecureServer({ cert: testCertificate, key: testKey }, (request, response) => {
+    seen.push(request.headers.host ?? "");
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  const http = createUpstreamHttp({ authorities: [testCertificate] });
+  const ask = (name: string) =>
+    http.send({
+      ...{ url: new URL(`https://${name}:${portOf(server)}/x`), method: "GET", headers: {} },
+      ...{ signal: new AbortController().signal, address: "127.0.0.1" },
+    });
+  expect((await ask("localhost")).status).toBe(200);
+  await expect(ask("other.example")).rejects.toThrow("The certificate of other.example");
+  expect(seen).toEqual([`localhost:${portOf(server)}`]);
 });
 
 function portOf(server: Pick<Server, "address">): number {

@@ -32,10 +32,12 @@ export interface UpstreamHttpOptions {
 
 export interface UpstreamRequest {
   url: URL;
-  method: "GET" | "POST";
+  method: "GET" | "POST" | "PUT";
   headers: Record<string, string>;
   body?: AsyncIterable<Uint8Array> | undefined;
   signal: AbortSignal;
+  /** Dialled in place of the URL's host, which was looked up and judged before. The certificate is the host's. */
+  address?: string | undefined;
 }
 
 export interface UpstreamResponse {
@@ -76,8 +78,9 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
   const plainAgent = new HttpAgent(pool);
   const secureAgent = proxy === undefined ? new HttpsAgent(secure) : tunnelAgent(proxy, secure);
 
-  function open({ url, method, headers }: UpstreamRequest): ClientRequest {
-    const target = { method, headers: { ...headers, host: url.host } };
+  function open({ url, method, headers, address }: UpstreamRequest): ClientRequest {
+    const dialled = address === undefined ? {} : dialledAt(url, address);
+    const target = { method, headers: { ...headers, host: url.host }, ...dialled };
     if (url.protocol === "https:") return httpsRequest(url, { ...target, agent: secureAgent });
     if (proxy === undefined) return httpRequest(url, { ...target, agent: plainAgent });
     const credential =
@@ -87,7 +90,8 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
       agent: plainAgent,
       hostname: proxy.hostname,
       port: proxy.port,
-      // RFC 9112, 3.2.2: a proxy is given the whole address, which never has credentials in it.
+      // RFC 9112, 3.2.2: a proxy is given the whole address, which never has credentials in it. By its name, since the
+      // proxy writes Host anew from it.
       path: `${url.protocol}//${url.host}${url.pathname}${url.search}`,
       headers: { ...target.headers, ...credential },
     });
@@ -155,6 +159,12 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
       secureAgent.destroy();
     },
   };
+}
+
+/** RFC 6066, section 3: an address is never sent as a server name. */
+function dialledAt(url: URL, address: string): { hostname: string; servername?: string } {
+  const name = url.hostname.replace(/^\[|\]$/g, "");
+  return { hostname: address, ...(isIP(name) === 0 ? { servername: name } : {}) };
 }
 
 async function pump(
@@ -231,7 +241,7 @@ function unreachable(host: string, proxy: UpstreamProxySetting | undefined, thro
 function tunnelAgent(proxy: UpstreamProxySetting, options: AgentOptions): HttpsAgent {
   class TunnelAgent extends HttpsAgent {
     override createConnection(
-      target: { host?: string | null; port?: number | string | null },
+      target: { host?: string | null; port?: number | string | null; servername?: string },
       callback?: (error: Error | null, stream: Duplex) => void,
     ): null {
       const host = target.host ?? "";
@@ -260,6 +270,7 @@ function tunnelAgent(proxy: UpstreamProxySetting, options: AgentOptions): HttpsA
           ...{ socket, host, minVersion },
           // RFC 6066, section 3: an address is never sent as a server name.
           ...(isIP(host) === 0 ? { servername: host } : {}),
+          ...(target.servername ? { servername: target.servername } : {}),
           ...(ca === undefined ? {} : { ca }),
         });
         tls.once("secureConnect", () => callback?.(null, tls));

@@ -48,6 +48,8 @@ function gitConfigText(path: string, start: SessionStart, door: GitDoor): string
       section("http", `${new URL(door.base).origin}/`),
       [["extraHeader", `Authorization: Bearer ${start.tokens.git}`]],
     ],
+    // Git LFS, where the image has it, would tell at each push what to set here.
+    [section("lfs", `${door.base}/`), [["locksverify", "false"]]],
     ...start.repositories.flatMap((repository) => rewrites(repository, door)),
   ];
   return sections

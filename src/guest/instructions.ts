@@ -14,7 +14,7 @@ export function instructionsFor(checkouts: readonly Checkout[], workspace: strin
             ({ name, folder, baseBranch, workBranch }) =>
               `- ${name} in ${folder}, on its work branch \`${workBranch}\` (made from \`${baseBranch}\`)`,
           ),
-          "Commit your work on the work branch, with messages that say why. Push that branch only, to `origin`, as `git push origin HEAD`. Pushes to any other branch, tags, deletions and force-pushes are refused; git prints the reason. What you leave uncommitted is committed and pushed for you at the end of the task.",
+          "Commit your work on the work branch, with messages that say why. Push that branch only, to `origin`, as `git push origin HEAD`. Pushes to any other branch and tags are refused, and as a rule deletions and force-pushes, too; git prints the reason. What you leave uncommitted is committed and pushed for you at the end of the task.",
         ].join("\n");
   return [
     "You work in a sandbox: a container of your own, as root. Nobody sits at its terminal; the person reads your messages, and answers when you ask with AskUserQuestion.",

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CommandResult } from "./commands.ts";
 
-/** What git and curl say when the other side went away, rather than refused (http.c, remote-curl.c, curl's errors). */
+/** What git, curl and git-lfs say when the other side went away, rather than refused (http.c, remote-curl.c, curl's errors). */
 const wentAway =
-  /RPC failed|Recv failure|Send failure|Failed to connect|Couldn't connect|Empty reply|Connection reset|early EOF|unexpected disconnect|expected flush|returned error: (50\d|429)/i;
+  /RPC failed|Recv failure|Send failure|Failed to connect|Couldn't connect|Empty reply|Connection reset|early EOF|unexpected disconnect|expected flush|returned error: (50\d|429)|connect: connection refused|: EOF$/im;
 
 /** What the appliance says, in git's own output, of a forge that is away or has had enough for now (git-upstream-faults.ts). */
 const forgeWentAway =

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GuestEvent } from "../domain/event.ts";
@@ -112,6 +112,17 @@ test("work that is left uncommitted, new files too, is committed past every hook
   );
   expect(published).toEqual({ kind: "pushed", commit: await upstream("rev-parse", "claude/w") });
   expect(await publish(checkout)).toEqual(published);
+});
+
+test("large files of Git LFS that the image knows nothing of stand in no push's way", async () => {
+  const checkout = await clone();
+  mkdirSync(join(checkout.folder, ".git/lfs/objects"), { recursive: true });
+  mkdirSync(join(folder, "bin"));
+  for (const program of ["git", "sh", "cat"])
+    symlinkSync(Bun.which(program) ?? "", join(folder, "bin", program));
+  env = { ...env, PATH: join(folder, "bin") };
+  writeFileSync(join(checkout.folder, "file"), "two\n");
+  expect((await publish(checkout)).kind).toBe("pushed");
 });
 
 test("with nothing changed nothing is pushed", async () => {

@@ -131,7 +131,12 @@ export async function publishWork(
   if (beyond.output === "0") return { kind: "nothing_new" };
   const ref = `refs/heads/${workBranch}`;
   const argv = ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`];
-  const push = await throughOutages(() => commands.run(argv, { cwd: folder, env, onLines }), { signal });
+  const send = (command: string[]) =>
+    throughOutages(() => commands.run(command, { cwd: folder, env, onLines }), { signal });
+  // Large files are sent by a hook otherwise, and hooks are left out here.
+  const hasFiles = existsSync(join(folder, ".git/lfs/objects")) && (await git("lfs", "version")).code === 0;
+  const files = hasFiles ? await send(["git", "lfs", "push", "origin", ref]) : undefined;
+  const push = files !== undefined && files.code !== 0 ? files : await send(argv);
   if (push.code !== 0) {
     const reason = `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`;
     const spare = [

@@ -1,6 +1,7 @@
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
+import type { LfsTarget } from "../domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
@@ -41,6 +42,8 @@ export interface HttpContext {
   syncRepository(name: string): Promise<void>;
   /** Git's smart HTTP for people; the repository exists. */
   git(request: Request, target: GitTarget): Promise<Response>;
+  /** The large files of a hosted repository. */
+  lfs(request: Request, target: LfsTarget): Promise<Response>;
 }
 
 /** The built web interface, by URL path. */

@@ -15,6 +15,8 @@ import { body, failures, json, repositorySchema } from "./schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 const repositoryName = z.object({ repository: z.string().max(1000) });
+/** What is left out stays as it is. */
+const pushSchema = z.object({ force: z.boolean().optional(), delete: z.boolean().optional() });
 const branch = z.string().max(244).default("");
 
 /** A name for one that the appliance is to host, or where an existing one lives. */
@@ -29,7 +31,7 @@ const addSchema = z.union([
 const maxBranches = 1000;
 
 export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepository }: HttpContext) {
-  const toJson = ({ push: _, ...repository }: Repository) =>
+  const toJson = (repository: Repository) =>
     repository.kind === "hosted"
       ? { ...repository, url: `${publicUrl()}/git/${repository.name}.git` }
       : { ...repository, url: repository.cloneUrl };
@@ -109,6 +111,23 @@ export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepo
         if ("name" in wish) return c.json(toJson(await addHosted(wish.name, wish.defaultBranch)), 201);
         const place = "url" in wish ? forgeOf(store.forges.list(), wish.url) : forgeNamed(store.forges, wish);
         return c.json(toJson(await addRemote(place.forge, place.path, wish.defaultBranch)), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: "patch",
+        path: "/repositories",
+        summary: "Say what tasks may do to their own branches; in force at once",
+        request: { body: body(repositoryName.extend({ push: pushSchema })) },
+        responses: { 200: json(repositorySchema, "The repository"), ...failures },
+      }),
+      (c) => {
+        const { repository: name, push } = c.req.valid("json");
+        const { push: before } = found(name);
+        store.repositories.update(name, {
+          push: { force: push.force ?? before.force, delete: push.delete ?? before.delete },
+        });
+        return c.json(toJson(found(name)), 200);
       },
     )
     .openapi(

@@ -94,6 +94,8 @@ export const repositorySchema = z
     name: z.string(),
     kind: z.enum(["hosted", "remote"]),
     defaultBranch: z.string(),
+    /** What tasks may do to their own branches beyond making them and moving them forward. */
+    push: z.object({ force: z.boolean(), delete: z.boolean() }),
     createdAt: z.number(),
     /** For `git clone`: with a token as the password where the appliance hosts it. */
     url: z.string(),

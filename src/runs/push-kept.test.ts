@@ -51,6 +51,7 @@ test("a sandbox reaches the place for its own remote repository's work, by its o
         return endpoint;
       },
     },
+    lfs: () => undefined,
   });
   expect(port.grantFor(sandbox, keptRepository(1))).toMatchObject({
     name: keptRepository(1),

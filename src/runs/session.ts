@@ -6,6 +6,7 @@ import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
+import type { LfsEndpoint } from "../domain/lfs.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type {
   ControlPort,
@@ -27,6 +28,8 @@ export interface SessionOptions {
   tokens: ScopedTokens;
   host: RepositoryHost;
   kept: Pick<KeptWork, "endpointOf">;
+  /** The large files of a repository; undefined where it has none. */
+  lfs(name: string): LfsEndpoint | undefined;
   /** The model endpoint in force now. */
   endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
@@ -128,7 +131,8 @@ export function createGitPort({
   store,
   host,
   kept,
-}: Pick<SessionOptions, "store" | "kept"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
+  lfs,
+}: Pick<SessionOptions, "store" | "kept" | "lfs"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
   const shown = new Map<SandboxId, number>();
   return {
     grantFor(sandboxId, name) {
@@ -152,6 +156,7 @@ export function createGitPort({
         name,
         right: { kind: "branch", branch: repository.workBranch, ...known.push },
         endpoint: host.endpointOf(name),
+        lfs: lfs(name),
       };
     },
     refused(sandboxId, repository, ref, reason) {

@@ -153,9 +153,11 @@ function OwnActions({ pullRequest: { id, draft, base, headCommit }, onChanged }:
           </button>
         ) : (
           <ConfirmButton
+            // Asked again when the branch has moved: what is confirmed is what was on show.
+            key={headCommit}
             label="Merge"
             main
-            question={`Merge into ${plainLine(base)}?`}
+            question={`Merge ${headCommit.slice(0, 10)} into ${plainLine(base)}?`}
             yes="Yes, merge"
             disabled={act.busy.value}
             onConfirm={() => void act.run(merge)}

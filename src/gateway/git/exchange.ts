@@ -116,7 +116,7 @@ function faultOf(request: IncomingMessage, target: Pick<GitTarget, "service">): 
   return /^(x-)?gzip$/.test(encoding) ? undefined : "This content encoding is not taken here.";
 }
 
-function lengthOf(request: IncomingMessage): number | undefined {
+export function lengthOf(request: IncomingMessage): number | undefined {
   const length = request.headers["content-length"];
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }

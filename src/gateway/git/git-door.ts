@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { parseGitTarget } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
+import { parseLfsTarget } from "../../domain/lfs.ts";
 import type { GitPort, Log, ScopedTokens } from "../../domain/ports.ts";
 import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
+import { serveLfs } from "./lfs-exchange.ts";
 
 /**
  * The way from a sandbox to its task's repositories: fetch every branch, push the task's own one. `path` is the
@@ -41,10 +43,12 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
     path: string,
     signal: AbortSignal,
   ): Promise<void> {
-    const target = parseGitTarget(path);
-    if (target === undefined) return refuse(request, response, 404, noRepository);
-    const method = methodOf(target);
-    if (request.method !== method) {
+    const lfs = parseLfsTarget(path);
+    const target = lfs === undefined ? parseGitTarget(path) : undefined;
+    const repository = (lfs ?? target)?.repository;
+    if (repository === undefined) return refuse(request, response, 404, noRepository);
+    const method = target && methodOf(target);
+    if (method !== undefined && request.method !== method) {
       response.setHeader("allow", method);
       return refuse(request, response, 405, `Only ${method} is understood here.`);
     }
@@ -53,10 +57,10 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
       response.setHeader("www-authenticate", 'Basic realm="ccw", charset="UTF-8"');
       return refuse(request, response, 401, "This needs the sandbox's own git credential.");
     }
-    const grant = port.grantFor(sandbox.id, target.repository);
+    const grant = port.grantFor(sandbox.id, repository);
     // Also for a neighbour whose address only begins like a granted one, as `insteadOf` brings it here. To send git on
     // to the internet is no way: it would take the sandbox's credential along to the other host.
-    if (grant === undefined || grant.name !== target.repository) {
+    if (grant === undefined || grant.name !== repository) {
       return refuse(request, response, 404, noRepository);
     }
 
@@ -71,7 +75,12 @@ export function createGitDoor(options: GitDoorOptions): GitDoor {
         log.warn("push refused", { sandbox: sandbox.id, repository: grant.name, ref, reason });
         port.refused(sandbox.id, grant.name, ref, reason);
       };
-      await serveGit({ request, response, target, grant, patienceMs, refused }, signal);
+      if (target !== undefined) {
+        await serveGit({ request, response, target, grant, patienceMs, refused }, signal);
+      } else if (lfs !== undefined) {
+        const holder = sandbox.id;
+        await serveLfs({ request, response, target: lfs, holder, grant, patienceMs, refused }, signal);
+      }
     } finally {
       const left = (running.get(sandbox.id) ?? 1) - 1;
       if (left === 0) running.delete(sandbox.id);

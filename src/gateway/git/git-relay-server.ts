@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { parseRelayTarget } from "../../domain/git-server.ts";
+import { type GitAnswer, parseRelayTarget } from "../../domain/git-server.ts";
+import { parseRelayLfs, type RelayedLfs } from "../../domain/lfs.ts";
 import type { GitGrant, Log } from "../../domain/ports.ts";
 import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
+import { pour } from "./streams.ts";
 
 /**
  * The door's own code as a server for anybody who reaches it: no tokens, no grants, paths as they come. It listens
@@ -10,14 +12,18 @@ import { methodOf, refuse, serveGit, whileConnected } from "./exchange.ts";
 export function createGitRelayServer(options: {
   /** Whoever asks; `path` begins with `/`, or is empty. */
   grantOf(path: string, request: IncomingMessage): GitGrant;
+  /** Answers a request for large files. */
+  lfs(target: RelayedLfs, request: IncomingMessage, signal: AbortSignal): Promise<GitAnswer>;
   log: Log;
 }): Server {
-  const { grantOf, log } = options;
+  const { grantOf, lfs, log } = options;
   return createServer(
     { maxHeaderSize: 64 * 1024, requestTimeout: 0, keepAliveTimeout: 60_000 },
     (request, response) => {
       response.on("error", () => undefined);
       void whileConnected({ request, response, log, who: "relay" }, async (signal) => {
+        const relayed = parseRelayLfs(request.url ?? "");
+        if (relayed !== undefined) return pour(await lfs(relayed, request, signal), response, signal);
         const target = parseRelayTarget(request.url ?? "");
         if (target === undefined) return refuse(request, response, 404, "There is nothing for git here.");
         const method = methodOf(target);
