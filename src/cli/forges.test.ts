@@ -53,6 +53,8 @@ async function serve() {
 }
 
 const kind = ["--kind", "github"];
+const workflowNote =
+  "It has the scope workflow: a task may change what GitHub Actions run, and they have the repository's secrets.";
 
 test("a forge is connected by a token from standard input, tested, listed and forgotten", async () => {
   const { github, run, store } = await serve();
@@ -60,7 +62,7 @@ test("a forge is connected by a token from standard input, tested, listed and fo
   const added = await run(["forge", "add", "work", ...kind, `${github.url}/`, "--token-stdin"], `${token}\n`);
   expect(added).toMatchObject({ code: 0, out: "" });
   expect(added.err).toBe(
-    `Connected work, ${github.url}.\nIt knows the credential as ada.\nscopes repo, workflow\n`,
+    `Connected work, ${github.url}.\nIt knows the credential as ada.\nscopes repo, workflow\n${workflowNote}\n`,
   );
   expect(store.forges.credentialOf("work")).toEqual({ kind: "token", token, username: "" });
   const listed = await run(["forge", "list", "--json"]);

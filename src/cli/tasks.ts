@@ -32,11 +32,7 @@ export function addTaskCommands(cli: Cli): void {
     .option("-e, --env <environment>", "environment", "default")
     .option("-m, --model <model>", "model, as the agent names it")
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
-    .addOption(
-      new Option("--pr [how]", "open a pull request when it completes")
-        .choices(["draft", "ready"])
-        .preset("ready"),
-    )
+    .addOption(new Option("--pr <how>", "open a pull request when it completes").choices(["draft", "ready"]))
     .option("--follow", "print the transcript until the task ends; the exit code tells how")
     .addHelpText(
       "after",

@@ -271,9 +271,13 @@ function notesOnToken(headers: Record<string, unknown>): string[] {
     ...(list !== undefined && !list.includes("repo")
       ? ["It lacks the scope repo: private repositories and pushes are out of its reach."]
       : []),
-    ...(list !== undefined && !list.includes("workflow")
-      ? ["It lacks the scope workflow: pushes that change files in .github/workflows are refused."]
-      : []),
+    ...(list === undefined
+      ? []
+      : list.includes("workflow")
+        ? [
+            "It has the scope workflow: a task may change what GitHub Actions run, and they have the repository's secrets.",
+          ]
+        : ["It lacks the scope workflow: no task changes what GitHub Actions run."]),
     ...(typeof expires === "string" ? [`ends ${expires.slice(0, 40)}`] : []),
   ];
 }

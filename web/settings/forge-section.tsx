@@ -20,7 +20,7 @@ const usual: Record<Kind, { name: string; url: string; token: string }> = {
     name: "github",
     url: "https://github.com",
     token:
-      "Fine-grained: Contents and Pull requests to read and write, Checks and Commit statuses to read. Classic: repo, and workflow where workflow files may change.",
+      "Fine-grained: Contents and Pull requests to read and write, Checks and Commit statuses to read. Classic: repo; workflow only where tasks may change what GitHub Actions run.",
   },
   gitlab: {
     name: "gitlab",
