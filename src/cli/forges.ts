@@ -112,6 +112,23 @@ Examples:
     });
 
   forge
+    .command("webhook")
+    .description("make a webhook's address and secret, for a forge that can reach this appliance")
+    .argument("<forge>")
+    .addHelpText(
+      "after",
+      `
+Without one, pull requests are looked at every minute or more seldom; with one, a few seconds after something happened.
+Put both into the forge's settings of a repository or an organization, with JSON as the content type, and choose what
+happens to pull requests, comments, reviews, checks and statuses. A secret made before is void.`,
+    )
+    .action(async (name: string) => {
+      const client = await cli.connect();
+      const made = await client.read(client.api.forges[":name"].webhook.$post({ param: { name } }));
+      return io.out.write(cli.globals().json ? jsonText(made, 2) : `${made.url}\n${made.secret}\n`);
+    });
+
+  forge
     .command("remove")
     .alias("rm")
     .description("forget a forge and its credential")

@@ -16,6 +16,7 @@ import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
+import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
 const maxBody = 4 * maxPromptBytes;
@@ -68,6 +69,7 @@ export function createApp(context: HttpContext) {
         ),
   );
   app.route("/git", gitRoutes(context));
+  app.route("/webhooks", webhookRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));

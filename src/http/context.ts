@@ -23,7 +23,7 @@ export interface HttpContext {
   /** Host names, besides IP addresses and localhost, under which the appliance may be addressed. */
   hostNames: readonly string[];
   pullRequests: PullRequests;
-  follower: Pick<PullRequestFollower, "follow" | "lookedAt">;
+  follower: Pick<PullRequestFollower, "changed" | "follow" | "lookedAt">;
   model: ModelSettings;
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;

@@ -6,6 +6,7 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import type { ForgeAppFlow } from "./forge-app.ts";
 import { body, failures, json } from "./schemas.ts";
 import { rejectInvalid } from "./validation.ts";
+import { webhookSecretName } from "./webhooks.ts";
 
 const forgeName = z
   .string()
@@ -60,6 +61,7 @@ const addSchema = z.object({
   check: z.boolean().default(true),
 });
 
+const webhookSchema = z.object({ url: z.string(), secret: z.string() });
 const params = z.object({ name: z.string() });
 
 export function forgeRoutes(context: HttpContext, flow: ForgeAppFlow) {
@@ -199,13 +201,42 @@ export function forgeRoutes(context: HttpContext, flow: ForgeAppFlow) {
       }),
       (c) => {
         const { name } = c.req.valid("param");
-        if (!store.forges.remove(name)) {
-          const text = `There is no forge named ${JSON.stringify(name.slice(0, 100))}.`;
-          throw new CcwError("not_found", text, "`ccw-server forge list` shows those there are.");
-        }
+        if (!store.forges.remove(name)) throw noForge(name);
+        store.settings.clear(webhookSecretName(name));
         return c.body(null, 204);
       },
+    )
+    .openapi(
+      createRoute({
+        method: "post",
+        path: "/forges/{name}/webhook",
+        summary: "Make a new secret for the forge's webhook; the one before is void",
+        request: { params },
+        responses: {
+          201: json(webhookSchema, "For the forge's settings; the secret is shown this once"),
+          ...failures,
+        },
+      }),
+      (c) => {
+        const { name } = c.req.valid("param");
+        const forge = store.forges.get(name);
+        if (forge === undefined) throw noForge(name);
+        if (forge.kind === "git") {
+          throw new CcwError("invalid", `${name} is a plain git server, which knows no webhooks.`);
+        }
+        const secret = Buffer.from(context.ids.randomBytes(32)).toString("base64url");
+        store.settings.set(webhookSecretName(name), secret);
+        return c.json({ url: `${context.publicUrl()}/webhooks/${name}`, secret }, 201);
+      },
     );
+}
+
+function noForge(name: string): CcwError {
+  return new CcwError(
+    "not_found",
+    `There is no forge named ${JSON.stringify(name.slice(0, 100))}.`,
+    "`ccw-server forge list` shows those there are.",
+  );
 }
 
 /** A forge that does not know us is no reason to ask the person to sign in here. */

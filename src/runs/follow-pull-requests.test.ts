@@ -22,7 +22,7 @@ afterEach(async () => {
   await closeHouses();
 });
 
-const times = { shortMs: 15, longMs: 60, tickMs: 5 };
+const times = { shortMs: 15, longMs: 60, burstMs: 5, tickMs: 5 };
 
 /** A completed task whose pull request is open on the forge, and a follower that runs. */
 async function openHouse() {
@@ -32,8 +32,8 @@ async function openHouse() {
   const taskId = await house.worked(remoteName);
   const [made] = await pullRequests.open(taskId, person, { draft: false });
   if (made === undefined) throw new Error("none was opened");
-  const begin = () => {
-    const follower = createPullRequestFollower(house.context, times);
+  const begin = (change: Partial<typeof times> = {}) => {
+    const follower = createPullRequestFollower(house.context, { ...times, ...change });
     closers.push(() => follower.close());
     follower.start();
     return follower;
@@ -226,4 +226,17 @@ test("only what a forge keeps and is open can be followed, and not while it cann
   forge.failures.set("get", new CcwError("unavailable", "The forge is away."));
   await expect(follower.follow(id, person, { on: true })).rejects.toThrow("The forge is away.");
   expect(row().follow.on).toBe(false);
+});
+
+test("what a forge says has happened is looked at soon, though its turn is far off", async () => {
+  const house = await openHouse();
+  const follower = house.begin({ shortMs: 3_600_000, longMs: 3_600_000 });
+  await until("it was looked at once", () => house.calls.includes("comments"));
+  await Bun.sleep(50);
+  house.comment({ body: "News" });
+  await Bun.sleep(50);
+  expect(house.row().comments).toEqual([]);
+  follower.changed("forge.test/another/repository");
+  follower.changed(remoteName);
+  await until("it is here", () => house.row().comments.length === 1);
 });

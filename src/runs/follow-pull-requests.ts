@@ -15,6 +15,8 @@ import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";
 export interface PullRequestFollower {
   start(): void;
   close(): Promise<void>;
+  /** Its forge says that something has happened in this repository: what is open there is looked at soon. */
+  changed(repository: string): void;
   /** A person looks at it: it is kept fresh for a while. */
   lookedAt(id: PullRequestId): void;
   /** Switches it to being followed, or not any more. A person who starts it anew gives it new rounds. */
@@ -30,11 +32,13 @@ export interface FollowTimes {
   shortMs: number;
   /** Between two looks at what does not change. */
   longMs: number;
+  /** From a forge's word that something has happened to the look: it sends several in a burst. */
+  burstMs: number;
   /** How often it is seen what is due. */
   tickMs: number;
 }
 
-const usualTimes: FollowTimes = { shortMs: 60_000, longMs: 600_000, tickMs: 2000 };
+const usualTimes: FollowTimes = { shortMs: 60_000, longMs: 600_000, burstMs: 3000, tickMs: 2000 };
 const answerMs = 10_000;
 const parallel = 3;
 const maxPolled = 500;
@@ -45,7 +49,7 @@ const maxCheckText = 8 * 1024;
 
 export function createPullRequestFollower(
   context: PullRequestContext,
-  { shortMs, longMs, tickMs }: FollowTimes = usualTimes,
+  { shortMs, longMs, burstMs, tickMs }: FollowTimes = usualTimes,
 ): PullRequestFollower {
   const { store, forgeOf, ids, log } = context;
   const stopped = new AbortController();
@@ -193,6 +197,10 @@ export function createPullRequestFollower(
       stopped.abort();
       clearInterval(timer);
       await Promise.all(polling.values());
+    },
+    changed(repository) {
+      const open = store.pullRequests.list({ repository, states: ["open"], limit: maxPolled });
+      for (const { id } of open) due.set(id, { at: ids.now() + burstMs, pauseMs: shortMs });
     },
     lookedAt(id) {
       looked.set(id, ids.now());
