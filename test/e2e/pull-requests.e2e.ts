@@ -164,7 +164,12 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
     ...{ store, host, ids, log, publicUrl: () => "https://ccw.example" },
     forgeOf: () => forges.apiOf("github"),
   };
-  const follower = createPullRequestFollower(context, { shortMs: 100, longMs: 1000, burstMs: 20, tickMs: 20 });
+  const follower = createPullRequestFollower(context, {
+    shortMs: 100,
+    longMs: 1000,
+    burstMs: 20,
+    tickMs: 20,
+  });
   try {
     const ada = store.people.ensure("ada");
     const taskId = newId("TaskId", ids);
