@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { GitProxyOptions } from "./cli/wiring.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { PushRight } from "./domain/git-server.ts";
+import { bracketed } from "./domain/host.ts";
 import type { Log } from "./domain/ports.ts";
 import { createFetchedBase } from "./forge/fetched-base.ts";
 import { relayEndpoint } from "./forge/git-relay.ts";
@@ -52,7 +53,7 @@ export async function runGitProxy(options: GitProxyOptions, log: Log): Promise<n
     });
     const address = server.address();
     const chosen = typeof address === "object" && address !== null ? address.port : port;
-    onListening(`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${chosen}`);
+    onListening(`http://${bracketed(hostname)}:${chosen}`);
     await stopped;
     server.close();
     server.closeAllConnections();

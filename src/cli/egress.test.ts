@@ -7,9 +7,7 @@ import type { EgressEntry } from "../domain/egress.ts";
 import { isActive } from "../domain/task.ts";
 import { editOf } from "./environment-flags.ts";
 import { exitCodes } from "./exit-codes.ts";
-import type { CliIo } from "./io.ts";
-import { runCli } from "./program.ts";
-import { noWiring } from "./wiring.fixture.ts";
+import { beginCli } from "./wiring.fixture.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -21,27 +19,7 @@ function serve() {
   const house = startAppServer();
   closers.push(() => house.close());
   const { store } = house;
-  const begin = (...argv: string[]) => {
-    const written = { code: 0, out: "", err: "" };
-    const sink = (name: "out" | "err") => ({
-      isTty: false,
-      columns: undefined,
-      async write(text: string) {
-        written[name] += text;
-      },
-    });
-    const io: CliIo = {
-      env: { CCW_DATA: house.dataFolder },
-      in: { isTty: false, echo() {}, async *chunks() {} },
-      out: sink("out"),
-      err: sink("err"),
-    };
-    const ended = runCli(argv, noWiring, io).then((code) => {
-      written.code = code;
-      return written;
-    });
-    return { written, ended };
-  };
+  const begin = (...argv: string[]) => beginCli(house.dataFolder, argv);
   return {
     ...house,
     /** A command that goes on: what it has written so far, and its end. */

@@ -5,9 +5,7 @@ import { join } from "node:path";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
 import { startGithub } from "../../test/fixtures/forge/github.ts";
 import { exitCodes } from "./exit-codes.ts";
-import type { CliIo } from "./io.ts";
-import { runCli } from "./program.ts";
-import { noWiring } from "./wiring.fixture.ts";
+import { beginCli } from "./wiring.fixture.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -26,29 +24,7 @@ async function serve() {
     () => house.close(),
     () => rmSync(folder, { recursive: true, force: true }),
   );
-  const run = async (argv: string[], stdin = "") => {
-    const written = { code: 0, out: "", err: "" };
-    const sink = (name: "out" | "err") => ({
-      ...{ isTty: false, columns: undefined },
-      async write(text: string) {
-        written[name] += text;
-      },
-    });
-    const io: CliIo = {
-      env: { CCW_DATA: house.dataFolder },
-      in: {
-        isTty: false,
-        echo() {},
-        async *chunks() {
-          yield new TextEncoder().encode(stdin);
-        },
-      },
-      out: sink("out"),
-      err: sink("err"),
-    };
-    written.code = await runCli(argv, noWiring, io);
-    return written;
-  };
+  const run = (argv: string[], stdin = "") => beginCli(house.dataFolder, argv, stdin).ended;
   return { github, ...house, folder, run };
 }
 

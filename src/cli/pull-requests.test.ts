@@ -4,9 +4,7 @@ import type { PullRequestJson } from "../client.ts";
 import { newId } from "../domain/ids.ts";
 import { notFollowed } from "../domain/pull-request.ts";
 import { exitCodes } from "./exit-codes.ts";
-import type { CliIo } from "./io.ts";
-import { runCli } from "./program.ts";
-import { noWiring } from "./wiring.fixture.ts";
+import { beginCli } from "./wiring.fixture.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -23,24 +21,7 @@ function serve() {
     repositories: [{ name: "demo", baseBranch: "main", workBranch }],
   });
   house.play(taskId)({ kind: "pushed", repository: "demo", branch: workBranch, commit: "0" });
-  const run = async (...argv: string[]) => {
-    const written = { code: 0, out: "", err: "" };
-    const sink = (name: "out" | "err") => ({
-      isTty: false,
-      columns: undefined,
-      async write(text: string) {
-        written[name] += text;
-      },
-    });
-    const io: CliIo = {
-      env: { CCW_DATA: house.dataFolder },
-      in: { isTty: false, echo() {}, async *chunks() {} },
-      out: sink("out"),
-      err: sink("err"),
-    };
-    written.code = await runCli(argv, noWiring, io);
-    return written;
-  };
+  const run = (...argv: string[]) => beginCli(house.dataFolder, argv).ended;
   return { ...house, taskId, run };
 }
 

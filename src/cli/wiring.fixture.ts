@@ -1,3 +1,5 @@
+import type { CliIo } from "./io.ts";
+import { runCli } from "./program.ts";
 import type { CliWiring } from "./wiring.ts";
 
 const none = () => Promise.reject(new Error("not in this test"));
@@ -12,3 +14,42 @@ export const noWiring: CliWiring = {
   images: () => ({ build: none, list: none, import: none }),
   tui: none,
 };
+
+export interface Written {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** Begins one command line against the server of that data folder; what it writes stands in `written` at once. */
+export function beginCli(
+  dataFolder: string,
+  argv: readonly string[],
+  stdin = "",
+): { written: Written; ended: Promise<Written> } {
+  const written: Written = { code: 0, out: "", err: "" };
+  const sink = (name: "out" | "err") => ({
+    isTty: false,
+    columns: undefined,
+    async write(text: string) {
+      written[name] += text;
+    },
+  });
+  const io: CliIo = {
+    env: { CCW_DATA: dataFolder },
+    in: {
+      isTty: false,
+      echo() {},
+      async *chunks() {
+        if (stdin !== "") yield new TextEncoder().encode(stdin);
+      },
+    },
+    out: sink("out"),
+    err: sink("err"),
+  };
+  const ended = runCli(argv, noWiring, io).then((code) => {
+    written.code = code;
+    return written;
+  });
+  return { written, ended };
+}

@@ -6,7 +6,7 @@ import type { Log } from "../domain/ports.ts";
 import { createGit, type GitSetting, repositorySettings } from "./git.ts";
 import { busyFault, dropped, faultAnswer } from "./git-answers.ts";
 import { type GitProcess, startGitProcess } from "./git-process.ts";
-import { inflated, limited, maxFetchRequestBytes } from "./request-body.ts";
+import { inflated, limited, maxFetchRequestBytes, protocolOf } from "./request-body.ts";
 
 /**
  * Answers git's smart HTTP protocol with git's own upload-pack and receive-pack, run directly: `http-backend`
@@ -178,8 +178,8 @@ function bodyFor(request: GitRequest): Body | undefined {
 
 /** receive-pack has no version 2; a client that asks for it there gets the version it must know anyway. */
 function protocolFor({ headers, service }: GitRequest): string | undefined {
-  const value = headers.gitProtocol;
-  if (value === undefined || !/^version=[012](:[a-z0-9=.-]{1,64}){0,4}$/.test(value)) return undefined;
+  const value = protocolOf(headers.gitProtocol);
+  if (value === undefined) return undefined;
   return service === "git-receive-pack" && value.startsWith("version=2") ? undefined : value;
 }
 

@@ -6,7 +6,7 @@ import type { RemoteRepository } from "../domain/repository.ts";
 import { dropped, type Fault, faultAnswer, streamOf } from "./git-answers.ts";
 import { type Asked, notGitFault, redirectFault, statusFault } from "./git-upstream-faults.ts";
 import { type GuardOptions, guarded } from "./git-upstream-guard.ts";
-import { boundedRequest, firstOf } from "./request-body.ts";
+import { boundedRequest, firstOf, protocolOf } from "./request-body.ts";
 import type { UpstreamHttp, UpstreamResponse } from "./upstream-http.ts";
 
 /** Repositories of forges behind git's smart HTTP protocol: the real server, asked with the real credential. */
@@ -142,11 +142,6 @@ function requestHeaders(call: GitCall): Record<string, string> {
     ...(exchange && headers.contentEncoding !== undefined ? { "content-encoding": "gzip" } : {}),
     ...(exchange && contentLength !== undefined ? { "content-length": String(contentLength) } : {}),
   };
-}
-
-/** gitprotocol-http(5): the version, and keys as git has them; anything else is left out. */
-function protocolOf(value: string | undefined): string | undefined {
-  return value !== undefined && /^version=[012](:[a-z0-9=.-]{1,64}){0,4}$/.test(value) ? value : undefined;
 }
 
 function responseHeaders({ headers }: UpstreamResponse, type: string): Record<string, string> {

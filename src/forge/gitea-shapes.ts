@@ -1,5 +1,13 @@
 import { z } from "zod";
-import type { ForgeCheck, ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
+import type { ForgePullRequest } from "../domain/forge.ts";
+import {
+  checkOfStatus,
+  maxSummary,
+  permissionFields,
+  repositoryFields,
+  repositoryOf,
+  statusFields,
+} from "./forge-shapes.ts";
 import {
   commitId,
   cutText,
@@ -15,27 +23,9 @@ import {
 
 /** As much of Gitea's answers as is used. */
 
-export const repositoryShape = z
-  .object({
-    full_name: exactName,
-    clone_url: exactName,
-    html_url: webLink,
-    default_branch: exactName.nullish(),
-    private: z.boolean(),
-    archived: z.boolean().default(false),
-    permissions: z.object({ push: z.boolean().default(false) }).nullish(),
-  })
-  .transform(
-    (found): ForgeRepository => ({
-      path: found.full_name,
-      cloneUrl: found.clone_url,
-      webUrl: found.html_url,
-      defaultBranch: found.default_branch ?? "",
-      private: found.private,
-      archived: found.archived,
-      writable: found.permissions?.push === true && !found.archived,
-    }),
-  );
+export const repositoryShape = repositoryFields
+  .extend({ permissions: permissionFields.nullish() })
+  .transform(repositoryOf);
 
 const draftMark = /^(wip:|\[wip\])\s*/i;
 
@@ -65,30 +55,9 @@ export const pullShape = z
     }),
   );
 
-const states: Record<string, ForgeCheck["state"]> = {
-  success: "passed",
-  failure: "failed",
-  error: "failed",
-  pending: "pending",
-};
-
-export const statusShape = z
-  .object({
-    id: numericId,
-    context: shownLine,
-    status: z.string(),
-    target_url: webLink,
-    description: shownText,
-  })
-  .transform(
-    (status): ForgeCheck => ({
-      id: `status:${status.id}`,
-      name: status.context,
-      state: states[status.status] ?? "neutral",
-      webUrl: status.target_url,
-      summary: cutText(status.description, 16 * 1024),
-    }),
-  );
+export const statusShape = statusFields
+  .extend({ status: z.string() })
+  .transform((found) => checkOfStatus(found, found.status));
 
 const writing = {
   id: numericId,
@@ -130,7 +99,7 @@ export const reviewCommentShape = z
     place: placeOf({
       path: comment.path,
       line: comment.position || comment.original_position || undefined,
-      diffHunk: cutText(comment.diff_hunk, 16 * 1024),
+      diffHunk: cutText(comment.diff_hunk, maxSummary),
     }),
   }));
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ForgeCheck, ForgeComment } from "../domain/forge.ts";
 import { parseAnswer } from "./forge-errors.ts";
 import { pagesOf } from "./forge-pages.ts";
+import { checkOfStatus, maxSummary, statusFields } from "./forge-shapes.ts";
 import { cutText, exactName, instant, numericId, shownLine, shownText, webLink } from "./forge-text.ts";
 import type { GithubCall } from "./github.ts";
 import { createWriteRights } from "./write-rights.ts";
@@ -15,7 +16,6 @@ export interface GithubReviews {
 
 const maxChecks = 500;
 const maxComments = 1000;
-const summaryLength = 16 * 1024;
 
 export function createGithubReviews(options: {
   forge: string;
@@ -165,34 +165,13 @@ const runShape = z
       name: run.name,
       state: run.status === "completed" ? (conclusions[run.conclusion ?? ""] ?? "neutral") : "pending",
       webUrl: run.html_url,
-      summary: cutText([title, summary, text].filter(Boolean).join("\n\n"), summaryLength),
+      summary: cutText([title, summary, text].filter(Boolean).join("\n\n"), maxSummary),
     };
   });
 
-const statusStates: Record<string, ForgeCheck["state"]> = {
-  success: "passed",
-  failure: "failed",
-  error: "failed",
-  pending: "pending",
-};
-
-const statusShape = z
-  .object({
-    id: numericId,
-    context: shownLine,
-    state: z.string(),
-    target_url: webLink,
-    description: shownText,
-  })
-  .transform(
-    (status): ForgeCheck => ({
-      id: `status:${status.id}`,
-      name: status.context,
-      state: statusStates[status.state] ?? "neutral",
-      webUrl: status.target_url,
-      summary: cutText(status.description, summaryLength),
-    }),
-  );
+const statusShape = statusFields
+  .extend({ state: z.string() })
+  .transform((found) => checkOfStatus(found, found.state));
 
 const writing = {
   id: numericId,
@@ -230,7 +209,7 @@ const diffCommentShape = z
     place: {
       path: comment.path,
       line: comment.line ?? comment.original_line ?? undefined,
-      diffHunk: cutText(comment.diff_hunk, summaryLength),
+      diffHunk: cutText(comment.diff_hunk, maxSummary),
     },
   }));
 

@@ -1,30 +1,13 @@
 import { z } from "zod";
-import type { ForgePullRequest, ForgeRepository } from "../domain/forge.ts";
+import type { ForgePullRequest } from "../domain/forge.ts";
+import { permissionFields, repositoryFields, repositoryOf } from "./forge-shapes.ts";
 import { commitId, exactName, headName, repositoryId, shownLine, shownText, webLink } from "./forge-text.ts";
 
 /** As much of GitHub's answers as is used. */
 
-export const repositoryShape = z
-  .object({
-    full_name: exactName,
-    clone_url: exactName,
-    html_url: webLink,
-    default_branch: exactName.nullish(),
-    private: z.boolean(),
-    archived: z.boolean().default(false),
-    permissions: z.object({ push: z.boolean().default(false) }).optional(),
-  })
-  .transform(
-    (found): ForgeRepository => ({
-      path: found.full_name,
-      cloneUrl: found.clone_url,
-      webUrl: found.html_url,
-      defaultBranch: found.default_branch ?? "",
-      private: found.private,
-      archived: found.archived,
-      writable: found.permissions?.push === true && !found.archived,
-    }),
-  );
+export const repositoryShape = repositoryFields
+  .extend({ permissions: permissionFields.optional() })
+  .transform(repositoryOf);
 
 const pullBody = z.object({
   number: z.number().int().positive(),

@@ -8,6 +8,7 @@ import {
   parseBranchName,
   parseRepositoryName,
 } from "../domain/repository.ts";
+import { branchesIn, findTip } from "./branches.ts";
 import { type Changes, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
 import { type FirstFiles, fastImportOf } from "./fast-import.ts";
 import { createGit, repositorySettings } from "./git.ts";
@@ -79,24 +80,11 @@ export function createHostedRepositories(options: {
   }
 
   async function branches(name: string): Promise<{ name: string; commit: string }[]> {
-    const path = await folderOf(name);
-    const format = "--format=%(objectname) %(refname:lstrip=2)";
-    const { stdout } = await git.must([`--git-dir=${path}`, "for-each-ref", format, "refs/heads/"]);
-    return linesOf(stdout).map((line) => {
-      const space = line.indexOf(" ");
-      return { commit: line.slice(0, space), name: line.slice(space + 1) };
-    });
-  }
-
-  async function findTip(path: string, branch: string): Promise<string | undefined> {
-    const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
-    const args = [`--git-dir=${path}`, "rev-parse", "--verify", "--quiet", "--end-of-options", ref];
-    const { exitCode, stdout } = await git.run(args);
-    return exitCode === 0 ? textOf(stdout).trim() : undefined;
+    return branchesIn(git, await folderOf(name));
   }
 
   async function tipOf(name: string, branch: string): Promise<string> {
-    const tip = await findTip(await folderOf(name), branch);
+    const tip = await findTip(git, await folderOf(name), branch);
     if (tip !== undefined) return tip;
     const existing = await branches(name);
     if (existing.length === 0) {
@@ -165,12 +153,12 @@ export function createHostedRepositories(options: {
     },
 
     async branchExists(name, branch) {
-      return (await findTip(await folderOf(name), branch)) !== undefined;
+      return (await findTip(git, await folderOf(name), branch)) !== undefined;
     },
 
     async commitFiles(name, commit) {
       const path = await folderOf(name);
-      const parent = await findTip(path, commit.branch);
+      const parent = await findTip(git, path, commit.branch);
       const input = fastImportOf(commit, parent, now());
       await git.must([`--git-dir=${path}`, "fast-import", "--quiet"], { input });
       return tipOf(name, commit.branch);
@@ -230,10 +218,4 @@ function isName(name: string): boolean {
 
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString();
-}
-
-function linesOf(bytes: Uint8Array): string[] {
-  return textOf(bytes)
-    .split("\n")
-    .filter((line) => line !== "");
 }

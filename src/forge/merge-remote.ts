@@ -3,8 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { MergeOutcome, MergeRequest } from "../domain/ports.ts";
-import { parseBranchName, type RemoteRepository } from "../domain/repository.ts";
+import type { RemoteRepository } from "../domain/repository.ts";
 import { makeBorrowing } from "./borrowing-repository.ts";
+import { findTip } from "./branches.ts";
 import { createGit } from "./git.ts";
 import { mergeBranches } from "./merge.ts";
 import type { RemotePush } from "./remote-push.ts";
@@ -28,13 +29,6 @@ export function createRemoteMerge({ folder, remotePush, freshly }: RemoteMergeOp
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 
-  async function refOf(mirror: string, branch: string): Promise<string | undefined> {
-    const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
-    const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", ref];
-    const { exitCode, stdout } = await git.run([`--git-dir=${mirror}`, ...args]);
-    return exitCode === 0 ? Buffer.from(stdout).toString().trim() : undefined;
-  }
-
   /** Undefined where the base was moved meanwhile. */
   async function tryMerge(
     name: string,
@@ -46,7 +40,7 @@ export function createRemoteMerge({ folder, remotePush, freshly }: RemoteMergeOp
     try {
       await makeBorrowing(git, place, mirror);
       for (const branch of [request.base, request.head]) {
-        const commit = await refOf(mirror, branch);
+        const commit = await findTip(git, mirror, branch);
         if (commit === undefined) continue;
         await git.must([`--git-dir=${place}`, "update-ref", `refs/heads/${branch}`, commit]);
       }

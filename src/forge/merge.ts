@@ -1,6 +1,7 @@
 import { CcwError } from "../domain/errors.ts";
 import type { MergeOutcome, MergeRequest } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
+import { findTip } from "./branches.ts";
 import type { Git } from "./git.ts";
 
 /** Somebody else may push to the base at the same time; the merge is made anew from where it is then. */
@@ -56,10 +57,8 @@ async function tryMerge(git: Git, folder: string, request: MergeRequest): Promis
 }
 
 async function tipOf(git: Git, folder: string, branch: string): Promise<string> {
-  const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
-  const args = [`--git-dir=${folder}`, "rev-parse", "--verify", "--quiet", "--end-of-options", ref];
-  const { exitCode, stdout } = await git.run(args);
-  if (exitCode === 0) return Buffer.from(stdout).toString().trim();
+  const tip = await findTip(git, folder, branch);
+  if (tip !== undefined) return tip;
   throw new CcwError("not_found", `The branch ${branch} is not there any more.`);
 }
 

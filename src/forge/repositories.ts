@@ -2,7 +2,8 @@ import { chmod } from "node:fs/promises";
 import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint, GitServer } from "../domain/git-server.ts";
 import type { MergeOutcome, MergeRequest, RepositoryHost } from "../domain/ports.ts";
-import { parseBranchName, type RemoteRepository, type Repository } from "../domain/repository.ts";
+import type { RemoteRepository, Repository } from "../domain/repository.ts";
+import { branchesIn, findTip } from "./branches.ts";
 import { commitsBetween, diffBetween } from "./changes.ts";
 import { createGit } from "./git.ts";
 import type { HostedRepositories } from "./hosted.ts";
@@ -30,12 +31,8 @@ export function createRepositories(parts: {
   }
 
   async function tipIn(folder: string, name: string, branch: string): Promise<string> {
-    const ref = `refs/heads/${parseBranchName(branch)}^{commit}`;
-    const { exitCode, stdout } = await local.run([
-      `--git-dir=${folder}`,
-      ...["rev-parse", "--verify", "--quiet", "--end-of-options", ref],
-    ]);
-    if (exitCode === 0) return Buffer.from(stdout).toString().trim();
+    const tip = await findTip(local, folder, branch);
+    if (tip !== undefined) return tip;
     throw new CcwError(
       "not_found",
       `The repository ${name} has no branch ${branch}.`,
@@ -55,15 +52,7 @@ export function createRepositories(parts: {
       const remote = remoteOf(name);
       if (remote === undefined) return hosted.branches(name);
       const { folder } = await mirrors.refresh(remote, noSignal);
-      const { stdout } = await local.must([
-        `--git-dir=${folder}`,
-        ...["for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads/"],
-      ]);
-      const lines = Buffer.from(stdout).toString().split("\n");
-      return lines.flatMap((line) => {
-        const space = line.indexOf(" ");
-        return space === -1 ? [] : [{ commit: line.slice(0, space), name: line.slice(space + 1) }];
-      });
+      return branchesIn(local, folder);
     },
 
     async objectsOf(name, signal) {

@@ -123,3 +123,8 @@ export async function* inflated(
     await fed;
   }
 }
+
+/** gitprotocol-http(5): the version, and keys as git has them; anything else is left out. */
+export function protocolOf(value: string | undefined): string | undefined {
+  return value !== undefined && /^version=[012](:[a-z0-9=.-]{1,64}){0,4}$/.test(value) ? value : undefined;
+}

@@ -1,9 +1,10 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { CcwError } from "../domain/errors.ts";
 import type { ForgeKind } from "../domain/forge.ts";
+import { isSameSecret } from "../domain/same-secret.ts";
 import type { HttpContext } from "./context.ts";
 
 /** Anybody may send one before its signature is looked at. A forge's larger ones are lost; polling finds what they say. */
@@ -47,14 +48,9 @@ export function webhookRoutes({ store, follower }: HttpContext) {
 
 /** GitHub and Gitea sign with HMAC-SHA256 over the body; GitLab sends the secret itself. */
 function isSigned(kind: ForgeKind, headers: Headers, body: Uint8Array, secret: string): boolean {
-  if (kind === "gitlab") return isSame(headers.get("x-gitlab-token") ?? "", secret);
+  if (kind === "gitlab") return isSameSecret(headers.get("x-gitlab-token") ?? "", secret);
   const signature = createHmac("sha256", secret).update(body).digest("hex");
-  return isSame(headers.get("x-hub-signature-256") ?? "", `sha256=${signature}`);
-}
-
-function isSame(given: string, expected: string): boolean {
-  const [one, other] = [Buffer.from(given), Buffer.from(expected)];
-  return one.length === other.length && timingSafeEqual(one, other);
+  return isSameSecret(headers.get("x-hub-signature-256") ?? "", `sha256=${signature}`);
 }
 
 /** GitHub sends JSON by itself, or in a form's field `payload`. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { bytesText } from "../domain/amounts.ts";
 import { type AttributionSettings, attributionOf } from "../domain/attribution.ts";
 import type { EgressPort } from "../domain/egress.ts";
@@ -17,6 +17,7 @@ import type {
   ScopedTokens,
 } from "../domain/ports.ts";
 import type { Repository } from "../domain/repository.ts";
+import { isSameSecret } from "../domain/same-secret.ts";
 import { keptRepository, objectsInSandbox, type SessionCommand } from "../domain/session.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
@@ -46,9 +47,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
   return {
     tokenFor,
     matches(sandboxId, purpose, token) {
-      const expected = Buffer.from(tokenFor(sandboxId, purpose));
-      const given = Buffer.from(token);
-      return given.length === expected.length && timingSafeEqual(given, expected);
+      return isSameSecret(token, tokenFor(sandboxId, purpose));
     },
   };
 }

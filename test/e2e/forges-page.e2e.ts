@@ -1,17 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
+import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
 import { type GithubStandIn, startGithub } from "../fixtures/forge/github.ts";
 
 /** Forges on the page, in a real browser, against the real HTTP app and a stand-in for GitHub. */
 
-/** Where pictures of the page are put, for whoever wants to look at them. */
-const pictures = process.env["CCW_TEST_PICTURES"] ?? "";
 const many = Array.from({ length: 300 }, (_, n) => `team-${n % 7}/service-${n}`);
 
 let assets: string;
@@ -40,15 +38,6 @@ afterAll(async () => {
 
 const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
   visitPage(browser, appliance, work, width);
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures === "") return;
-  mkdirSync(pictures, { recursive: true });
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
-  }
-}
 
 const sideways = (page: Page) =>
   page.evaluate(

@@ -1,20 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { newId, type TaskId } from "../../src/domain/ids.ts";
 import { notFollowed, type PullRequest } from "../../src/domain/pull-request.ts";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
+import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
 
 /** Pull requests on the page, in a real browser, against the real HTTP app. */
 
 const workBranch = "claude/round-abc123";
 const repositories = [{ name: "demo", baseBranch: "main", workBranch }];
-/** Where pictures of the page are put, for whoever wants to look at them. */
-const pictures = process.env["CCW_TEST_PICTURES"] ?? "";
 
 let assets: string;
 let appliance: AppServer;
@@ -35,15 +33,6 @@ afterAll(async () => {
 
 const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
   visitPage(browser, appliance, work, width);
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures === "") return;
-  mkdirSync(pictures, { recursive: true });
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.screenshot({ path: join(pictures, `${name}-${colorScheme}.png`) });
-  }
-}
 
 /** A completed task that has pushed its work. */
 function work(title: string, names = repositories): TaskId {
