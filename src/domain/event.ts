@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { jsonSchema } from "./json.ts";
+import { agentModes, pauseReasons } from "./task.ts";
 
 /**
  * What happens in a task, in order: the transcript. A guest event comes from the sandbox and is hostile until
@@ -18,6 +19,7 @@ const maxQuestion = maxEventText;
 
 const text = z.string().max(maxEventText);
 const id = z.string().min(1).max(200);
+const objectId = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
 const step = z.enum(["clone", "setup", "agent", "push"]);
 
 /** What one turn used, by the agent's own word. Billing reads the model door's meter, never this. */
@@ -32,6 +34,20 @@ export const guestEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("step_done"), step, ms: z.number().nonnegative() }),
   /** The agent has taken the prompt: from here on it is never sent again. */
   z.object({ kind: z.literal("turn_started"), promptId: id }),
+  /** A prompt that was sent at once reached the agent within the turn that runs: it becomes no turn of its own. */
+  z.object({ kind: z.literal("prompt_taken"), promptId: id }),
+  /**
+   * The working files and the conversation as they are now, pushed to the appliance. Comes before the `turn_ended` of
+   * the turn. `repositories`: in the order of the task's; null where nothing could be taken.
+   */
+  z.object({
+    kind: z.literal("snapshot"),
+    promptId: id,
+    repositories: z.array(z.object({ commit: objectId, head: objectId }).nullable()).max(10),
+    /** Of the conversation; empty where it could not be taken. */
+    session: objectId.or(z.literal("")),
+    ms: z.number().nonnegative(),
+  }),
   z.object({ kind: z.literal("assistant_delta"), blockId: id, text }),
   /** The whole block; it replaces the deltas with the same blockId. */
   z.object({ kind: z.literal("assistant_text"), blockId: id, text }),
@@ -69,7 +85,7 @@ export const guestEventSchema = z.discriminatedUnion("kind", [
     branch: z.string().max(300),
     commit: z.string().max(64),
   }),
-  /** The guest's last word: the work is done and pushed, or why not. */
+  /** All prompts are worked through: the work is pushed, or why not. */
   z.object({
     kind: z.literal("finished"),
     outcome: z.enum(["completed", "failed"]),
@@ -94,9 +110,34 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("state"), state: z.string(), detail: z.string() }),
   z.object({ kind: z.literal("prompt"), promptId: id, person: z.string(), text: z.string() }),
   z.object({ kind: z.literal("prompt_removed"), promptId: id, person: z.string() }),
+  z.object({ kind: z.literal("prompt_edited"), promptId: id, person: z.string(), text: z.string() }),
+  /** `position`: its new place among those that wait, from 1. */
+  z.object({
+    kind: z.literal("prompt_moved"),
+    promptId: id,
+    person: z.string(),
+    position: z.number().int().positive(),
+  }),
+  /** Not to wait for its turn. */
+  z.object({ kind: z.literal("prompt_sent_now"), promptId: id, person: z.string() }),
   z.object({ kind: z.literal("answered"), requestId: id, person: z.string(), answer: jsonSchema }),
   z.object({ kind: z.literal("cancel_requested"), person: z.string() }),
   z.object({ kind: z.literal("interrupt_requested"), person: z.string() }),
+  /** What was held goes on: the queue after an interruption, a task that was paused. */
+  z.object({ kind: z.literal("resume_requested"), person: z.string() }),
+  z.object({ kind: z.literal("model_changed"), person: z.string(), model: z.string() }),
+  z.object({ kind: z.literal("mode_changed"), person: z.string(), mode: z.enum(agentModes) }),
+  /** It cannot go on by itself; see PauseReason. */
+  z.object({
+    kind: z.literal("pause_requested"),
+    why: z.enum(pauseReasons),
+    reason: z.string(),
+    hint: z.string(),
+    until: z.number().optional(),
+  }),
+  z.object({ kind: z.literal("sandbox_asleep"), sandboxId: id, reason: z.string() }),
+  z.object({ kind: z.literal("sandbox_removed"), sandboxId: id, reason: z.string() }),
+  z.object({ kind: z.literal("rolled_back"), person: z.string(), turn: z.number().int() }),
   z.object({ kind: z.literal("limit_reached"), reason: z.string(), hint: z.string() }),
   z.object({ kind: z.literal("sandbox_started"), sandboxId: id, engine: z.string(), image: z.string() }),
   z.object({ kind: z.literal("sandbox_died"), sandboxId: id, exitCode: z.number(), reason: z.string() }),

@@ -11,6 +11,7 @@ export type PromptId = Branded<"PromptId">;
 export type PersonId = Branded<"PersonId">;
 export type TokenId = Branded<"TokenId">;
 export type PullRequestId = Branded<"PullRequestId">;
+export type AttachmentId = Branded<"AttachmentId">;
 
 const prefixes = {
   TaskId: "tsk",
@@ -19,6 +20,7 @@ const prefixes = {
   PersonId: "per",
   TokenId: "tok",
   PullRequestId: "plr",
+  AttachmentId: "att",
 } as const;
 type IdName = keyof typeof prefixes;
 

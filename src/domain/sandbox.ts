@@ -30,6 +30,10 @@ export interface SandboxStatus {
 export interface SandboxEngine {
   /** Creates and starts. Rejects with `unavailable` (engine down) or `not_found` (no such image). */
   start(spec: SandboxSpec): Promise<void>;
+  /** Starts one again that was stopped or died: its files are as they were. `not_found` where it is gone. */
+  restart(id: SandboxId): Promise<void>;
+  /** Stops it and keeps its files; the guest has some seconds to end. One that is stopped or gone is success. */
+  stop(id: SandboxId): Promise<void>;
   /** Resolves when the sandbox has ended or is gone; rejects only when the engine cannot be asked. */
   wait(id: SandboxId, signal: AbortSignal): Promise<SandboxExit>;
   /** Ends and removes; a sandbox that is gone already is success. */

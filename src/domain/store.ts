@@ -3,12 +3,12 @@ import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } fro
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { Forge, ForgeCredential } from "./forge.ts";
-import type { PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
+import type { AttachmentId, PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
-import type { PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
+import type { AgentMode, PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
 
 /**
  * The store as the rest of the house sees it. Every verb is synchronous (SQLite in this process) and atomic by
@@ -24,6 +24,8 @@ export interface Store {
   environments: EnvironmentStore;
   tasks: TaskStore;
   prompts: PromptStore;
+  attachments: AttachmentStore;
+  snapshots: SnapshotStore;
   events: EventStore;
   sandboxes: SandboxStore;
   usage: UsageStore;
@@ -133,11 +135,20 @@ export interface EnvironmentStore {
 }
 
 export interface TaskRow extends Task {
+  /** After an interruption: its prompts wait for a person's word. */
+  held: boolean;
+  restore: TaskRestore | undefined;
   /** First of the queue is 1; undefined for a task that is not queued. */
   queuePosition: number | undefined;
   inputTokens: number;
   outputTokens: number;
   pullRequests: PullRequestBadge[];
+}
+
+/** A snapshot that the task's next new sandbox begins with; of another task where it was forked. */
+export interface TaskRestore {
+  taskId: TaskId;
+  turn: number;
 }
 
 export interface TaskStore {
@@ -148,9 +159,12 @@ export interface TaskStore {
     environment: Environment;
     agent: string;
     model: string;
+    mode?: AgentMode;
     repositories: TaskRepository[];
+    /** The work that it begins with, of another task or turn. */
+    restore?: TaskRestore;
     pullRequest?: PullRequestWish;
-    prompt: { id: PromptId; text: string };
+    prompt: { id: PromptId; text: string; attachments?: readonly Attachment[] };
   }): void;
   get(id: TaskId): TaskRow | undefined;
   /** The state alone, which costs far less than the whole row. */
@@ -173,8 +187,15 @@ export interface TaskStore {
    * of a person ends: its pending requests for access expire, each with its event before the task's last one.
    */
   move(id: TaskId, to: TaskState): void;
-  /** Puts a completed task back into the queue, for one more prompt. Throws `conflict`. */
+  /** Puts a task that is paused or has ended back into the queue. Its sandbox stays, if there is one. Throws `conflict`. */
   reopen(id: TaskId): void;
+  /** Model, mode, whether its prompts wait for a person's word, what its next new sandbox begins with. */
+  update(id: TaskId, change: Partial<Pick<TaskRow, "model" | "mode" | "held" | "restore">>): void;
+  /** Counts one more death of its sandbox in a row, and says how many there are; 0 forgets them. */
+  countDeath(id: TaskId): number;
+  forgetDeaths(id: TaskId): void;
+  /** Paused tasks whose time has come. */
+  duePauses(now: number): TaskId[];
   /** Completed tasks whose pull request is still to be opened by itself, newest first. */
   owingPullRequests(limit: number): TaskRow[];
   /** Its pull request was opened by itself, or cannot be. */
@@ -188,7 +209,16 @@ export interface Lease {
   until: number;
 }
 
-export type PromptState = "queued" | "sent" | "taken" | "removed";
+export const promptStates = ["queued", "sent", "taken", "removed"] as const;
+export type PromptState = (typeof promptStates)[number];
+
+export interface Attachment {
+  id: AttachmentId;
+  /** As in PromptAttachment. */
+  name: string;
+  mediaType: string;
+  bytes: number;
+}
 
 export interface Prompt {
   id: PromptId;
@@ -196,15 +226,69 @@ export interface Prompt {
   person: string;
   text: string;
   state: PromptState;
+  /** Given to the agent within a turn that ran. */
+  now: boolean;
+  attachments: Attachment[];
   createdAt: number;
 }
 
 export interface PromptStore {
-  /** Appends the event, too. */
-  add(prompt: { id: PromptId; taskId: TaskId; person: Person; text: string }): void;
+  /** At the end of its task's queue, or before all that wait. Appends the event, too. */
+  add(prompt: {
+    id: PromptId;
+    taskId: TaskId;
+    /** Its name is empty where the appliance itself has something to say. */
+    person: Pick<Person, "name">;
+    text: string;
+    attachments?: readonly Attachment[];
+    first?: boolean;
+  }): void;
+  get(id: PromptId): Prompt | undefined;
+  /** Those that wait stand in the order in which they are taken, behind all others, which stand in the order they were. */
   list(taskId: TaskId): Prompt[];
   nextQueued(taskId: TaskId): Prompt | undefined;
   mark(id: PromptId, state: PromptState): void;
+  /** Of one that waits; whoever calls appends the event. */
+  edit(id: PromptId, text: string): void;
+  /** To this place among those that wait, from 1; a place beyond the last is the last. */
+  place(id: PromptId, position: number): void;
+  /** It is sent at once, within the turn that runs. */
+  sendNow(id: PromptId): void;
+  /** Sent at once, and not taken yet, in the order in which they were sent. */
+  underway(taskId: TaskId): Prompt[];
+}
+
+/** The files of prompts; their bytes lie in the data folder. */
+export interface AttachmentStore {
+  add(attachment: Attachment & { person: PersonId }): void;
+  get(id: AttachmentId): (Attachment & { person: PersonId; taskId: TaskId | undefined }) | undefined;
+  /** Those of a person that no prompt has yet become the prompt's; `not_found` where one is not there. */
+  claim(ids: readonly AttachmentId[], person: PersonId, taskId: TaskId): Attachment[];
+  /** Uploaded before `time` (ms), and no prompt's. */
+  unclaimed(time: number): AttachmentId[];
+  ofTask(taskId: TaskId): AttachmentId[];
+  remove(id: AttachmentId): void;
+}
+
+/** The state of a task after one of its turns. */
+export interface Snapshot {
+  taskId: TaskId;
+  /** From 1, in the order of the task's turns; a roll back takes none away. */
+  turn: number;
+  promptId: PromptId;
+  /** In the order of the task's repositories. */
+  repositories: ({ commit: string; head: string } | null)[];
+  /** Commit with the agent's conversation; empty where there is none. */
+  session: string;
+  at: number;
+}
+
+export interface SnapshotStore {
+  /** Its turn is the next one. */
+  add(snapshot: Omit<Snapshot, "turn" | "at">): Snapshot;
+  get(taskId: TaskId, turn: number): Snapshot | undefined;
+  list(taskId: TaskId): Snapshot[];
+  last(taskId: TaskId): Snapshot | undefined;
 }
 
 export interface EventStore {
@@ -230,6 +314,8 @@ export interface SandboxRecord {
   acked: number;
   /** Of all events held from it, with what each costs to keep. */
   eventBytes: number;
+  /** Since when its container is stopped; undefined while it is awake. */
+  asleepAt: number | undefined;
   /** How far `run-task` has acted on the task's events. */
   cursor: number;
   /** The prompt whose turn runs, or that was sent and waits for its turn. */
@@ -244,6 +330,14 @@ export interface SandboxStore {
   /** Its cursor begins behind what the task has seen so far. */
   create(id: SandboxId, taskId: TaskId): void;
   get(id: SandboxId): SandboxRecord | undefined;
+  /** The one of the task that has not ended, awake or asleep: there is one at most. */
+  current(taskId: TaskId): SandboxRecord | undefined;
+  /** Its container is stopped from now on. */
+  sleep(id: SandboxId): void;
+  /** It is to be started again: its cursor moves behind what the task has seen so far. */
+  wake(id: SandboxId): void;
+  /** Those that fell asleep before this time (ms) and have not ended. */
+  asleepSince(time: number): SandboxRecord[];
   update(
     id: SandboxId,
     change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders">>,

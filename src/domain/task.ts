@@ -3,14 +3,16 @@ import { CcwError } from "./errors.ts";
 import type { PersonId, SandboxId, TaskId } from "./ids.ts";
 
 /**
- * A task's state. Legal ways through it:
+ * A task's state: how its work stands. Where its sandbox is, awake or asleep, stands with the sandbox. Legal ways:
  *
  *     queued → starting → running ⇄ waiting
- *                 │          └→ finishing → completed
- *                 └→ queued (the server died before anything ran)
+ *                 │          └→ finishing → idle → completed
+ *                 └→ queued (nothing has run yet, and nothing can for now)
  *
- * and from every state but the last three to `failed` or `cancelled`. A completed task whose pull request is followed
- * goes back to `queued` for one more prompt, by a verb of its own (`TaskStore.reopen`).
+ * - From every state of work to `starting` again when its sandbox is lost; to `failed` or `cancelled`.
+ * - To `paused` from wherever it cannot go on by itself: a usage limit, a budget, a sandbox that died again and again,
+ *   a person's interruption. A person's word, or the time that it waits for, puts it back.
+ * - From `completed`, `failed`, `cancelled` and `paused` back to `queued` with the next prompt.
  */
 export type TaskState =
   | { kind: "queued" }
@@ -18,9 +20,19 @@ export type TaskState =
   | { kind: "running"; sandboxId: SandboxId }
   | { kind: "waiting"; sandboxId: SandboxId; requestId: string }
   | { kind: "finishing"; sandboxId: SandboxId }
+  /** Nothing is left to do, and the sandbox is awake for the next prompt. `interrupted`: a person stopped the turn. */
+  | { kind: "idle"; sandboxId: SandboxId; summary: string; interrupted: boolean }
+  | { kind: "paused"; why: PauseReason; reason: string; hint: string; until?: number | undefined }
   | { kind: "completed"; summary: string }
   | { kind: "failed"; reason: string; hint: string }
   | { kind: "cancelled"; by: string };
+
+/**
+ * `usage_limit`: of the model account, until the time that its endpoint named. `budget`: of the task, its person or the
+ * day. `broken`: its sandbox died too often in a row. `interrupted`: by a person, and its sandbox sleeps by now.
+ */
+export const pauseReasons = ["interrupted", "usage_limit", "budget", "broken"] as const;
+export type PauseReason = (typeof pauseReasons)[number];
 
 export type TaskStateKind = TaskState["kind"];
 
@@ -30,23 +42,30 @@ export const taskStateKinds = [
   "running",
   "waiting",
   "finishing",
+  "idle",
+  "paused",
   "completed",
   "failed",
   "cancelled",
 ] as const satisfies readonly TaskStateKind[];
 
-export const activeStateKinds = ["starting", "running", "waiting", "finishing"] as const;
+/** Its sandbox is awake, or is being woken: it holds one of the appliance's places. */
+export const activeStateKinds = ["starting", "running", "waiting", "finishing", "idle"] as const;
 export type ActiveState = Extract<TaskState, { sandboxId: SandboxId }>;
 
+const outOfWork = ["starting", "paused", "failed", "cancelled"] as const;
+
 const legal: Record<TaskStateKind, readonly TaskStateKind[]> = {
-  queued: ["starting", "failed", "cancelled"],
-  starting: ["running", "queued", "failed", "cancelled"],
-  running: ["waiting", "finishing", "failed", "cancelled"],
-  waiting: ["running", "finishing", "failed", "cancelled"],
-  finishing: ["completed", "failed", "cancelled"],
-  completed: [],
-  failed: [],
-  cancelled: [],
+  queued: ["starting", "paused", "failed", "cancelled"],
+  starting: ["running", "queued", ...outOfWork],
+  running: ["waiting", "finishing", "idle", ...outOfWork],
+  waiting: ["running", "finishing", "idle", ...outOfWork],
+  finishing: ["running", "idle", ...outOfWork],
+  idle: ["running", "completed", ...outOfWork],
+  paused: ["queued", "failed", "cancelled"],
+  completed: ["queued"],
+  failed: ["queued"],
+  cancelled: ["queued"],
 };
 
 export function canMove(from: TaskStateKind, to: TaskStateKind): boolean {
@@ -57,9 +76,22 @@ export function isActive(state: TaskState): state is ActiveState {
   return "sandboxId" in state;
 }
 
+/** It rests: nothing happens to it any more unless a person, or a pull request that is followed, asks for it. */
 export function isEnded(kind: TaskStateKind): boolean {
-  return legal[kind].length === 0;
+  return kind === "completed" || kind === "failed" || kind === "cancelled";
 }
+
+/** Its work is over and handed back, whether its sandbox is awake still or not. */
+export function isDone(kind: TaskStateKind): boolean {
+  return kind === "idle" || isEnded(kind);
+}
+
+/**
+ * How the agent is allowed to act, in the words of its own CLI. `plan`: it reads and proposes, and changes nothing until
+ * a person has approved its plan.
+ */
+export const agentModes = ["act", "plan"] as const;
+export type AgentMode = (typeof agentModes)[number];
 
 /** One repository of a task: its name on the appliance, where the work starts from, and the task's own branch. */
 export interface TaskRepository {
@@ -80,6 +112,7 @@ export interface Task {
   agent: string;
   /** Model name as the agent CLI takes it; empty for the appliance's default. */
   model: string;
+  mode: AgentMode;
   repositories: TaskRepository[];
   /** `none` again once it was carried out. */
   pullRequest: PullRequestWish;
@@ -100,6 +133,18 @@ export const promptTextSchema = z
     "The prompt is over 1 MiB. Put long material into a file of the repository and name the file in the prompt.",
   );
 
+/** As the agent CLI takes it; empty for the appliance's default. */
+export const modelNameSchema = z
+  .string()
+  .max(200)
+  .regex(/^([A-Za-z0-9][\w.:/@[\]-]*)?$/, "That is not a model's name.");
+
+export const maxAttachments = 20;
+export const attachmentIdsSchema = z
+  .array(z.string().max(100))
+  .max(maxAttachments, `A prompt takes at most ${maxAttachments} attachments.`)
+  .default([]);
+
 export const newTaskSchema = z.object({
   prompt: promptTextSchema,
   /** Optional: what no repository needs (a question, an experiment) runs without one. */
@@ -109,7 +154,10 @@ export const newTaskSchema = z.object({
     .default([]),
   environment: z.string().default("default"),
   agent: z.string().default("claude"),
-  model: z.string().max(200).default(""),
+  model: modelNameSchema.default(""),
+  mode: z.enum(agentModes).default("act"),
+  /** Uploaded before, for the first prompt. */
+  attachments: attachmentIdsSchema,
   pullRequest: z.enum(pullRequestWishes).default("none"),
 });
 export type NewTask = z.infer<typeof newTaskSchema>;

@@ -4,12 +4,20 @@ import type { AccessState } from "../domain/access-request.ts";
 import type { DenyCode, EgressEntry } from "../domain/egress.ts";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { ForgeCredential, ForgeKind } from "../domain/forge.ts";
-import type { PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "../domain/ids.ts";
+import type {
+  AttachmentId,
+  PersonId,
+  PromptId,
+  PullRequestId,
+  SandboxId,
+  TaskId,
+  TokenId,
+} from "../domain/ids.ts";
 import type { PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
-import type { PromptState, TokenKind } from "../domain/store.ts";
-import type { PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
+import type { Attachment, PromptState, Snapshot, TaskRestore, TokenKind } from "../domain/store.ts";
+import type { AgentMode, PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
 
 /** Times are milliseconds since the epoch. `sealed` columns hold ciphertext of seal.ts. */
 
@@ -114,6 +122,15 @@ export const tasks = sqliteTable(
     sealedEnvironment: text("sealed_environment").notNull(),
     agent: text().notNull(),
     model: text().notNull(),
+    mode: text().$type<AgentMode>().notNull().default("act"),
+    /** Its prompts wait for a person's word. */
+    held: integer({ mode: "boolean" }).notNull().default(false),
+    /** What its next new sandbox begins with, where that is not its own last snapshot. */
+    restore: text({ mode: "json" }).$type<TaskRestore>(),
+    /** Of its sandbox, in a row. */
+    deaths: integer().notNull().default(0),
+    /** When a paused task goes on by itself. */
+    pausedUntil: integer("paused_until"),
     repositories: text({ mode: "json" }).$type<TaskRepository[]>().notNull(),
     /** Still to be opened by itself. */
     pullRequest: text("pull_request").$type<PullRequestWish>().notNull().default("none"),
@@ -127,6 +144,7 @@ export const tasks = sqliteTable(
   (table) => [
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
+    index("tasks_to_resume").on(table.pausedUntil).where(sql`paused_until IS NOT NULL`),
     index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),
   ],
 );
@@ -142,9 +160,54 @@ export const prompts = sqliteTable(
     person: text().notNull(),
     text: text().notNull(),
     state: text().$type<PromptState>().notNull(),
+    now: integer({ mode: "boolean" }).notNull().default(false),
+    /** Orders those of one task that wait; only the order counts. */
+    place: real().notNull().default(0),
+    attachments: text({ mode: "json" }).$type<Attachment[]>().notNull().default([]),
     createdAt: integer("created_at").notNull(),
   },
-  (table) => [index("prompts_by_task").on(table.taskId, table.id)],
+  (table) => [
+    index("prompts_by_task").on(table.taskId, table.id),
+    index("prompts_waiting").on(table.taskId, table.place).where(sql`state = 'queued'`),
+  ],
+);
+
+export const attachments = sqliteTable(
+  "attachments",
+  {
+    id: text().$type<AttachmentId>().primaryKey(),
+    person: text()
+      .$type<PersonId>()
+      .notNull()
+      .references(() => people.id),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .references(() => tasks.id),
+    name: text().notNull(),
+    mediaType: text("media_type").notNull(),
+    bytes: integer().notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (table) => [
+    index("attachments_by_task").on(table.taskId),
+    index("attachments_unclaimed").on(table.createdAt).where(sql`task_id IS NULL`),
+  ],
+);
+
+export const snapshots = sqliteTable(
+  "snapshots",
+  {
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    turn: integer().notNull(),
+    promptId: text("prompt_id").$type<PromptId>().notNull(),
+    repositories: text({ mode: "json" }).$type<Snapshot["repositories"]>().notNull(),
+    session: text().notNull(),
+    at: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.taskId, table.turn] })],
 );
 
 export const sandboxes = sqliteTable("sandboxes", {
@@ -155,6 +218,8 @@ export const sandboxes = sqliteTable("sandboxes", {
     .references(() => tasks.id),
   startedAt: integer("started_at").notNull(),
   endedAt: integer("ended_at"),
+  /** Since when its container is stopped. */
+  asleepAt: integer("asleep_at"),
   acked: integer().notNull().default(0),
   /** Of all events held from it, as JSON. */
   eventBytes: integer("event_bytes").notNull().default(0),

@@ -1,0 +1,36 @@
+CREATE TABLE `attachments` (
+	`id` text PRIMARY KEY NOT NULL,
+	`person` text NOT NULL,
+	`task_id` text,
+	`name` text NOT NULL,
+	`media_type` text NOT NULL,
+	`bytes` integer NOT NULL,
+	`created_at` integer NOT NULL,
+	FOREIGN KEY (`person`) REFERENCES `people`(`id`) ON UPDATE no action ON DELETE no action,
+	FOREIGN KEY (`task_id`) REFERENCES `tasks`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE INDEX `attachments_by_task` ON `attachments` (`task_id`);--> statement-breakpoint
+CREATE INDEX `attachments_unclaimed` ON `attachments` (`created_at`) WHERE task_id IS NULL;--> statement-breakpoint
+CREATE TABLE `snapshots` (
+	`task_id` text NOT NULL,
+	`turn` integer NOT NULL,
+	`prompt_id` text NOT NULL,
+	`repositories` text NOT NULL,
+	`session` text NOT NULL,
+	`at` integer NOT NULL,
+	PRIMARY KEY(`task_id`, `turn`),
+	FOREIGN KEY (`task_id`) REFERENCES `tasks`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+ALTER TABLE `prompts` ADD `now` integer DEFAULT false NOT NULL;--> statement-breakpoint
+ALTER TABLE `prompts` ADD `place` real DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE `prompts` ADD `attachments` text DEFAULT '[]' NOT NULL;--> statement-breakpoint
+CREATE INDEX `prompts_waiting` ON `prompts` (`task_id`,`place`) WHERE state = 'queued';--> statement-breakpoint
+ALTER TABLE `sandboxes` ADD `asleep_at` integer;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `mode` text DEFAULT 'act' NOT NULL;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `held` integer DEFAULT false NOT NULL;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `restore` text;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `deaths` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `paused_until` integer;--> statement-breakpoint
+CREATE INDEX `tasks_to_resume` ON `tasks` (`paused_until`) WHERE paused_until IS NOT NULL;
