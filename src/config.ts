@@ -28,6 +28,8 @@ export interface Config {
   };
   /** How long a sandbox that sleeps is kept (ms). */
   keepMs: number;
+  /** How long a deleted task can be restored (ms). */
+  deleteAfterMs: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -128,6 +130,11 @@ const fileSchema = z.strictObject({
         .min(0)
         .max(365 * 24)
         .default(72),
+      delete_after_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(24),
       question_hours: z
         .number()
         .min(0)
@@ -202,6 +209,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },
     keepMs: file.tasks.keep_hours * hourMs,
+    deleteAfterMs: file.tasks.delete_after_hours * hourMs,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

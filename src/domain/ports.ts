@@ -83,6 +83,14 @@ export interface KeptWork {
     to: { workBranch: string; branch: string },
     signal: AbortSignal,
   ): Promise<string | undefined>;
+  /** Forgets all that is kept of a task. */
+  remove(taskId: TaskId): Promise<void>;
+}
+
+/** Something outside the database that belongs to tasks: files, repositories. */
+export interface TaskBelongings {
+  /** All of one task; that there is nothing, or nothing any more, is success: it is asked again after a crash. */
+  remove(taskId: TaskId): Promise<void>;
 }
 
 export interface MergeRequest {

@@ -93,6 +93,11 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
       return commit;
     },
 
+    async remove(taskId) {
+      const mine = readdirSync(folder).filter((name) => name.startsWith(`${taskId}-`));
+      for (const name of mine) await rm(join(folder, name), { recursive: true, force: true });
+    },
+
     borrowed: () =>
       readdirSync(folder).flatMap((name) => {
         try {
