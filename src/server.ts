@@ -23,6 +23,7 @@ import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openRepositories } from "./open-repositories.ts";
+import { createDeletions } from "./runs/deletions.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
@@ -30,6 +31,7 @@ import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
+import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -169,6 +171,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const indexer = createSearchIndexer({ store, log });
+    const deletions = createDeletions({ store, belongings: [kept], log, now: ids.now });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -179,6 +183,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       version,
       parallel: config.parallel,
+      deleteAfterMs: config.deleteAfterMs,
       publicUrl: () => url,
       ...{ pullRequests, follower },
       hostNames: [
@@ -216,9 +221,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => indexer.close(),
+      () => deletions.close(),
     );
     follower.start();
     owed.start();
+    indexer.start();
+    deletions.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -8,12 +8,15 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
 import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
+import { exportRoutes } from "./export.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
+import { putAwayRoutes } from "./put-away.ts";
 import { repositoryRoutes } from "./repositories.ts";
+import { searchRoutes } from "./search.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
 import { webhookRoutes } from "./webhooks.ts";
@@ -88,6 +91,9 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", putAwayRoutes(context))
+    .route("/", searchRoutes(context))
+    .route("/", exportRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

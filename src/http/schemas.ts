@@ -25,6 +25,10 @@ export const taskSchema = z
     /** In words: why it failed, what came of it, who cancelled it. */
     detail: z.string(),
     queuePosition: z.number().int().optional(),
+    /** Since when it is left out of the list of tasks. */
+    archivedAt: z.number().optional(),
+    /** Of one that was deleted. `removeAt`: until then it can be restored. */
+    deletion: z.object({ at: z.number(), removeAt: z.number() }).optional(),
     createdAt: z.number(),
     updatedAt: z.number(),
     inputTokens: z.number().int(),
@@ -34,13 +38,15 @@ export const taskSchema = z
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow): TaskJson {
-  const { state, person, queuePosition, ...rest } = task;
+  const { state, person, queuePosition, archivedAt, deletion, ...rest } = task;
   return {
     ...rest,
     person: person.name,
     state: state.kind,
     detail: detailOf(state),
     ...(queuePosition !== undefined && { queuePosition }),
+    ...(archivedAt !== undefined && { archivedAt }),
+    ...(deletion !== undefined && { deletion }),
   };
 }
 
