@@ -20,6 +20,8 @@ export interface Config {
   hostNames: string[];
   /** Tasks that run at once. */
   parallel: number;
+  /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
+  keepWorkDays: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -106,7 +108,12 @@ const fileSchema = z.strictObject({
       host_names: z.array(z.string()).optional(),
     })
     .default({}),
-  tasks: z.strictObject({ parallel: z.number().int().min(1).max(1000).optional() }).default({}),
+  tasks: z
+    .strictObject({
+      parallel: z.number().int().min(1).max(1000).optional(),
+      keep_work_days: z.number().int().min(0).max(36_500).default(30),
+    })
+    .prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -165,6 +172,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
       file.tasks.parallel ??
       4,
+    keepWorkDays: file.tasks.keep_work_days,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

@@ -65,7 +65,10 @@ export async function openRepositories(options: {
       return { repository: remoteOf(store, name), mirror: folder };
     },
   };
-  const kept = createKeptWork({ ...{ folder: folderOf("kept"), git }, ...pushing });
+  const kept = createKeptWork({
+    ...{ folder: folderOf("kept"), git, keepDays: config.keepWorkDays },
+    ...pushing,
+  });
   const mirrors = createMirrors({
     ...{ folder: folderOf("mirrors"), ...towards },
     log,

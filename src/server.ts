@@ -24,6 +24,7 @@ import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
@@ -219,6 +220,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     );
     follower.start();
     owed.start();
+    const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
+    closers.push(() => expiry.close());
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newId } from "../domain/ids.ts";
 import type { MergeRequest } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
@@ -148,10 +149,10 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   const kept = createKeptWork({
     ...{ folder: join(folder, "kept"), remotePush, freshly },
     git: await createGitServer({ folder: join(folder, "git"), log }),
-    maxBytes: 100_000,
+    ...{ maxBytes: 100_000, keepDays: 2 },
   });
   const { mirror } = await freshly();
-  const task = "tsk_0000000000aaaaaaaaaa" as Parameters<typeof kept.push>[0];
+  const task = newId("TaskId", { now: () => 0, randomBytes: (count) => new Uint8Array(count) });
   const to = { workBranch: "work", branch: "work" };
   expect(await kept.push(task, name, to, signal)).toBeUndefined();
   const right = { kind: "branch", branch: "work", force: true, delete: false } as const;
@@ -173,6 +174,9 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   git(work, "push", "-q", `file://${place}`, "HEAD:refs/heads/work");
   expect(git(place, "count-objects")).toStartWith("1 objects");
   expect(kept.borrowed()).toEqual([mirror]);
+  const row = { id: task, updatedAt: 1000, repositories: [{ name, baseBranch: "main", workBranch: "work" }] };
+  expect(kept.of(row)).toEqual([{ repository: name, branch: "work", commit, until: 1000 + 2 * 86_400_000 }]);
+  expect([kept.tasks(), kept.of({ ...row, repositories: [] })]).toEqual([[task], []]);
 
   await (await endpoint.serve(advertise)).body.cancel();
   await Bun.write(join(place, "objects/ab", "c".repeat(38)), new Uint8Array(200_000));
@@ -182,6 +186,10 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   server.behaviour = { kind: "status", status: 404 };
   await expect(kept.push(task, name, to, signal)).rejects.toMatchObject({ code: "not_found" });
   server.behaviour = { kind: "git" };
-  expect(await kept.push(task, name, to, signal)).toBe(commit);
+  const pushing = kept.push(task, name, to, signal);
+  await expect(kept.push(task, name, to, signal)).rejects.toMatchObject({ code: "conflict" });
+  expect(await kept.remove(task, name)).toBe(false);
+  expect(await pushing).toBe(commit);
   expect([tip("work"), existsSync(place), kept.borrowed()]).toEqual([commit, false, []]);
+  expect([kept.tasks(), kept.of(row)]).toEqual([[], []]);
 });

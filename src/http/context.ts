@@ -12,7 +12,7 @@ import type { PullRequests } from "../runs/pull-requests.ts";
 export interface HttpContext {
   store: Store;
   host: RepositoryHost;
-  kept: Pick<KeptWork, "push">;
+  kept: Pick<KeptWork, "push" | "of" | "tasks">;
   ids: IdSource;
   log: Log;
   version: string;
