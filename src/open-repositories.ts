@@ -57,9 +57,16 @@ export async function openRepositories(options: {
   const network = forgeNetworkOf(config);
   const forges = createForges({ lookup: store.forges, network, log, now });
 
-  const towards = { access: forges.access, network: { caFile, proxy: upstreamProxy?.url } };
+  const http = createUpstreamHttp({
+    proxy: upstreamProxyOf(upstreamProxy),
+    authorities: network.authorities,
+  });
+  const remote = createMirrorRemote({
+    ...{ folder: folderOf("mirrors"), access: forges.access, http },
+    network: { caFile, proxy: upstreamProxy?.url },
+  });
   const pushing = {
-    remotePush: createRemotePush(createMirrorRemote({ folder: folderOf("pushing"), ...towards })),
+    remotePush: createRemotePush(remote),
     async freshly(name: string, signal: AbortSignal) {
       const { folder } = await mirrors.refresh(remoteOf(store, name), signal);
       return { repository: remoteOf(store, name), mirror: folder };
@@ -70,7 +77,7 @@ export async function openRepositories(options: {
     ...pushing,
   });
   const mirrors = createMirrors({
-    ...{ folder: folderOf("mirrors"), ...towards },
+    ...{ folder: folderOf("mirrors"), remote },
     log,
     now,
     borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed()],
@@ -83,10 +90,6 @@ export async function openRepositories(options: {
     maintaining = maintaining.then(() => mirrors.maintain(upkeep.signal));
   }, maintainEveryMs);
 
-  const http = createUpstreamHttp({
-    proxy: upstreamProxyOf(upstreamProxy),
-    authorities: network.authorities,
-  });
   const upstream = createGitUpstream({
     http,
     access: forges.access,

@@ -6,6 +6,7 @@ import type { ForgeAccess } from "../domain/forge.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import type { GitSetting } from "./git.ts";
 import { askForRefs, type RemoteRefs } from "./remote-refs.ts";
+import type { UpstreamHttp } from "./upstream-http.ts";
 
 /** How this machine reaches the forges. */
 export interface ForgeNetwork {
@@ -35,9 +36,10 @@ export function createMirrorRemote(options: {
   /** For the list of authorities, as git wants it. */
   folder: string;
   access: ForgeAccess;
+  http: UpstreamHttp;
   network: ForgeNetwork;
 }): MirrorRemote {
-  const { folder, access, network } = options;
+  const { folder, access, http, network } = options;
   const own = network.caFile === undefined ? [] : [readFileSync(network.caFile, "utf8")];
   const authorities = [...new Set([...getCACertificates("bundled"), ...getCACertificates("system"), ...own])];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -46,8 +48,7 @@ export function createMirrorRemote(options: {
 
   async function ask(repository: RemoteRepository, signal: AbortSignal) {
     const authorization = await access.authorizationFor(repository, "read");
-    const { cloneUrl } = repository;
-    return askForRefs({ cloneUrl, authorization, authorities, proxy: network.proxy, signal });
+    return askForRefs({ cloneUrl: repository.cloneUrl, authorization, http, signal });
   }
 
   return {

@@ -8,7 +8,7 @@ import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
 import { createKeptWork } from "./kept-work.ts";
 import { createRemoteMerge } from "./merge-remote.ts";
-import { createMirrorRemote } from "./mirror-remote.ts";
+import { directRemote } from "./mirror-remote.fixture.ts";
 import { createMirrors, type Mirrors } from "./mirrors.ts";
 import { createRemotePush, type RemotePush } from "./remote-push.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
@@ -41,20 +41,18 @@ beforeEach(async () => {
   git(work, "checkout", "-q", "-b", "work");
   commit("work", "second");
   server = await startRemoteServer({ folder: join(folder, "upstream"), workFolder: join(folder, "server") });
-  const towards = {
-    access: { authorizationFor: async () => authorization, refused() {} },
-    network: { caFile: undefined, proxy: undefined },
-  };
+  const access = { authorizationFor: async () => authorization, refused() {} };
+  const remote = directRemote(join(folder, "remote"), access);
   repository = {
     ...{ kind: "remote", name, forge: "work", path: "acme/widget", webUrl: "" },
     ...{ cloneUrl: `${server.url}/acme/widget.git`, defaultBranch: "main", createdAt: 1 },
     push: { force: false, delete: false },
   };
   mirrors = createMirrors({
-    ...{ folder: join(folder, "mirrors"), ...towards, log, now: Date.now },
+    ...{ folder: join(folder, "mirrors"), remote, log, now: Date.now },
     ...{ borrowed: () => [], repositories: () => [repository], changed() {} },
   });
-  const real = createRemotePush(createMirrorRemote({ folder: join(folder, "pushing"), ...towards }));
+  const real = createRemotePush(remote);
   beforePush = () => {};
   remotePush = {
     push(...args) {
