@@ -12,6 +12,7 @@ import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
 import { createEgressDoor } from "./gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
@@ -96,8 +97,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     let ownPort = 0;
+    const authorities = readAuthorities(caFile);
     const repositories = await openRepositories({
       ...{ config, store, log, now: ids.now },
+      authorities: authorities.trusted,
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
@@ -118,12 +121,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
-    const trust = openUpstreamTrust({ caFile });
+    const trust = openUpstreamTrust(authorities);
     const session = {
       ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
-      authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
+      authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
     const modelDoor = createModelDoor({
       port: createModelPort(session),

@@ -15,11 +15,9 @@ import { basename, join } from "node:path";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import type { MirrorOptions } from "./mirror-generations.ts";
-import { directRemote } from "./mirror-remote.fixture.ts";
-import { createMirrorRemote } from "./mirror-remote.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors } from "./mirrors.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
-import { createUpstreamHttp } from "./upstream-http.ts";
 
 // Real git on a busy machine takes its time.
 setDefaultTimeout(30_000);
@@ -84,7 +82,7 @@ function mirrors(change: Partial<MirrorOptions> = {}) {
     void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
   return createMirrors({
     folder: join(folder, "mirrors"),
-    remote: directRemote(join(folder, "remote"), access),
+    remote: remoteFrom(join(folder, "remote"), access),
     log: { info: log, warn: log, error: log },
     now: () => clock,
     borrowed: () => borrowed,
@@ -145,20 +143,14 @@ test("a server of version 0 is mirrored, too", async () => {
 });
 
 test("over HTTPS the company's authority is believed, and nobody unknown", async () => {
-  const caFile = join(folder, "company.pem");
-  writeFileSync(caFile, testCertificate);
   const secure = await startRemoteServer({
     ...{ folder: join(folder, "upstream"), workFolder: join(folder, "server") },
     tls: { key: testKey, cert: testCertificate },
   });
   const remote = repository({ cloneUrl: `${secure.url.replace("127.0.0.1", "localhost")}/acme/widget.git` });
   await expect(mirrors().refresh(remote, signal)).rejects.toMatchObject({ code: "unavailable" });
-  const house = mirrors({
-    remote: createMirrorRemote({
-      ...{ folder: join(folder, "company"), access, network: { caFile, proxy: undefined } },
-      http: createUpstreamHttp({ authorities: [testCertificate] }),
-    }),
-  });
+  const network = { proxy: undefined, authorities: [testCertificate] };
+  const house = mirrors({ remote: remoteFrom(join(folder, "company"), access, network) });
   expect(headOf((await house.refresh(remote, signal)).folder)).toBe(git(work, "rev-parse", "HEAD"));
   await secure.close();
 });
@@ -176,10 +168,8 @@ test("the company's proxy is used for all of it, with its password", async () =>
       return fetch(request.url, { method: request.method, headers, body, decompress: false });
     },
   });
-  const network = { caFile: undefined, proxy: `http://ann:pw@127.0.0.1:${proxy.port}` };
-  const setting = { hostname: "127.0.0.1", port: proxy.port ?? 0, authorization: `Basic ${btoa("ann:pw")}` };
-  const http = createUpstreamHttp({ proxy: setting });
-  const remote = createMirrorRemote({ folder: join(folder, "remote"), access, http, network });
+  const network = { proxy: `http://ann:pw@127.0.0.1:${proxy.port}`, authorities: undefined };
+  const remote = remoteFrom(join(folder, "remote"), access, network);
   await mirrors({ remote }).refresh(repository(), signal);
   expect(asked.length).toBeGreaterThanOrEqual(4);
   expect(new Set(asked.map((each) => each.split(" ")[1]))).toEqual(new Set([btoa("ann:pw")]));
@@ -216,7 +206,7 @@ test("a refresh that nobody waits for any more is ended, and the next one works"
 test("401, 403 and 404 serve nobody, whatever the mirror holds", async () => {
   let refused = 0;
   const access = { authorizationFor: async () => authorization, refused: () => void refused++ };
-  const house = mirrors({ remote: directRemote(join(folder, "remote"), access) });
+  const house = mirrors({ remote: remoteFrom(join(folder, "remote"), access) });
   await house.refresh(repository(), signal);
   for (const [status, code] of [
     [401, "forbidden"],
@@ -454,12 +444,12 @@ test("a fetch that a killed server left running is ended, and what it left is ti
   commit("large", "main", 65_536);
   const program = `
     const { createMirrors } = await import(${JSON.stringify(join(import.meta.dir, "mirrors.ts"))});
-    const { directRemote } = await import(${JSON.stringify(join(import.meta.dir, "mirror-remote.fixture.ts"))});
+    const { remoteFrom } = await import(${JSON.stringify(join(import.meta.dir, "mirror-remote.fixture.ts"))});
     const log = { info() {}, warn() {}, error() {} };
     const options = JSON.parse(process.argv[1]);
     const house = createMirrors({
       folder: options.folder, log, now: Date.now, borrowed: () => [], repositories: () => [], changed() {},
-      remote: directRemote(options.folder, { authorizationFor: async () => options.authorization, refused() {} }),
+      remote: remoteFrom(options.folder, { authorizationFor: async () => options.authorization, refused() {} }),
     });
     await house.refresh(options.repository, new AbortController().signal);`;
   server.behaviour = { kind: "slow" };

@@ -8,7 +8,7 @@ import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
 import { createKeptWork } from "./kept-work.ts";
 import { createRemoteMerge } from "./merge-remote.ts";
-import { directRemote } from "./mirror-remote.fixture.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors, type Mirrors } from "./mirrors.ts";
 import { createRemotePush, type RemotePush } from "./remote-push.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
@@ -42,7 +42,7 @@ beforeEach(async () => {
   commit("work", "second");
   server = await startRemoteServer({ folder: join(folder, "upstream"), workFolder: join(folder, "server") });
   const access = { authorizationFor: async () => authorization, refused() {} };
-  const remote = directRemote(join(folder, "remote"), access);
+  const remote = remoteFrom(join(folder, "remote"), access);
   repository = {
     ...{ kind: "remote", name, forge: "work", path: "acme/widget", webUrl: "" },
     ...{ cloneUrl: `${server.url}/acme/widget.git`, defaultBranch: "main", createdAt: 1 },

@@ -7,7 +7,7 @@ import type { RepositoryHost } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
 import { createHostedRepositories } from "./hosted.ts";
-import { directRemote } from "./mirror-remote.fixture.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors } from "./mirrors.ts";
 import { authorization, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
 import { createRepositories } from "./repositories.ts";
@@ -51,7 +51,7 @@ beforeAll(async () => {
     git: await createGitServer({ folder: join(folder, "git"), log: quiet }),
     mirrors: createMirrors({
       folder: join(folder, "mirrors"),
-      remote: directRemote(join(folder, "remote"), {
+      remote: remoteFrom(join(folder, "remote"), {
         authorizationFor: async () => authorization,
         refused() {},
       }),

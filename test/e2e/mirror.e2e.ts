@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
-import { directRemote } from "../../src/forge/mirror-remote.fixture.ts";
+import { remoteFrom } from "../../src/forge/mirror-remote.fixture.ts";
 import { createMirrors } from "../../src/forge/mirrors.ts";
 import { authorization, startRemoteServer } from "../../src/forge/remote-server.fixture.ts";
 import {
@@ -68,7 +68,7 @@ test("on a full disk the mirror is as it was, and goes on when there is room", a
     };
     const mirrors = createMirrors({
       folder: join(small, "mirrors"),
-      remote: directRemote(join(small, "remote"), {
+      remote: remoteFrom(join(small, "remote"), {
         authorizationFor: async () => authorization,
         refused() {},
       }),
