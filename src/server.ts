@@ -19,7 +19,7 @@ import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
-import type { Assets } from "./http/context.ts";
+import type { Assets } from "./http/assets.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
