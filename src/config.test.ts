@@ -74,3 +74,9 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
   );
   expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
 });
+
+test("how long work is kept that no forge took: a month, as many days as are set, or for ever", () => {
+  expect(load("").keepWorkDays).toBe(30);
+  expect(load("[tasks]\nkeep_work_days = 0\n").keepWorkDays).toBe(0);
+  expect(() => load("[tasks]\nkeep_work_days = -1\n")).toThrow("tasks.keep_work_days");
+});
