@@ -22,10 +22,12 @@ import type { Assets } from "./http/context.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
@@ -169,6 +171,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const waysOut = openNotifications({ config, ownPort: () => ownPort, now: ids.now });
+    closers.push(() => waysOut.close());
+    const notifications = createNotifications({
+      ...{ store, log, now: ids.now, random: Math.random },
+      ...{ send: waysOut.send, publicUrl: () => url },
+    });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -180,7 +188,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
-      ...{ pullRequests, follower },
+      ...{ pullRequests, follower, notifications },
+      sendsMail: config.notifications.mail !== undefined,
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -216,9 +225,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => notifications.close(),
     );
     follower.start();
     owed.start();
+    notifications.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

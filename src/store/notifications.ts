@@ -1,0 +1,232 @@
+import { and, count, desc, eq, gt, inArray, lt, lte, max, ne, notInArray, type SQL, sql } from "drizzle-orm";
+import { CcwError } from "../domain/errors.ts";
+import { notableEvents } from "../domain/notice.ts";
+import type { Delivery, NotificationChannel, NotificationStore } from "../domain/notification.ts";
+import { channelSettingsSchema, shownTarget } from "../domain/notification-channel.ts";
+import type { StoreContext } from "./context.ts";
+import { notificationChannels as channels, events, notificationCursor, notifications } from "./schema.ts";
+
+/** How many events are looked at in one go: most of them are an agent's output, and mean nothing here. */
+const maxStretch = 5000;
+const maxChannels = 20;
+/** A receiver that is away for a day takes no more than this from anybody's disk. */
+const maxPending = 1000;
+/** A sandbox may ask for ever new hosts; a person is told so once in this time. */
+const accessPauseMs = 5 * 60_000;
+
+export function createNotificationStore({ db, seal, ids }: StoreContext): NotificationStore {
+  const rowOf = (id: number) => db.select().from(channels).where(eq(channels.id, id)).get();
+  const existing = (id: number) => {
+    const row = rowOf(id);
+    if (row === undefined) throw new CcwError("not_found", "There is no such notification channel.");
+    return row;
+  };
+  const countWhere = (where: SQL | undefined) =>
+    db.select({ n: count() }).from(notifications).where(where).get()?.n ?? 0;
+
+  return {
+    addChannel(personId, settings, kinds) {
+      const mine = db.select({ id: channels.id }).from(channels).where(eq(channels.personId, personId)).all();
+      if (mine.length >= maxChannels) {
+        const text = `You have ${maxChannels} notification channels, which is as many as a person may have.`;
+        throw new CcwError("conflict", text, "Remove one first.");
+      }
+      const row = db
+        .insert(channels)
+        .values({
+          personId,
+          kind: settings.kind,
+          target: shownTarget(settings),
+          sealedSettings: seal.seal(JSON.stringify(settings)),
+          kinds: [...kinds],
+          createdAt: ids.now(),
+        })
+        .returning()
+        .get();
+      return channelOf(row);
+    },
+    channels: (personId) =>
+      db
+        .select()
+        .from(channels)
+        .where(eq(channels.personId, personId))
+        .orderBy(channels.id)
+        .all()
+        .map(channelOf),
+    channel(id) {
+      const row = rowOf(id);
+      return row && channelOf(row);
+    },
+    settingsOf: (id) => channelSettingsSchema.parse(JSON.parse(seal.open(existing(id).sealedSettings))),
+    updateChannel(id, { kinds, on, trouble }) {
+      existing(id);
+      const change = {
+        ...(kinds !== undefined && { kinds: [...kinds] }),
+        ...(on !== undefined && { on, trouble: trouble ?? "" }),
+      };
+      if (Object.keys(change).length > 0) db.update(channels).set(change).where(eq(channels.id, id)).run();
+      if (on !== false) return;
+      db.update(notifications)
+        .set({ state: "failed", error: "The channel was switched off.", endedAt: ids.now() })
+        .where(and(eq(notifications.channelId, id), eq(notifications.state, "pending")))
+        .run();
+    },
+    removeChannel: (id) =>
+      db.delete(channels).where(eq(channels.id, id)).returning({ id: channels.id }).all().length > 0,
+
+    cursor() {
+      const seq = db.select().from(notificationCursor).get()?.seq;
+      if (seq !== undefined) return seq;
+      // What happened before there were notifications is no news.
+      const newest =
+        db
+          .select({ seq: max(events.seq) })
+          .from(events)
+          .get()?.seq ?? 0;
+      db.insert(notificationCursor).values({ id: 1, seq: newest }).run();
+      return newest;
+    },
+    setCursor(seq) {
+      db.update(notificationCursor).set({ seq }).where(eq(notificationCursor.id, 1)).run();
+    },
+    notable(seq) {
+      const newest =
+        db
+          .select({ seq: max(events.seq) })
+          .from(events)
+          .get()?.seq ?? 0;
+      const upTo = Math.max(seq, Math.min(newest, seq + maxStretch));
+      if (upTo === seq) return { events: [], upTo };
+      const found = db
+        .select({ seq: events.seq, taskId: events.taskId, at: events.at, body: events.body })
+        .from(events)
+        // The plus keeps SQLite to the order of the rows: by kind it would go through all there ever were.
+        .where(
+          and(gt(events.seq, seq), lte(events.seq, upTo), inArray(sql`+${events.kind}`, [...notableEvents])),
+        )
+        .orderBy(events.seq)
+        .all();
+      return { events: found, upTo };
+    },
+    stateBefore(taskId, seq) {
+      const body = db
+        .select({ body: events.body })
+        .from(events)
+        .where(and(eq(events.taskId, taskId), eq(events.kind, "state"), lt(events.seq, seq)))
+        .orderBy(desc(events.seq))
+        .limit(1)
+        .get()?.body;
+      return body?.kind === "state" ? body.state : undefined;
+    },
+    queue(personId, { seq, taskId, at }, { kind, title, reason }) {
+      const now = ids.now();
+      const mine = db
+        .select()
+        .from(channels)
+        .where(and(eq(channels.personId, personId), eq(channels.on, true)))
+        .all();
+      for (const { id, kinds } of mine) {
+        if (!kinds.includes(kind)) continue;
+        const ofChannel = eq(notifications.channelId, id);
+        const told = and(
+          ...[ofChannel, eq(notifications.taskId, taskId), eq(notifications.kind, "access")],
+          gt(notifications.createdAt, now - accessPauseMs),
+        );
+        if (kind === "access" && countWhere(told) > 0) continue;
+        const isFull = countWhere(and(ofChannel, eq(notifications.state, "pending"))) >= maxPending;
+        db.insert(notifications)
+          .values({
+            ...{ channelId: id, eventSeq: seq, messageId: newMessageId(), taskId },
+            ...{ kind, title, reason, at, createdAt: now, nextAt: now },
+            ...(isFull
+              ? { state: "failed", error: `${maxPending} others wait on this channel.`, endedAt: now }
+              : { state: "pending" }),
+          })
+          .onConflictDoNothing()
+          .run();
+      }
+    },
+    due(limit, exceptChannels) {
+      const first = sql`(SELECT min(first.id) FROM notifications first WHERE first.channel_id = ${channels.id} AND first.state = 'pending')`;
+      return db
+        .select({ notification: notifications })
+        .from(channels)
+        .innerJoin(notifications, eq(notifications.id, first))
+        .where(and(lte(notifications.nextAt, ids.now()), notInArray(channels.id, [...exceptChannels])))
+        .orderBy(notifications.nextAt)
+        .limit(limit)
+        .all()
+        .map(({ notification }) => deliveryOf(notification));
+    },
+    settle(id, change) {
+      const ended = change.state !== undefined && change.state !== "pending";
+      db.update(notifications)
+        .set({ ...change, ...(ended && { endedAt: ids.now() }) })
+        .where(and(eq(notifications.id, id), eq(notifications.state, "pending")))
+        .run();
+    },
+    record({ channelId, messageId, state, status, error }) {
+      const now = ids.now();
+      db.insert(notifications)
+        .values({
+          ...{ channelId, messageId, state, status, error, kind: "test", title: "", reason: "" },
+          ...{ at: now, createdAt: now, nextAt: now, endedAt: now, attempts: 1 },
+        })
+        .run();
+    },
+    log(personId, limit, channelId) {
+      const mine = db.select({ id: channels.id }).from(channels).where(eq(channels.personId, personId));
+      return db
+        .select()
+        .from(notifications)
+        .where(
+          and(
+            inArray(notifications.channelId, mine),
+            channelId === undefined ? undefined : eq(notifications.channelId, channelId),
+          ),
+        )
+        .orderBy(desc(notifications.id))
+        .limit(limit)
+        .all()
+        .map(deliveryOf);
+    },
+    prune(time, perChannel) {
+      const ended = ne(notifications.state, "pending");
+      db.delete(notifications)
+        .where(and(ended, lt(notifications.endedAt, time)))
+        .run();
+      for (const { id } of db.select({ id: channels.id }).from(channels).all()) {
+        const oldest = db
+          .select({ id: notifications.id })
+          .from(notifications)
+          .where(and(eq(notifications.channelId, id), ended))
+          .orderBy(desc(notifications.id))
+          .limit(1)
+          .offset(perChannel)
+          .get();
+        if (oldest === undefined) continue;
+        db.delete(notifications)
+          .where(and(eq(notifications.channelId, id), ended, lte(notifications.id, oldest.id)))
+          .run();
+      }
+    },
+  };
+
+  function newMessageId(): string {
+    return `msg_${Buffer.from(ids.randomBytes(15)).toString("hex")}`;
+  }
+}
+
+function channelOf({ sealedSettings: _, ...channel }: typeof channels.$inferSelect): NotificationChannel {
+  return channel;
+}
+
+function deliveryOf({
+  eventSeq: _,
+  createdAt,
+  taskId,
+  endedAt,
+  ...row
+}: typeof notifications.$inferSelect): Delivery {
+  return { ...row, queuedAt: createdAt, taskId: taskId ?? undefined, endedAt: endedAt ?? undefined };
+}
