@@ -61,8 +61,9 @@ export async function sendMail(
     signal.throwIfAborted();
     const status = statusOf(thrown);
     const error = wordsOf(thrown);
-    // RFC 5321, 4.2.1: 5yz is not tried again as it is. A refused login is the operator's to mend, and does not last.
-    return status >= 500 && status !== 530 && status !== 535
+    // RFC 5321, 4.2.1: what is refused by 5yz is not tried again as it is. Before the envelope (TLS, the login) it is
+    // the server's set-up that is at fault, which somebody mends.
+    return status >= 500 && isAboutTheMessage(thrown)
       ? { kind: "refused", status, error, off: false }
       : { kind: "again", status, error };
   } finally {
@@ -75,4 +76,11 @@ function statusOf(thrown: unknown): number {
   return thrown instanceof Error && "responseCode" in thrown && typeof thrown.responseCode === "number"
     ? thrown.responseCode
     : 0;
+}
+
+/** nodemailer's codes for an answer to RCPT or DATA. */
+function isAboutTheMessage(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error && "code" in thrown && (thrown.code === "EENVELOPE" || thrown.code === "EMESSAGE")
+  );
 }
