@@ -2,10 +2,9 @@ import { expect, test } from "bun:test";
 import type { TaskEventBody } from "./event.ts";
 import { noticeOf } from "./notice.ts";
 import { headlineOf } from "./notification.ts";
-import type { PauseReason } from "./task.ts";
 
-const told = (body: TaskEventBody, before?: string, pausedFor?: PauseReason) =>
-  noticeOf({ body }, { before, person: "ada", pausedFor });
+const told = (body: TaskEventBody, before?: string, after?: string) =>
+  noticeOf({ body }, { before, after, person: "ada" });
 const state = (name: string, detail = ""): TaskEventBody => ({ kind: "state", state: name, detail });
 const opened = (person: string): TaskEventBody => ({
   ...{
@@ -22,6 +21,8 @@ const opened = (person: string): TaskEventBody => ({
 test("work that is handed back is told once for each burst of it", () => {
   expect(told(state("idle"), "finishing")?.kind).toBe("done");
   expect(told(state("completed"), "idle")).toBeUndefined();
+  // More prompts came meanwhile.
+  expect(told(state("idle"), "finishing", "running")).toBeUndefined();
   // Without an idle before it: the sandbox was not kept awake.
   expect(told(state("completed"), "finishing")?.kind).toBe("done");
 });
@@ -29,7 +30,7 @@ test("work that is handed back is told once for each burst of it", () => {
 test("what a person did themselves is not told to them", () => {
   expect(told(state("idle"), "running")).toBeUndefined();
   expect(told(state("cancelled", "by ada"), "running")).toBeUndefined();
-  expect(told(state("paused"), "idle", "interrupted")).toBeUndefined();
+  expect(told(state("paused"), "idle")).toBeUndefined();
   expect(told(opened("ada"))).toBeUndefined();
 });
 
@@ -39,7 +40,7 @@ test("what a person has to know is told, with its reason", () => {
     reason: "The clone failed.",
   });
   expect(told(state("waiting"), "running")?.kind).toBe("question");
-  expect(told(state("paused", "Usage limit until 14:00."), "running", "usage_limit")).toEqual({
+  expect(told(state("paused", "Usage limit until 14:00."), "running")).toEqual({
     kind: "paused",
     reason: "Usage limit until 14:00.",
   });

@@ -1,8 +1,7 @@
 import { authorityText } from "./access-words.ts";
 import type { TaskEvent } from "./event.ts";
-import type { Notice, NotificationKind } from "./notification.ts";
+import type { Notice, NotificationKind, StatesAround } from "./notification.ts";
 import { plainLine } from "./plain-text.ts";
-import type { PauseReason } from "./task.ts";
 import { cut } from "./text-line.ts";
 
 /** Kinds of event that can mean something to a person; all others are never looked at. */
@@ -15,11 +14,11 @@ export const notableEvents = [
 
 /**
  * What an event is to the person whose task it is; undefined for what they did themselves, know already, or need not
- * know. `before`: the state that the task was in. `pausedFor`: why it is paused now, if it is.
+ * know. `before` and `after`: the states that the task was in, and that it went to at once.
  */
 export function noticeOf(
   { body }: Pick<TaskEvent, "body">,
-  known: { before: string | undefined; person: string; pausedFor: PauseReason | undefined },
+  known: { person: string } & StatesAround,
 ): Notice | undefined {
   switch (body.kind) {
     case "state":
@@ -41,20 +40,21 @@ export function noticeOf(
 
 function stateNotice(
   { state, detail }: { state: string; detail: string },
-  { before, pausedFor }: { before: string | undefined; pausedFor: PauseReason | undefined },
+  { before, after }: StatesAround,
 ): Notice | undefined {
   switch (state) {
-    // From elsewhere it goes idle where a person stopped it.
+    // From elsewhere it goes idle where a person stopped it; and it goes on at once where prompts have come meanwhile.
     case "idle":
-      return before === "finishing" ? notice("done", "") : undefined;
+      return before === "finishing" && after !== "running" ? notice("done", "") : undefined;
     case "completed":
       return before === "idle" ? undefined : notice("done", "");
     case "failed":
       return notice("failed", detail);
     case "waiting":
       return notice("question", "The agent waits for an answer.");
+    // From idle it is what a person has interrupted, and its sandbox that falls asleep.
     case "paused":
-      return pausedFor === "interrupted" ? undefined : notice("paused", detail);
+      return before === "idle" ? undefined : notice("paused", detail);
     default:
       return undefined;
   }

@@ -22,6 +22,12 @@ export type NotificationKind = (typeof notificationKinds)[number];
 export const channelKinds = ["webhook", "email", "ntfy"] as const;
 export type ChannelKind = (typeof channelKinds)[number];
 
+/** States that a task was in before an event, and within a second after it. */
+export interface StatesAround {
+  before: string | undefined;
+  after: string | undefined;
+}
+
 export interface Notice {
   kind: NotificationKind;
   /** One line, in words; empty where the kind says it all. */
@@ -142,7 +148,8 @@ export interface NotificationStore {
   setCursor(seq: number): void;
   /** Notable events above `seq`, of a bounded stretch that ends at `upTo`. */
   notable(seq: number): { events: NotableEvent[]; upTo: number };
-  stateBefore(taskId: TaskId, seq: number): string | undefined;
+  /** Of the task, around one of its events. */
+  statesAround(taskId: TaskId, event: Pick<TaskEvent, "seq" | "at">): StatesAround;
   /** Into the outbox of every channel of the person that wants it, once for an event. Requests for access of a task are told once in a while. */
   queue(personId: PersonId, event: Omit<NotableEvent, "body">, notice: Notice & { title: string }): void;
   /** The oldest of each channel, where its time has come. */

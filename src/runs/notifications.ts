@@ -62,12 +62,9 @@ export function createNotifications(context: {
       for (const event of events) {
         const task = store.tasks.get(event.taskId);
         if (task === undefined) continue;
-        const { state, person, title } = task;
-        const notice = noticeOf(event, {
-          before: store.notifications.stateBefore(event.taskId, event.seq),
-          person: person.name,
-          pausedFor: state.kind === "paused" ? state.why : undefined,
-        });
+        const { person, title } = task;
+        const around = store.notifications.statesAround(event.taskId, event);
+        const notice = noticeOf(event, { ...around, person: person.name });
         if (notice !== undefined) store.notifications.queue(person.id, event, { ...notice, title });
       }
       if (upTo > cursor) store.notifications.setCursor(upTo);

@@ -1,4 +1,19 @@
-import { and, count, desc, eq, gt, inArray, lt, lte, max, ne, notInArray, type SQL, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  count,
+  desc,
+  eq,
+  gt,
+  inArray,
+  lt,
+  lte,
+  max,
+  ne,
+  notInArray,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import { notableEvents } from "../domain/notice.ts";
 import type { Delivery, NotificationChannel, NotificationStore } from "../domain/notification.ts";
@@ -11,6 +26,8 @@ const maxStretch = 5000;
 const maxChannels = 20;
 /** A receiver that is away for a day takes no more than this from anybody's disk. */
 const maxPending = 1000;
+/** What follows a state in this time follows from it. */
+const atOnceMs = 1000;
 /** A sandbox may ask for ever new hosts; a person is told so once in this time. */
 const accessPauseMs = 5 * 60_000;
 
@@ -108,15 +125,21 @@ export function createNotificationStore({ db, seal, ids }: StoreContext): Notifi
         .all();
       return { events: found, upTo };
     },
-    stateBefore(taskId, seq) {
-      const body = db
-        .select({ body: events.body })
-        .from(events)
-        .where(and(eq(events.taskId, taskId), eq(events.kind, "state"), lt(events.seq, seq)))
-        .orderBy(desc(events.seq))
-        .limit(1)
-        .get()?.body;
-      return body?.kind === "state" ? body.state : undefined;
+    statesAround(taskId, { seq, at }) {
+      const state = (where: SQL, order: SQL) => {
+        const body = db
+          .select({ body: events.body })
+          .from(events)
+          .where(and(eq(events.taskId, taskId), eq(events.kind, "state"), where))
+          .orderBy(order)
+          .limit(1)
+          .get()?.body;
+        return body?.kind === "state" ? body.state : undefined;
+      };
+      return {
+        before: state(lt(events.seq, seq), desc(events.seq)),
+        after: state(sql`${events.seq} > ${seq} AND ${events.at} <= ${at + atOnceMs}`, asc(events.seq)),
+      };
     },
     queue(personId, { seq, taskId, at }, { kind, title, reason }) {
       const now = ids.now();
