@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { notificationKinds } from "../../src/domain/notification.ts";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton, Copyable, Field } from "../parts/controls.tsx";
@@ -249,13 +249,7 @@ function ChannelForm({
           </select>
         </Field>
         <Field label={label}>
-          <input
-            type={type}
-            required
-            placeholder={placeholder}
-            value={place.value}
-            onInput={(event) => (place.value = event.currentTarget.value)}
-          />
+          <PlaceInput type={type} placeholder={placeholder} place={place} />
         </Field>
         {kind.value === "ntfy" && (
           <Field label="Access token" hint="Kept encrypted on the appliance, and never shown again.">
@@ -281,4 +275,14 @@ function ChannelForm({
       </div>
     </form>
   );
+}
+
+/** The type of an input decides what its other attributes may be: it is chosen here, not computed. */
+function PlaceInput(props: { type: "url" | "email"; placeholder: string; place: Signal<string> }) {
+  const { type, placeholder, place } = props;
+  const onInput = (event: { currentTarget: { value: string } }) => {
+    place.value = event.currentTarget.value;
+  };
+  const rest = { required: true, placeholder, value: place.value, onInput };
+  return type === "url" ? <input type="url" {...rest} /> : <input type="email" {...rest} />;
 }
