@@ -215,6 +215,20 @@ test("a receiver that is away for a day costs one message its day, and none of t
   expect(world.log()[0]?.state).toBe("pending");
 });
 
+test("a clock that is set back holds nothing up", async () => {
+  const world = createWorld();
+  world.channel();
+  world.answer = () => ({ kind: "again", status: 0, error: "refused" });
+  world.serve();
+  await settle();
+  fail(world.store, "one");
+  await until("it was tried", () => world.log()[0]?.attempts === 1);
+  world.clock.ms -= 24 * hour;
+  world.answer = () => ({ kind: "sent", status: 200 });
+  world.store.wakes.wake("tasks");
+  await until("it is sent", () => world.sent.length === 1);
+});
+
 test("a channel that does not answer holds up no other", async () => {
   const world = createWorld();
   const slow = world.channel();

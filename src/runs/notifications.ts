@@ -1,4 +1,5 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
+import type { PersonId } from "../domain/ids.ts";
 import { noticeOf } from "../domain/notice.ts";
 import type { Delivery, NotificationMessage, Send, SendOutcome } from "../domain/notification.ts";
 import type { Log } from "../domain/ports.ts";
@@ -51,7 +52,8 @@ export function createNotifications(context: {
   const stopped = new AbortController();
   const { signal } = stopped;
   const underway = new Map<number, Promise<void>>();
-  const tested = new Map<number, number>();
+  /** When each person last sent a test: the mail server is not to be flooded by it. */
+  const tested = new Map<PersonId, number>();
   let prunedAt = 0;
 
   /** One stretch of events. Whether there are more. */
@@ -175,10 +177,10 @@ export function createNotifications(context: {
       const channel = store.notifications.channel(channelId);
       const person = channel && store.people.get(channel.personId);
       if (person === undefined) throw new CcwError("not_found", "There is no such notification channel.");
-      const last = tested.get(channelId);
+      const last = tested.get(person.id);
       if (last !== undefined && now() - last < testPauseMs && now() >= last)
         throw new CcwError("rate_limited", "A test was sent a moment ago.", "Wait a few seconds.");
-      tested.set(channelId, now());
+      tested.set(person.id, now());
       const messageId = `msg_test_${crypto.randomUUID()}`;
       const url = `${publicUrl()}/settings`;
       const text = {

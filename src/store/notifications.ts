@@ -1,6 +1,7 @@
 import {
   and,
   asc,
+  between,
   count,
   desc,
   eq,
@@ -11,6 +12,7 @@ import {
   max,
   ne,
   notInArray,
+  or,
   type SQL,
   sql,
 } from "drizzle-orm";
@@ -26,6 +28,7 @@ const maxStretch = 5000;
 const maxChannels = 20;
 /** A receiver that is away for a day takes no more than this from anybody's disk. */
 const maxPending = 1000;
+const maxPauseMs = 2 * 3600_000;
 /** What follows a state in this time follows from it. */
 const atOnceMs = 1000;
 /** A sandbox may ask for ever new hosts; a person is told so once in this time. */
@@ -153,7 +156,7 @@ export function createNotificationStore({ db, seal, ids }: StoreContext): Notifi
         const ofChannel = eq(notifications.channelId, id);
         const told = and(
           ...[ofChannel, eq(notifications.taskId, taskId), eq(notifications.kind, "access")],
-          gt(notifications.createdAt, now - accessPauseMs),
+          between(notifications.createdAt, now - accessPauseMs, now),
         );
         if (kind === "access" && countWhere(told) > 0) continue;
         const isFull = countWhere(and(ofChannel, eq(notifications.state, "pending"))) >= maxPending;
@@ -175,7 +178,7 @@ export function createNotificationStore({ db, seal, ids }: StoreContext): Notifi
         .select({ notification: notifications })
         .from(channels)
         .innerJoin(notifications, eq(notifications.id, first))
-        .where(and(lte(notifications.nextAt, ids.now()), notInArray(channels.id, [...exceptChannels])))
+        .where(and(isDue(ids.now()), notInArray(channels.id, [...exceptChannels])))
         .orderBy(notifications.nextAt)
         .limit(limit)
         .all()
@@ -239,6 +242,9 @@ export function createNotificationStore({ db, seal, ids }: StoreContext): Notifi
     return `msg_${Buffer.from(ids.randomBytes(15)).toString("hex")}`;
   }
 }
+
+/** No pause is so long as to end beyond `maxPauseMs`, unless the clock was set back meanwhile. */
+const isDue = (now: number) => or(lte(notifications.nextAt, now), gt(notifications.nextAt, now + maxPauseMs));
 
 function channelOf({ sealedSettings: _, ...channel }: typeof channels.$inferSelect): NotificationChannel {
   return channel;

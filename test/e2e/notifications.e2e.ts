@@ -11,7 +11,6 @@ import {
   executable,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -74,7 +73,6 @@ afterAll(async () => {
   await appliance?.stop();
   await receiver?.stop(true);
   await new Promise<void>((resolve) => smtp?.close(() => resolve()) ?? resolve());
-  await removeLeftOvers(engine);
   rmSync(dataFolder, { recursive: true, force: true });
 });
 
