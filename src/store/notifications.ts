@@ -16,16 +16,14 @@ import {
   type SQL,
   sql,
 } from "drizzle-orm";
-import { CcwError } from "../domain/errors.ts";
 import { notableEvents } from "../domain/notice.ts";
-import type { Delivery, NotificationChannel, NotificationStore } from "../domain/notification.ts";
-import { channelSettingsSchema, shownTarget } from "../domain/notification-channel.ts";
+import type { Delivery, NotificationStore } from "../domain/notification.ts";
 import type { StoreContext } from "./context.ts";
+import { createChannelStore } from "./notification-channels.ts";
 import { notificationChannels as channels, events, notificationCursor, notifications } from "./schema.ts";
 
 /** How many events are looked at in one go: most of them are an agent's output, and mean nothing here. */
 const maxStretch = 5000;
-const maxChannels = 20;
 /** A receiver that is away for a day takes no more than this from anybody's disk. */
 const maxPending = 1000;
 const maxPauseMs = 2 * 3600_000;
@@ -34,65 +32,13 @@ const atOnceMs = 1000;
 /** A sandbox may ask for ever new hosts; a person is told so once in this time. */
 const accessPauseMs = 5 * 60_000;
 
-export function createNotificationStore({ db, seal, ids }: StoreContext): NotificationStore {
-  const rowOf = (id: number) => db.select().from(channels).where(eq(channels.id, id)).get();
-  const existing = (id: number) => {
-    const row = rowOf(id);
-    if (row === undefined) throw new CcwError("not_found", "There is no such notification channel.");
-    return row;
-  };
+export function createNotificationStore(context: StoreContext): NotificationStore {
+  const { db, ids } = context;
   const countWhere = (where: SQL | undefined) =>
     db.select({ n: count() }).from(notifications).where(where).get()?.n ?? 0;
 
   return {
-    addChannel(personId, settings, kinds) {
-      const mine = db.select({ id: channels.id }).from(channels).where(eq(channels.personId, personId)).all();
-      if (mine.length >= maxChannels) {
-        const text = `You have ${maxChannels} notification channels, which is as many as a person may have.`;
-        throw new CcwError("conflict", text, "Remove one first.");
-      }
-      const row = db
-        .insert(channels)
-        .values({
-          personId,
-          kind: settings.kind,
-          target: shownTarget(settings),
-          sealedSettings: seal.seal(JSON.stringify(settings)),
-          kinds: [...kinds],
-          createdAt: ids.now(),
-        })
-        .returning()
-        .get();
-      return channelOf(row);
-    },
-    channels: (personId) =>
-      db
-        .select()
-        .from(channels)
-        .where(eq(channels.personId, personId))
-        .orderBy(channels.id)
-        .all()
-        .map(channelOf),
-    channel(id) {
-      const row = rowOf(id);
-      return row && channelOf(row);
-    },
-    settingsOf: (id) => channelSettingsSchema.parse(JSON.parse(seal.open(existing(id).sealedSettings))),
-    updateChannel(id, { kinds, on, trouble }) {
-      existing(id);
-      const change = {
-        ...(kinds !== undefined && { kinds: [...kinds] }),
-        ...(on !== undefined && { on, trouble: trouble ?? "" }),
-      };
-      if (Object.keys(change).length > 0) db.update(channels).set(change).where(eq(channels.id, id)).run();
-      if (on !== false) return;
-      db.update(notifications)
-        .set({ state: "failed", error: "The channel was switched off.", endedAt: ids.now() })
-        .where(and(eq(notifications.channelId, id), eq(notifications.state, "pending")))
-        .run();
-    },
-    removeChannel: (id) =>
-      db.delete(channels).where(eq(channels.id, id)).returning({ id: channels.id }).all().length > 0,
+    ...createChannelStore(context),
 
     cursor() {
       const seq = db.select().from(notificationCursor).get()?.seq;
@@ -245,10 +191,6 @@ export function createNotificationStore({ db, seal, ids }: StoreContext): Notifi
 
 /** No pause is so long as to end beyond `maxPauseMs`, unless the clock was set back meanwhile. */
 const isDue = (now: number) => or(lte(notifications.nextAt, now), gt(notifications.nextAt, now + maxPauseMs));
-
-function channelOf({ sealedSettings: _, ...channel }: typeof channels.$inferSelect): NotificationChannel {
-  return channel;
-}
 
 function deliveryOf({
   eventSeq: _,
