@@ -55,8 +55,10 @@ export function createReach(options: {
   whyNot: (address: string, port: number) => string | undefined;
   proxyResolves: boolean;
   lookup?: (name: string) => Promise<string[]>;
+  /** What is thrown for an address that `whyNot` objects to. */
+  forbidden?: (host: string, why: string) => CcwError;
 }): Reach {
-  const { whyNot, proxyResolves, lookup = lookUp } = options;
+  const { whyNot, proxyResolves, lookup = lookUp, forbidden = forgeNames } = options;
   return async ({ protocol, hostname, host, port }) => {
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     const literal = hostname.replace(/^\[|\]$/g, "");
@@ -68,13 +70,16 @@ export function createReach(options: {
     const reasons = addresses.map((address) => whyNot(address, number));
     const reason = reasons.find((each) => each !== undefined);
     if (reason === undefined) return addresses[0];
-    throw new CcwError(
-      "forbidden",
-      `The forge names ${host}, which the appliance does not reach: ${reason}.`,
-      "If it is meant, the operator lists its addresses in ccw.toml: `allowed_ranges` under [egress].",
-    );
+    throw forbidden(host, reason);
   };
 }
+
+const forgeNames = (host: string, why: string) =>
+  new CcwError(
+    "forbidden",
+    `The forge names ${host}, which the appliance does not reach: ${why}.`,
+    "If it is meant, the operator lists its addresses in ccw.toml: `allowed_ranges` under [egress].",
+  );
 
 /** `http://user:password@proxy.example:3128`, as the settings have it. */
 export function upstreamProxyOf(

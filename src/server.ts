@@ -23,11 +23,13 @@ import type { Assets } from "./http/assets.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
@@ -173,6 +175,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const waysOut = openNotifications({ config, ownPort: () => ownPort, now: ids.now });
+    closers.push(() => waysOut.close());
+    const notifications = createNotifications({
+      ...{ store, log, now: ids.now, random: Math.random },
+      ...{ send: waysOut.send, publicUrl: () => url },
+    });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -184,7 +192,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
-      ...{ pullRequests, follower },
+      ...{ pullRequests, follower, notifications },
+      sendsMail: config.notifications.mail !== undefined,
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -220,11 +229,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => notifications.close(),
     );
     follower.start();
     owed.start();
     const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
     closers.push(() => expiry.close());
+    notifications.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -192,8 +192,13 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
     commit: z.string(),
   }),
   z.object({ kind: z.literal("pull_request_opened"), ...pullRequest, draft: z.boolean() }),
-  /** `detail`: what changed, in words. */
-  z.object({ kind: z.literal("pull_request_updated"), ...pullRequest, detail: z.string() }),
+  /** `detail`: what changed, in words. `failedChecks`: how many have failed, where none had before. */
+  z.object({
+    kind: z.literal("pull_request_updated"),
+    ...pullRequest,
+    detail: z.string(),
+    failedChecks: z.number().int().positive().optional(),
+  }),
   z.object({ kind: z.literal("pull_request_merged"), ...pullRequest }),
   z.object({ kind: z.literal("pull_request_closed"), ...pullRequest }),
   z.object({

@@ -13,6 +13,7 @@ import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
+import { notificationRoutes } from "./notifications.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
@@ -95,6 +96,7 @@ export function createApp(context: HttpContext) {
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
     .route("/", settingRoutes(context))
+    .route("/", notificationRoutes(context))
     .route("/", liveRoutes(context));
   api.doc31("/openapi.json", {
     openapi: "3.1.0",

@@ -6,6 +6,7 @@ import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
+import type { Notifications } from "../runs/notifications.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
 import type { Assets } from "./assets.ts";
 
@@ -25,6 +26,9 @@ export interface HttpContext {
   hostNames: readonly string[];
   pullRequests: PullRequests;
   follower: Pick<PullRequestFollower, "changed" | "follow" | "lookedAt">;
+  notifications: Pick<Notifications, "test">;
+  /** Whether the operator has set up a mail server. */
+  sendsMail: boolean;
   model: ModelSettings;
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
