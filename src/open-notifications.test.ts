@@ -39,6 +39,7 @@ function ways(toml = '[notifications]\nallowed_ranges = ["127.0.0.1"]\n', ownPor
   writeFileSync(join(folder, "ccw.toml"), toml);
   const opened = openNotifications({
     config: loadConfig({ data: folder }, {}),
+    authorities: [],
     ownPort: () => ownPort,
     now: Date.now,
   });

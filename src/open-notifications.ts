@@ -2,7 +2,7 @@ import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import type { Send } from "./domain/notification.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
-import { createReach, forgeNetworkOf, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { createReach, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { createSend } from "./notify/send.ts";
 
 const withinMs = 15_000;
@@ -11,13 +11,14 @@ const connectMs = 10_000;
 /** The ways out of notifications: through the operator's proxy and authorities, to addresses that the operator allows. */
 export function openNotifications(options: {
   config: Pick<Config, "egress" | "notifications">;
+  /** PEM of every authority that a receiver's certificate may be signed by. */
+  authorities: readonly string[];
   ownPort(): number;
   now(): number;
 }): { send: Send; close(): void } {
-  const { config, ownPort, now } = options;
+  const { config, authorities, ownPort, now } = options;
   const { allowedRanges, mail } = config.notifications;
   const proxy = upstreamProxyOf(config.egress.upstreamProxy);
-  const { authorities } = forgeNetworkOf(config);
   const http = createUpstreamHttp({ proxy, authorities, connectMs, idleMs: withinMs });
   const reach = createReach({
     whyNot: vetAddresses({ allowedRanges, ownPort, now }),

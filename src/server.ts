@@ -175,7 +175,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
-    const waysOut = openNotifications({ config, ownPort: () => ownPort, now: ids.now });
+    const waysOut = openNotifications({
+      ...{ config, authorities: authorities.trusted },
+      ...{ ownPort: () => ownPort, now: ids.now },
+    });
     closers.push(() => waysOut.close());
     const notifications = createNotifications({
       ...{ store, log, now: ids.now, random: Math.random },
