@@ -33,10 +33,12 @@ export interface Snapshots {
 type Kept = GuestState["snapshots"]["repositories"][number];
 
 const maxWarned = 100;
+const maxChain = 20;
 
 /**
- * The working files of each repository as a commit on top of the one that is checked out, and the conversation as
- * another: pushed to the appliance, and in no branch. What has not changed since the last one is not pushed again.
+ * The working files of each repository as a commit whose first parent is the one that is checked out, and the
+ * conversation as another: pushed to the appliance, and in no branch. What has not changed since the last one is not
+ * pushed again.
  */
 export function createSnapshots(options: SnapshotsOptions): Snapshots {
   const { checkouts, session, git, gitBase, state, emit, signal, timeoutMs = 60_000 } = options;
@@ -101,7 +103,11 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     for (const words of leftOut.slice(0, 10)) await warn(`Not in the snapshots of ${title}: ${words}.`);
     const last = state.value.snapshots.repositories[index];
     if (last?.tree === tree && last.head === head) return last;
-    const commit = await commitTree({ tree, parents: [head], gitDir, promptId }, limit);
+    // Git sends what is not in the parents, and would send again what the snapshots before have brought. A chain of them
+    // all would be fetched whole by whoever fetches the last.
+    const isFirst = state.value.snapshots.count % maxChain === 0 || last === undefined || last === null;
+    const parents = isFirst ? [head] : [head, last.commit];
+    const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
     await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
     return { tree, head, commit };
   };

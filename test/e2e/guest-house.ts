@@ -358,6 +358,8 @@ function toolCall(verb: string, argument: string, step: number): { name: string;
     input: { command, description: "run", ...more },
   });
   if (verb === "bash" && step === 0) return bash(argument);
+  if (verb === "write" && step === 0)
+    return { name: "Write", input: { file_path: argument, content: "written" } };
   if (verb === "plan" && step === 0) return { name: "ExitPlanMode", input: { plan: "1. Do it." } };
   if (verb === "plan" && step === 1) return bash("echo planned >> file.txt");
   if (verb === "local" && step < Number(argument)) return bash(`echo ${step}`);

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { GuestEvent } from "../../src/domain/event.ts";
@@ -56,6 +56,7 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   const hook = join(house.repos, "demo.git/hooks/update");
   writeFileSync(hook, "#!/bin/sh\necho not now >&2; exit 1\n", { mode: 0o755 });
   house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+  await house.until(endOf("prm_1"));
   house.command({ kind: "finish" });
   await house.until((event) => event.kind === "finished");
   expect(house.find("finished")).toMatchObject({ outcome: "failed" });
@@ -66,6 +67,48 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   house.command({ kind: "finish" });
   await house.until(() => countOf(house, "finished") === 2);
   expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
+}, 60_000);
+
+test("a guest that is killed in the middle of its last push does it again", async () => {
+  const house = await openHouse();
+  const first = house.startGuest();
+  const hook = join(house.repos, "demo.git/hooks/update");
+  writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+  await house.until(endOf("prm_1"));
+  house.command({ kind: "finish" });
+  await house.until((event) => event.kind === "step_started" && event.step === "push");
+  await Bun.sleep(300);
+  createProcesses().killTree(first.pid);
+  await first.exited;
+  rmSync(hook);
+  const second = house.startGuest();
+  await house.until((event) => event.kind === "finished");
+  expect(house.find("finished")).toMatchObject({ outcome: "completed" });
+  expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
+  second.kill("SIGTERM");
+  expect(await second.exited).toBe(143);
+  expect(countOf(house, "finished")).toBe(1);
+  // No agent is started for that.
+  expect(
+    house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
+  ).toBe(1);
+}, 60_000);
+
+test("what ended a guest at its start is tried again when it is started again", async () => {
+  const house = await openHouse();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello" });
+  const hidden = `${house.repos}/demo.git`;
+  renameSync(hidden, `${hidden}.away`);
+  expect(await house.startGuest().exited).toBe(1);
+  renameSync(`${hidden}.away`, hidden);
+  expect(await house.startGuest({ claudeCommand: "/nonexistent/claude" }).exited).toBe(1);
+  expect(house.events().flatMap((event) => (event.kind === "finished" ? [event.outcome] : []))).toEqual([
+    "failed",
+    "failed",
+  ]);
+  house.startGuest();
+  await house.until(endOf("prm_1"));
 }, 60_000);
 
 test("an agent that ends while nothing is to do is started again by the next prompt, and knows what was said", async () => {
@@ -207,6 +250,11 @@ test("the model is changed between turns", async () => {
 test("a plan is asked for, and what is approved is done without further questions", async () => {
   const house = await openHouse({ mode: "plan" });
   const guest = house.startGuest();
+  const early = join(house.folder, "early.txt");
+  house.command({ kind: "prompt", promptId: "prm_0", text: `PLAY write ${early}` });
+  await house.until(endOf("prm_0"));
+  expect(existsSync(early)).toBe(false);
+  expect(textOf(house.events(), "tool_result")).toContain("The task is in plan mode");
   house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY plan" });
   const question = await house.until((event) => event.kind === "question");
   if (question.kind !== "question") throw new Error("no question");
@@ -253,7 +301,7 @@ test("attachments are placed and named, pictures are shown, and one that is miss
   expect(readdirSync(folder).toSorted()).toEqual(["notes.txt", "pixel.png"]);
   expect(readFileSync(join(folder, "notes.txt"), "utf8")).toBe("words");
   const asked = house.asked.at(-1) ?? "";
-  expect(asked).toContain(`${folder}/notes.txt (text/plain, 5 bytes)`);
+  expect(asked).toContain(`${folder}/notes.txt (text/plain, 5B)`);
   expect(asked).toContain("gone.txt (text/plain): could not be fetched");
   expect(asked).toContain(pixel.toString("base64"));
   expect(textOf(house.events(), "notice")).toContain("The attachment gone.txt could not be fetched");
@@ -309,7 +357,7 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(readFileSync(join(other.checkout, "file.txt"), "utf8")).toBe("first\ncommitted\nopen\n");
   expect(readFileSync(join(other.checkout, "last.txt"), "utf8")).toBe("last\n");
   expect(readFileSync(join(other.folder, "workspace/beside.txt"), "utf8")).toBe("beside\n");
-  expect(await git(other.checkout, "status", "--porcelain")).toBe(" M file.txt\n?? last.txt\n?? new.txt");
+  expect(await git(other.checkout, "status", "--porcelain")).toBe("M file.txt\n?? last.txt\n?? new.txt");
   expect(textOf(other.events(), "notice")).toContain("Restored from turn 2: demo, The conversation");
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
 }, 90_000);
