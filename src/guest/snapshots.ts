@@ -26,8 +26,11 @@ export interface SnapshotsOptions {
 }
 
 export interface Snapshots {
-  /** Takes one and says so. Never rejects for what goes wrong with it: the turn ends without, and a notice says why. */
-  take(promptId: string): Promise<void>;
+  /**
+   * Takes one and says so; of the conversation when that is `settled`. Never rejects for what goes wrong with it: the
+   * turn ends without, and a notice says why.
+   */
+  take(promptId: string, settled?: Promise<void>): Promise<void>;
 }
 
 type Kept = GuestState["snapshots"]["repositories"][number];
@@ -123,14 +126,20 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     const { tree, gitDir } = found;
     const last = state.value.snapshots.session;
     if (last?.tree === tree) return last;
-    const parents = last === null ? [] : [last.commit];
+    const isFirst = state.value.snapshots.count % maxChain === 0 || last === null;
+    const parents = isFirst ? [] : [last.commit];
     const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
     await push({ commit, gitDir, name, place: sessionSnapshots }, limit);
+    // Each has a copy of the conversation: what the appliance has need not stay here.
+    if (isFirst) {
+      const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal: limit };
+      await git([...quietly, "prune", "--expire=now", commit], call);
+    }
     return { tree, head: "", commit };
   };
 
   return {
-    async take(promptId) {
+    async take(promptId, settled = Promise.resolve()) {
       if (signal.aborted) return;
       const began = performance.now();
       // A name is used once, whatever became of the one before it.
@@ -157,7 +166,10 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
       try {
         const what = { promptId, name };
         const [kept, ...repositories] = await Promise.all([
-          soft("the conversation", ofSession(what, limit.signal)),
+          soft(
+            "the conversation",
+            settled.then(() => ofSession(what, limit.signal)),
+          ),
           ...checkouts.map((checkout, index) =>
             soft(checkout.name, ofRepository(checkout, index, what, limit.signal)),
           ),
