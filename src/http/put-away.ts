@@ -9,7 +9,7 @@ const params = z.object({ id: z.string() });
 const task = (description: string) => ({ 200: json(taskSchema, description), ...failures });
 
 /** The archive, and what was deleted. */
-export function putAwayRoutes({ store, ids, deleteAfterMs }: HttpContext) {
+export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) {
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -19,7 +19,7 @@ export function putAwayRoutes({ store, ids, deleteAfterMs }: HttpContext) {
         request: { params },
         responses: task("The task, archived"),
       }),
-      (c) => c.json(taskJson(archiveTask(store, taskIdOf(c.req.valid("param").id))), 200),
+      (c) => c.json(taskJson(archiveTask(store, taskIdOf(c.req.valid("param").id)), kept), 200),
     )
     .openapi(
       createRoute({
@@ -29,7 +29,7 @@ export function putAwayRoutes({ store, ids, deleteAfterMs }: HttpContext) {
         request: { params },
         responses: task("The task"),
       }),
-      (c) => c.json(taskJson(takeFromArchive(store, taskIdOf(c.req.valid("param").id))), 200),
+      (c) => c.json(taskJson(takeFromArchive(store, taskIdOf(c.req.valid("param").id)), kept), 200),
     )
     .openapi(
       createRoute({
@@ -47,7 +47,7 @@ export function putAwayRoutes({ store, ids, deleteAfterMs }: HttpContext) {
       }),
       (c) => {
         const removeAt = ids.now() + (c.req.valid("query").now === "true" ? 0 : deleteAfterMs);
-        return c.json(taskJson(deleteTask(store, taskIdOf(c.req.valid("param").id), removeAt)), 200);
+        return c.json(taskJson(deleteTask(store, taskIdOf(c.req.valid("param").id), removeAt), kept), 200);
       },
     )
     .openapi(
@@ -58,6 +58,6 @@ export function putAwayRoutes({ store, ids, deleteAfterMs }: HttpContext) {
         request: { params },
         responses: task("The task, as it was"),
       }),
-      (c) => c.json(taskJson(restoreTask(store, taskIdOf(c.req.valid("param").id), ids.now())), 200),
+      (c) => c.json(taskJson(restoreTask(store, taskIdOf(c.req.valid("param").id), ids.now()), kept), 200),
     );
 }

@@ -1,6 +1,6 @@
-import { messageOf } from "../domain/errors.ts";
+import { CcwError, messageOf } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Log, TaskBelongings } from "../domain/ports.ts";
+import type { KeptWork, Log, TaskBelongings } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
 
 /** Removes what was deleted once its grace time is over, and the sandboxes of what was put away. */
@@ -103,6 +103,18 @@ export function createDeletions(context: DeletionsContext, pace: Pace = {}): Del
       off();
       clearInterval(timer);
       await running;
+    },
+  };
+}
+
+/** What a forge did not take of it goes with the task. */
+export function keptWorkOf(store: Pick<Store, "deletions">, kept: Pick<KeptWork, "remove">): TaskBelongings {
+  return {
+    async remove(id) {
+      for (const { name } of store.deletions.get(id)?.repositories ?? []) {
+        if (await kept.remove(id, name)) continue;
+        throw new CcwError("conflict", `The task's work in ${name} is being pushed just now.`);
+      }
     },
   };
 }
