@@ -13,6 +13,7 @@ import { type CliIo, processIo } from "./io.ts";
 import { addNotifyCommands } from "./notify.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
+import { addSearchCommand } from "./search.ts";
 import { addServerCommands } from "./server.ts";
 import { addTaskCommands } from "./tasks.ts";
 import { addTokenCommands } from "./tokens.ts";
@@ -68,6 +69,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   };
   program.commandsGroup("Work:");
   addTaskCommands(cli);
+  addSearchCommand(cli);
   addPullRequestCommands(cli);
   addEgressCommands(cli);
   program.commandsGroup("Set-up:");

@@ -5,10 +5,12 @@ import { plainLine } from "../domain/plain-text.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import { answerOf } from "./answer.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
+import { addExportCommand } from "./export.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
+import { addPutAwayCommands, type Shelves, shelfOf, stateText } from "./put-away.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
@@ -74,11 +76,15 @@ Examples:
     .addOption(new Option("-s, --state <state>", "tasks in this state alone").choices(states))
     .option("--kept", "those alone whose forge did not take all of their work: `task push` tries again")
     .option("-n, --limit <number>", "how many", wholeNumber(1, 500), 30)
+    .addOption(new Option("--archived", "the archive alone").conflicts(["all", "deleted"]))
+    .addOption(new Option("--all", "the archived ones, too").conflicts("deleted"))
+    .option("--deleted", "those that were deleted, and can be restored")
     .addHelpText("after", "\nExample:\n  ccw-server task list --state running --json | jq -r '.[].id'")
-    .action(async ({ state, kept, limit }: { state?: TaskStateKind; kept?: true; limit: number }) => {
+    .action(async ({ state, kept, limit, ...shelves }: ListOptions) => {
       const client = await cli.connect();
       const query = {
         limit: String(limit),
+        show: shelfOf(shelves),
         ...(state !== undefined && { state }),
         ...(kept && { kept: "only" as const }),
       };
@@ -88,7 +94,7 @@ Examples:
       const now = Date.now();
       const rows = tasks.map((row) => [
         shortId(row.id),
-        row.queuePosition === undefined ? row.state : `${row.state} #${row.queuePosition}`,
+        stateText(row, now),
         row.title,
         row.person,
         ageText(now - row.createdAt),
@@ -202,6 +208,8 @@ Examples:
     });
 
   addOfferCommand(cli, task);
+  addPutAwayCommands(cli, task);
+  addExportCommand(cli, task);
 
   task
     .command("push")
@@ -243,6 +251,12 @@ Examples:
         await say(`${param.id} is being cancelled.`);
       }
     });
+}
+
+interface ListOptions extends Shelves {
+  state?: TaskStateKind;
+  kept?: true;
+  limit: number;
 }
 
 interface CreateOptions {
