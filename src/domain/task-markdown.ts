@@ -15,13 +15,12 @@ function part(one: DocumentPart): string {
   switch (one.kind) {
     case "prompt": {
       const head = `### ${oneLine(one.person === "" ? "ccw-server" : one.person)}, ${new Date(one.at).toISOString()}`;
-      const text = tame(one.text.trim()).replace(/^/gm, "> ");
-      return `${head}\n\n${text}\n\n`;
+      return `${head}\n\n${quoted(one.text)}`;
     }
     case "text":
-      return `${tame(one.text.trim())}\n\n`;
+      return quoted(one.text);
     case "thinking":
-      return `*Thinking*\n\n${tame(one.text.trim()).replace(/^/gm, "> ")}\n\n`;
+      return `*Thinking*\n\n${quoted(one.text)}`;
     case "tool":
       return `**${oneLine(one.name)}**\n\n${fenced(one.input)}`;
     case "output": {
@@ -33,6 +32,11 @@ function part(one: DocumentPart): string {
     case "diff":
       return `## Changes in ${oneLine(one.repository)}\n\n${fenced(one.text, "diff")}${one.truncated ? "*The diff is cut: it is too long.*\n\n" : ""}`;
   }
+}
+
+/** Whatever begins in a quotation (a fence that nobody closes) ends with it: CommonMark 0.31, 4.5. */
+function quoted(text: string): string {
+  return `${tame(text.trim()).replace(/^/gm, "> ")}\n\n`;
 }
 
 /** A fence that nothing inside can close. */

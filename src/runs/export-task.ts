@@ -1,6 +1,7 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskEvent } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
+import { plainLine, plainText } from "../domain/plain-text.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { tarEnd, tarHeader, tarPadding } from "../domain/tar.ts";
@@ -69,7 +70,7 @@ async function* document(context: ExportContext, task: TaskRow, format: Document
   }
   yield encoder.encode(parts.rest().map(format.part).join(""));
   for await (const { repository, patch, truncated } of diffsOf(context, task, maxShownPatch)) {
-    yield encoder.encode(format.part({ kind: "diff", repository, text: patch, truncated }));
+    yield encoder.encode(format.part({ kind: "diff", repository, text: plainText(patch), truncated }));
   }
   yield encoder.encode(format.end());
 }
@@ -175,23 +176,20 @@ export function streamOf(parts: AsyncGenerator<Uint8Array>): ReadableStream<Uint
 }
 
 function headOf(task: TaskRow): DocumentHead {
-  const { state } = task;
   const time = (at: number) => new Date(at).toISOString();
-  return {
-    title: task.title,
-    facts: [
-      ["Task", task.id],
-      ["State", state.kind],
-      ["Person", task.person.name],
-      ["Agent", task.model === "" ? task.agent : `${task.agent}, ${task.model}`],
-      ["Environment", task.environment],
-      ...task.repositories.map(
-        ({ name, baseBranch, workBranch }) =>
-          ["Repository", `${name}: ${workBranch} from ${baseBranch}`] as const,
-      ),
-      ["Tokens", `${task.inputTokens} in, ${task.outputTokens} out`],
-      ["Submitted", time(task.createdAt)],
-      ["Changed", time(task.updatedAt)],
-    ],
-  };
+  const facts: [string, string][] = [
+    ["Task", task.id],
+    ["State", task.state.kind],
+    ["Person", task.person.name],
+    ["Agent", task.model === "" ? task.agent : `${task.agent}, ${task.model}`],
+    ["Environment", task.environment],
+    ...task.repositories.map(({ name, baseBranch, workBranch }): [string, string] => [
+      "Repository",
+      `${name}: ${workBranch} from ${baseBranch}`,
+    ]),
+    ["Tokens", `${task.inputTokens} in, ${task.outputTokens} out`],
+    ["Submitted", time(task.createdAt)],
+    ["Changed", time(task.updatedAt)],
+  ];
+  return { title: plainLine(task.title), facts: facts.map(([name, value]) => [name, plainLine(value)]) };
 }
