@@ -4,8 +4,8 @@ import { Banners } from "./banners.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { later } from "./parts/later.tsx";
 import { Link, useRouter } from "./router.tsx";
+import { TaskFinder } from "./search/task-finder.tsx";
 import { TaskPage } from "./task/task-page.tsx";
-import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
 
 const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
@@ -16,7 +16,7 @@ const SettingsPage = later("the settings", async () => {
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {
   const { path } = useRouter();
-  const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
+  const [, taskId, at] = path.value.match(/^\/tasks\/([a-z0-9_]+)(?:\/at\/(\d{1,15}))?\/?$/) ?? [];
   const page = taskId !== undefined ? "task" : path.value.startsWith("/settings") ? "settings" : "home";
   useEffect(() => {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
@@ -41,10 +41,12 @@ export function App() {
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task
           </Link>
-          <TaskList currentId={taskId} />
+          <TaskFinder currentId={taskId} />
         </nav>
         <main id="main" class="main" tabIndex={-1} ref={main}>
-          {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
+          {taskId !== undefined && (
+            <TaskPage key={taskId} id={taskId} at={at === undefined ? undefined : Number(at)} />
+          )}
           {page === "settings" && <SettingsPage />}
           {page === "home" && <Composer />}
         </main>

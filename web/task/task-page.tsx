@@ -18,11 +18,14 @@ import { TranscriptTab } from "./transcript-tab.tsx";
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
+const TaskMenu = later("the menu", async () => (await import("./task-menu.tsx")).TaskMenu);
+
 const tabs = ["transcript", "diff", "egress"] as const;
 type Tab = (typeof tabs)[number];
 const tabWords: Record<Tab, string> = { transcript: "Transcript", diff: "Diff", egress: "Egress" };
 
-export function TaskPage({ id }: { id: string }) {
+/** `at`: the event that the transcript is opened at; its end where none is named. */
+export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
   const { client, link } = useAppliance();
   const ended = useMemo(() => new AbortController(), []);
   const feed = useMemo(() => followTask(client, id, ended.signal), [client, id, ended]);
@@ -98,13 +101,14 @@ export function TaskPage({ id }: { id: string }) {
           ))}
         </div>
         <TaskActions feed={feed} detail={detail} />
+        <TaskMenu task={detail.task} onChanged={feed.refresh} />
         {tab.value !== "egress" && !states[detail.task.state].ended && (
           <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
         )}
       </div>
       <FailureNote failure={feed.failure.value} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
-        {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
+        {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} at={at} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
       </div>
@@ -137,6 +141,7 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
         <span title="Tokens read and written by the model">
           {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
         </span>
+        {task.archivedAt !== undefined && <span class="chip quiet">Archived</span>}
         <span>
           {plainLine(task.person)},{" "}
           <time dateTime={new Date(task.createdAt).toISOString()}>{timeAgo(task.createdAt, now.value)}</time>

@@ -21,6 +21,8 @@ export interface Transcript {
   pullRequestSteps: number;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
+  /** False while only the end of a long transcript has come. */
+  complete: boolean;
 }
 
 export const emptyTranscript: Transcript = {
@@ -31,6 +33,7 @@ export const emptyTranscript: Transcript = {
   accessSteps: 0,
   pullRequestSteps: 0,
   index: new Map(),
+  complete: true,
 };
 
 /** The most that is kept of one step's output: its end. */
@@ -46,6 +49,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
     index: new Map(transcript.index),
+    complete: transcript.complete,
   };
   for (const event of events) {
     if (event.seq <= next.seq) continue;
