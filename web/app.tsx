@@ -1,14 +1,16 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Status, useAppliance } from "./appliance.ts";
 import { Banners } from "./banners.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { later } from "./parts/later.tsx";
 import { Link, useRouter } from "./router.tsx";
-import { TaskFinder } from "./search/task-finder.tsx";
 import { TaskPage } from "./task/task-page.tsx";
+import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
 
 const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
+const TaskFinder = later("the search", async () => (await import("./search/task-finder.tsx")).TaskFinder);
 const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
@@ -22,6 +24,8 @@ export function App() {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
   }, [page, taskId]);
 
+  /** Something else stands in the place of the list of tasks. */
+  const finding = useSignal(false);
   const body = useRef<HTMLDivElement>(null);
   const main = useRef<HTMLElement>(null);
   // Another page begins at its top. On a phone the body scrolls, elsewhere each column.
@@ -41,7 +45,8 @@ export function App() {
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task
           </Link>
-          <TaskFinder currentId={taskId} />
+          <TaskFinder currentId={taskId} inPlace={finding} />
+          {!finding.value && <TaskList currentId={taskId} />}
         </nav>
         <main id="main" class="main" tabIndex={-1} ref={main}>
           {taskId !== undefined && (

@@ -1,9 +1,8 @@
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { later } from "../parts/later.tsx";
-import { TaskList } from "../task-list.tsx";
 
-export type Shelf = "current" | "archived" | "deleted";
+type Shelf = "current" | "archived" | "deleted";
 
 const SearchResults = later("the search", async () => (await import("./search-results.tsx")).SearchResults);
 const ShelfList = later("the list", async () => (await import("./shelf-list.tsx")).ShelfList);
@@ -11,8 +10,12 @@ const ShelfList = later("the list", async () => (await import("./shelf-list.tsx"
 /** So long nobody types, and the search begins. */
 const restMs = 200;
 
-/** The list of tasks, with a search in its place as soon as something is typed, and the archive and the deleted ones. */
-export function TaskFinder({ currentId }: { currentId: string | undefined }) {
+/**
+ * The search, the archive and what was deleted, above the list of tasks; `inPlace` says when one of them stands in the
+ * list's place.
+ */
+export function TaskFinder(props: { currentId: string | undefined; inPlace: Signal<boolean> }) {
+  const { currentId, inPlace } = props;
   const typed = useSignal("");
   const wanted = useSignal("");
   const shelf = useSignal<Shelf>("current");
@@ -36,6 +39,11 @@ export function TaskFinder({ currentId }: { currentId: string | undefined }) {
     return () => removeEventListener("keydown", seek);
   }, []);
 
+  const searching = wanted.value.trim() !== "" && shelf.value !== "deleted";
+  const takesPlace = searching || shelf.value !== "current";
+  useLayoutEffect(() => {
+    inPlace.value = takesPlace;
+  }, [takesPlace, inPlace]);
   return (
     <>
       <search class="finder">
@@ -62,11 +70,9 @@ export function TaskFinder({ currentId }: { currentId: string | undefined }) {
           <option value="deleted">Deleted</option>
         </select>
       </search>
-      {wanted.value.trim() !== "" && shelf.value !== "deleted" ? (
+      {searching ? (
         <SearchResults text={wanted.value} archived={shelf.value === "archived"} />
-      ) : shelf.value === "current" ? (
-        <TaskList currentId={currentId} />
-      ) : (
+      ) : shelf.value === "current" ? null : (
         <ShelfList key={shelf.value} shelf={shelf.value} currentId={currentId} />
       )}
     </>

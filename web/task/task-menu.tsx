@@ -52,7 +52,6 @@ export function TaskMenu({ task, onChanged }: { task: TaskJson; onChanged: () =>
             {words}
           </a>
         ))}
-        <hr />
         <button type="button" class="small" disabled={archive.busy.value} onClick={() => void archive.run()}>
           {archived ? "Take back from the archive" : "Archive"}
         </button>
