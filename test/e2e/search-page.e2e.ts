@@ -102,7 +102,7 @@ test("a task is archived, taken back, deleted and restored", async () => {
     ]);
     expect(download.suggestedFilename()).toMatch(/^ccw-task-\w{6}\.html$/);
     await page.getByRole("button", { name: "Archive", exact: true }).click();
-    await page.locator(".task-head .chip", { hasText: "Archived" }).waitFor();
+    await page.locator(".menu > summary", { hasText: "Archived" }).waitFor();
     const row = page.locator(".side .task-row", { hasText: "Tidy up the shelf" });
     await row.waitFor({ state: "detached" });
     const shelf = page.getByLabel("Which tasks");

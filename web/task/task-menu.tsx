@@ -44,7 +44,7 @@ export function TaskMenu({ task, onChanged }: { task: TaskJson; onChanged: () =>
   });
   return (
     <details class="menu" ref={menu}>
-      <summary class="button small">More</summary>
+      <summary class="button small">{archived ? "Archived" : "More"}</summary>
       <div class="menu-body">
         <p class="dim">Download</p>
         {downloads.map(([format, words]) => (

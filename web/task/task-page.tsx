@@ -141,7 +141,6 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
         <span title="Tokens read and written by the model">
           {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
         </span>
-        {task.archivedAt !== undefined && <span class="chip quiet">Archived</span>}
         <span>
           {plainLine(task.person)},{" "}
           <time dateTime={new Date(task.createdAt).toISOString()}>{timeAgo(task.createdAt, now.value)}</time>
