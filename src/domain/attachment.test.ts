@@ -41,5 +41,9 @@ test("the bytes say what a file is, and nothing else does", () => {
   expect(of("a\x00b")).toBe("application/octet-stream");
   expect(of("\xff\xfe\xfa")).toBe("application/octet-stream");
   expect(mediaTypeOf(Buffer.from(`${"x".repeat(4095)}é`))).toBe("text/plain");
-  expect([isPicture("image/png"), isPicture("image/svg+xml"), isPicture("text/plain")]).toEqual([true, false, false]);
+  expect([isPicture("image/png"), isPicture("image/svg+xml"), isPicture("text/plain")]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });

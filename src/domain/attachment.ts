@@ -35,13 +35,13 @@ function cutBytes(text: string, limit: number): string {
   return cut;
 }
 
-/** Pictures that browsers and models show, by how their files begin. SVG is none: it is a program. */
-const pictures = [
-  { mediaType: "image/png", begins: /^\x89PNG\r\n\x1a\n/ },
-  { mediaType: "image/jpeg", begins: /^\xff\xd8\xff/ },
-  { mediaType: "image/gif", begins: /^GIF8[79]a/ },
-  { mediaType: "image/webp", begins: /^RIFF.{4}WEBP/s },
-] as const;
+/** Pictures that browsers and models show, by how their files begin, in Latin 1. SVG is none: it is a program. */
+const pictures: readonly { mediaType: string; begins(head: string): boolean }[] = [
+  { mediaType: "image/png", begins: (head) => head.startsWith("\x89PNG\r\n\x1a\n") },
+  { mediaType: "image/jpeg", begins: (head) => head.startsWith("\xff\xd8\xff") },
+  { mediaType: "image/gif", begins: (head) => /^GIF8[79]a/.test(head) },
+  { mediaType: "image/webp", begins: (head) => /^RIFF.{4}WEBP/s.test(head) },
+];
 
 /** As much of a file as tells its media type. */
 export const sniffedBytes = 4096;
@@ -53,7 +53,7 @@ export const sniffedBytes = 4096;
 export function mediaTypeOf(head: Uint8Array): string {
   const bytes = head.subarray(0, sniffedBytes);
   const begin = Buffer.from(bytes.subarray(0, 16)).toString("latin1");
-  const picture = pictures.find(({ begins }) => begins.test(begin));
+  const picture = pictures.find(({ begins }) => begins(begin));
   if (picture !== undefined) return picture.mediaType;
   return isText(bytes) ? "text/plain" : "application/octet-stream";
 }
