@@ -11,7 +11,7 @@ test.each([
   ["", "file"],
   ["a\u0000b\nc\u202etxt.exe", "ab ctxt.exe"],
   ["\ud800x.png", "x.png"],
-  ["two\n\nlines  .txt", "two lines .txt"],
+  ["two\n\nlines  .txt", "two lines.txt"],
   ["folder/", "file"],
 ])("the name %j is kept as %j", (given, name) => {
   expect(attachmentName(given)).toBe(name);

@@ -168,9 +168,9 @@ test("a task is cancelled only after a yes", async () => {
   const task = submit("Cancel me");
   await shows("Cancel me");
   await tmux("send-keys", "c");
-  await shows("Cancel “Cancel me”? [y/N]");
+  await shows("Stop “Cancel me”? [y/N]");
   await tmux("send-keys", "n", "Enter");
-  await shows("Nothing was cancelled.");
+  await shows("Nothing was stopped.");
   expect(server.store.tasks.get(task)?.state.kind).toBe("queued");
   await tmux("send-keys", "c");
   await shows("[y/N]");
