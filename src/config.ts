@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { usualAttachmentBytes } from "./domain/attachment.ts";
 import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import { type AddressRange, parseRange } from "./domain/ip-address.ts";
@@ -18,8 +19,18 @@ export interface Config {
   /** Where people reach the appliance; empty for what follows from host and port. */
   publicUrl: string;
   hostNames: string[];
-  /** Tasks that run at once. */
+  /** Sandboxes that are awake at once. */
   parallel: number;
+  patience: {
+    /** How long a task without work keeps its sandbox awake (ms). */
+    idleMs: number;
+    /** How long a question waits for a person (ms); Infinity for ever. */
+    questionMs: number;
+  };
+  /** How long a sandbox that sleeps is kept (ms). */
+  keepMs: number;
+  /** Of one attachment of a prompt. */
+  attachmentBytes: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -97,6 +108,8 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const mib = 1024 * 1024;
+
 const fileSchema = z.strictObject({
   http: z
     .strictObject({
@@ -106,7 +119,32 @@ const fileSchema = z.strictObject({
       host_names: z.array(z.string()).optional(),
     })
     .default({}),
-  tasks: z.strictObject({ parallel: z.number().int().min(1).max(1000).optional() }).default({}),
+  tasks: z
+    .strictObject({
+      parallel: z.number().int().min(1).max(1000).optional(),
+      idle_minutes: z
+        .number()
+        .min(0)
+        .max(7 * 24 * 60)
+        .default(10),
+      keep_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(72),
+      question_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(0),
+      attachment_mib: z
+        .number()
+        .int()
+        .min(1)
+        .max(10 * 1024)
+        .default(usualAttachmentBytes / mib),
+    })
+    .prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -145,6 +183,7 @@ const fileSchema = z.strictObject({
 const anthropicUrl = "https://api.anthropic.com";
 
 const defaultPort = 7080;
+const hourMs = 3_600_000;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
 export function loadConfig(flags: Flags, variables: Variables): Config {
@@ -165,6 +204,13 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
       file.tasks.parallel ??
       4,
+    patience: {
+      idleMs: file.tasks.idle_minutes * 60_000,
+      questionMs:
+        file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
+    },
+    keepMs: file.tasks.keep_hours * hourMs,
+    attachmentBytes: file.tasks.attachment_mib * mib,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

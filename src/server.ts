@@ -25,6 +25,7 @@ import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
+import { createAttachmentSweep } from "./runs/forget-attachments.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
@@ -33,6 +34,7 @@ import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
+import { openAttachmentFiles } from "./store/attachment-files.ts";
 import { lockDataFolder } from "./store/lock.ts";
 import { createSeal, loadSealKey } from "./store/seal.ts";
 import { openStore } from "./store/store.ts";
@@ -118,8 +120,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
+    const attachments = openAttachmentFiles({
+      folder: join(dataFolder, "attachments"),
+      maxBytes: config.attachmentBytes,
+    });
     const session = {
-      ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
+      ...{ store, tokens, host, kept, egress, attachments, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
@@ -160,8 +166,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => doors.shut());
 
     const scheduler = createScheduler(
-      { store, engine, doors, host, log, now: ids.now },
-      { ids, owner: crypto.randomUUID(), parallel: config.parallel },
+      { store, engine, doors, host, log, ids, ...config.patience },
+      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
@@ -175,6 +181,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       store,
       host,
       kept,
+      attachments,
       ids,
       log,
       version,
@@ -219,6 +226,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     );
     follower.start();
     owed.start();
+    const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
+    closers.push(() => sweep.close());
+    sweep.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

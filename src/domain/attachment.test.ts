@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { attachmentName, isPicture, mediaTypeOf } from "./attachment.ts";
+import { attachmentName, distinctNames, isPicture, mediaTypeOf } from "./attachment.ts";
 
 test.each([
   ["photo.png", "photo.png"],
@@ -46,4 +46,18 @@ test("the bytes say what a file is, and nothing else does", () => {
     false,
     false,
   ]);
+});
+
+test("no two files of a prompt have one name", () => {
+  expect(distinctNames(["a.png", "A.png", "a.png", "a-2.png", "b"])).toEqual([
+    "a.png",
+    "A-2.png",
+    "a-3.png",
+    "a-2-2.png",
+    "b",
+  ]);
+  const long = `${"雪".repeat(32)}.png`;
+  const [, second = ""] = distinctNames([long, long]);
+  expect(second).toEndWith("-2.png");
+  expect(Buffer.byteLength(second)).toBeLessThanOrEqual(100);
 });

@@ -19,10 +19,28 @@ export function attachmentName(text: string): string {
     .replace(/[\p{C}\ufffd]/gu, "")
     .replace(/^[\s.-]+|[\s.]+$/g, "");
   if (plain === "") return "file";
-  const ending = plain.match(/\.[A-Za-z0-9]{1,10}$/)?.[0] ?? "";
+  const ending = endingOf(plain);
   const stem = plain.slice(0, plain.length - ending.length);
   return `${cutBytes(stem, maxNameBytes - ending.length).trimEnd()}${ending}`;
 }
+
+/** The names of one prompt's files, none like another (`a.png`, `a-2.png`), for file systems that ignore case, too. */
+export function distinctNames(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return names.map((name) => {
+    const ending = endingOf(name);
+    const stem = name.slice(0, name.length - ending.length);
+    let chosen = name;
+    for (let n = 2; taken.has(chosen.toLowerCase()); n++) {
+      const suffix = `-${n}${ending}`;
+      chosen = `${cutBytes(stem, maxNameBytes - suffix.length)}${suffix}`;
+    }
+    taken.add(chosen.toLowerCase());
+    return chosen;
+  });
+}
+
+const endingOf = (name: string): string => name.match(/\.[A-Za-z0-9]{1,10}$/)?.[0] ?? "";
 
 function cutBytes(text: string, limit: number): string {
   let size = 0;

@@ -1,6 +1,4 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { CcwError } from "../domain/errors.ts";
-import { type AttachmentId, isId, type PromptId } from "../domain/ids.ts";
 import { answerSchema } from "../domain/question.ts";
 import { agentModes, attachmentIdsSchema, modelNameSchema, promptTextSchema } from "../domain/task.ts";
 import {
@@ -49,12 +47,8 @@ export function promptRoutes({ store, ids }: HttpContext) {
         responses: { 201: json(z.object({ id: z.string() }), "The prompt, which waits"), ...failures },
       }),
       (c) => {
-        const { text, attachments, now } = c.req.valid("json");
-        const id = addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), {
-          text,
-          attachments: attachments.map(attachmentIdOf),
-          now,
-        });
+        const given = c.req.valid("json");
+        const id = addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), given);
         return c.json({ id }, 201);
       },
     )
@@ -68,7 +62,7 @@ export function promptRoutes({ store, ids }: HttpContext) {
       }),
       (c) => {
         const { id, promptId } = c.req.valid("param");
-        editPrompt(store, taskIdOf(id), c.get("person"), promptIdOf(promptId), c.req.valid("json").text);
+        editPrompt(store, taskIdOf(id), c.get("person"), promptId, c.req.valid("json").text);
         return c.body(null, 204);
       },
     )
@@ -82,7 +76,7 @@ export function promptRoutes({ store, ids }: HttpContext) {
       }),
       (c) => {
         const { id, promptId } = c.req.valid("param");
-        removePrompt(store, taskIdOf(id), c.get("person"), promptIdOf(promptId));
+        removePrompt(store, taskIdOf(id), c.get("person"), promptId);
         return c.body(null, 204);
       },
     )
@@ -100,7 +94,7 @@ export function promptRoutes({ store, ids }: HttpContext) {
       (c) => {
         const { id, promptId } = c.req.valid("param");
         const { position } = c.req.valid("json");
-        movePrompt(store, taskIdOf(id), c.get("person"), promptIdOf(promptId), position);
+        movePrompt(store, taskIdOf(id), c.get("person"), promptId, position);
         return c.body(null, 204);
       },
     )
@@ -114,7 +108,7 @@ export function promptRoutes({ store, ids }: HttpContext) {
       }),
       (c) => {
         const { id, promptId } = c.req.valid("param");
-        sendPromptNow(store, taskIdOf(id), c.get("person"), promptIdOf(promptId));
+        sendPromptNow(store, taskIdOf(id), c.get("person"), promptId);
         return c.body(null, 204);
       },
     )
@@ -198,18 +192,4 @@ export function promptRoutes({ store, ids }: HttpContext) {
         return c.json(taskJson(existing(store, id)), 200);
       },
     );
-}
-
-function promptIdOf(text: string): PromptId {
-  if (isId("PromptId", text)) return text;
-  throw new CcwError(
-    "not_found",
-    `There is no prompt ${JSON.stringify(text.slice(0, 60))}.`,
-    "`ccw-server task prompts TASK` lists the prompts of a task.",
-  );
-}
-
-function attachmentIdOf(text: string): AttachmentId {
-  if (isId("AttachmentId", text)) return text;
-  throw new CcwError("not_found", `There is no attachment ${JSON.stringify(text.slice(0, 60))}.`);
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdirSync, rmSync } from "node:fs";
+import { open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { attachmentTooLarge, mediaTypeOf, sniffedBytes, usualAttachmentBytes } from "../domain/attachment.ts";
 import { CcwError } from "../domain/errors.ts";
@@ -15,12 +16,12 @@ export interface AttachmentFilesOptions {
 }
 
 /** The bytes of attachments, at `<folder>/<id>`; what is coming in lies in `<folder>/.incoming`. */
-export async function openAttachmentFiles(options: AttachmentFilesOptions): Promise<AttachmentFiles> {
+export function openAttachmentFiles(options: AttachmentFilesOptions): AttachmentFiles {
   const { folder, maxBytes = usualAttachmentBytes, reserveBytes = 1024 ** 3 } = options;
   const incoming = join(folder, ".incoming");
   // What a server that died had begun.
-  await rm(incoming, { recursive: true, force: true });
-  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  rmSync(incoming, { recursive: true, force: true });
+  mkdirSync(incoming, { recursive: true, mode: 0o700 });
 
   return {
     maxBytes,

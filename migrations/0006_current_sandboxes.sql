@@ -1,0 +1,1 @@
+CREATE INDEX `sandboxes_current` ON `sandboxes` (`task_id`) WHERE ended_at IS NULL;
