@@ -115,11 +115,19 @@ export function createControlPort(
         }
       }
     },
-    async attachment(sandboxId, id) {
-      const task = taskOf(store, sandboxId);
-      const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
-      return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
-    },
+    attachment: attachmentOf({ store, attachments }),
+  };
+}
+
+/** What a prompt of the sandbox's own task has, and nothing else. */
+export function attachmentOf({
+  store,
+  attachments,
+}: Pick<SessionOptions, "store" | "attachments">): ControlPort["attachment"] {
+  return async (sandboxId, id) => {
+    const task = taskOf(store, sandboxId);
+    const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
+    return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
   };
 }
 
