@@ -20,11 +20,9 @@ function bench() {
 type Bench = ReturnType<typeof bench>;
 
 /** A task whose first prompt the agent has taken. */
-function running({ submit, play, store }: Bench): TaskId {
+function running({ submit, play }: Bench): TaskId {
   const id = submit({ title: "first" });
   play(id);
-  const [first] = store.prompts.list(id);
-  if (first !== undefined) store.prompts.mark(first.id, "taken");
   return id;
 }
 const waiting = ({ store }: Bench, id: TaskId) =>

@@ -67,7 +67,6 @@ function claim(id: TaskId) {
     server.store.tasks.move(task.id, { kind: "cancelled", by: "test" });
     task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   }
-  server.store.sandboxes.create(sandboxId, id);
   server.store.tasks.move(id, { kind: "running", sandboxId });
   return sandboxId;
 }
@@ -79,8 +78,9 @@ function say(sandboxId: SandboxId, n: number, text: string): void {
 }
 
 function complete(id: TaskId, sandboxId: SandboxId): void {
-  server.store.tasks.move(id, { kind: "finishing", sandboxId });
-  server.store.tasks.move(id, { kind: "completed", summary: "All done." });
+  const summary = "All done.";
+  server.store.tasks.move(id, { kind: "idle", sandboxId, summary, interrupted: false });
+  server.store.tasks.move(id, { kind: "completed", summary });
 }
 
 test("a task is submitted, listed and shown; ids go to standard output alone", async () => {

@@ -127,14 +127,14 @@ function begin(title: string): { id: TaskId; sandboxId: SandboxId } {
   const sandboxId = newId("SandboxId", server.ids);
   const task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   if (task?.id !== id) throw new Error("another task was claimed");
-  server.store.sandboxes.create(sandboxId, id);
   server.store.tasks.move(id, { kind: "running", sandboxId });
   return { id, sandboxId };
 }
 
 function end({ id, sandboxId }: { id: TaskId; sandboxId: SandboxId }): void {
-  server.store.tasks.move(id, { kind: "finishing", sandboxId });
-  server.store.tasks.move(id, { kind: "completed", summary: "It is done." });
+  const summary = "It is done.";
+  server.store.tasks.move(id, { kind: "idle", sandboxId, summary, interrupted: false });
+  server.store.tasks.move(id, { kind: "completed", summary });
 }
 
 test("tasks appear by themselves, one is opened and followed live to its end", async () => {

@@ -1,5 +1,5 @@
 import { type Signal, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useAppliance } from "../appliance.ts";
 import { FileView } from "../parts/attachments.tsx";
 import { FailureNote } from "../parts/failure.tsx";
@@ -167,7 +167,7 @@ function EditPrompt(props: {
   onLeave: () => void;
 }) {
   const area = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => area.current?.focus(), []);
+  useLayoutEffect(() => area.current?.focus(), []);
   return (
     <form
       class="queued-edit"
