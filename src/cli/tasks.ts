@@ -93,7 +93,9 @@ Examples:
       const now = Date.now();
       const rows = tasks.map((row) => [
         shortId(row.id),
-        row.queuePosition === undefined ? row.state : `${row.state} #${row.queuePosition}`,
+        row.queuePosition === undefined
+          ? `${row.state}${row.held ? ", held" : ""}`
+          : `${row.state} #${row.queuePosition}`,
         row.title,
         row.person,
         ageText(now - row.createdAt),

@@ -133,9 +133,9 @@ function add(attachments: Attachments, input: HTMLInputElement): void {
 export function AttachedFiles({ attachments }: { attachments: Attachments }) {
   if (attachments.files.value.length === 0) return null;
   return (
-    <ul class="files" aria-label="Attached files">
+    <ul class="attachments" aria-label="Attached files">
       {attachments.files.value.map(({ key, name, kept }) => (
-        <li key={key} class="file">
+        <li key={key} class="attached">
           {kept === undefined ? (
             <span class="dim">Sending {plainLine(name)}…</span>
           ) : (

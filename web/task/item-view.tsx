@@ -57,7 +57,7 @@ function PromptView({ item }: { item: PromptItem }) {
       <span class="who">{plainLine(item.person)}</span>
       <LongText text={item.text} lines={24} />
       {files.length > 0 && (
-        <div class="files">
+        <div class="attachments">
           {files.map((file) => (
             <FileView key={file.id} file={file} />
           ))}

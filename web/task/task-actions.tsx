@@ -3,7 +3,7 @@ import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { StateIcon } from "../parts/icon.tsx";
-import { states } from "../states.ts";
+import { shownState } from "../states.ts";
 import { timeAgo } from "../words.ts";
 import type { TaskDetail, TaskFeed } from "./task-feed.ts";
 
@@ -11,7 +11,7 @@ import type { TaskDetail, TaskFeed } from "./task-feed.ts";
 export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
   const { client, now } = useAppliance();
   const { task, questions } = detail;
-  const { word, tone, ended } = states[task.state];
+  const { word, tone, ended, icon } = shownState(task);
   const param = { id: task.id };
   const cancel = useAction(async () => {
     await client.read(client.api.tasks[":id"].cancel.$post({ param }));
@@ -24,7 +24,7 @@ export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDeta
   return (
     <div class="actions">
       <span class={`state ${tone}`} role="status">
-        <StateIcon state={task.state} />
+        <StateIcon state={icon} />
         {word}
         {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
         {asked !== undefined && ` · ${timeAgo(asked, now.value)}`}
