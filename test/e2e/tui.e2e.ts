@@ -197,7 +197,6 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
   const sandboxId = newId("SandboxId", server.ids);
   const claimed = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   if (claimed === undefined || claimed.id !== made?.id) throw new Error("not claimed");
-  server.store.sandboxes.create(sandboxId, claimed.id);
   server.store.tasks.move(claimed.id, { kind: "running", sandboxId });
   const question = { question: "Which?", options: [{ label: "One" }, { label: "Two" }] };
   server.store.sandboxes.appendEvents(sandboxId, [

@@ -2,13 +2,11 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useMemo, useRef } from "preact/hooks";
 import type { AttachmentJson } from "../../src/client.ts";
 import { bytesText } from "../../src/domain/amounts.ts";
+import { maxAttachments } from "../../src/domain/task.ts";
 import { failureOf, useAppliance } from "../appliance.ts";
 import { plainLine } from "../text/plain.ts";
 import type { Failure } from "./hooks.ts";
 import { Icon } from "./icon.tsx";
-
-/** As many as one prompt takes. */
-const maxFiles = 20;
 
 interface Pending {
   key: number;
@@ -60,10 +58,10 @@ export function useAttachments(): Attachments {
     };
     const add = (given: Iterable<File>) => {
       failure.value = undefined;
-      const room = maxFiles - files.value.length;
+      const room = maxAttachments - files.value.length;
       const list = [...given];
       if (list.length > room)
-        failure.value = { message: `A prompt takes at most ${maxFiles} files.`, hint: "" };
+        failure.value = { message: `A prompt takes at most ${maxAttachments} files.`, hint: "" };
       for (const file of list.slice(0, room)) void send(file);
     };
     return {
