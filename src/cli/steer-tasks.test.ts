@@ -95,10 +95,10 @@ test("following ends when nothing is left to do, though the sandbox is awake, an
   store.tasks.move(id, { kind: "running", sandboxId });
   const { written, ended } = beginCli(all.dataFolder, ["task", "follow", id]);
   await Bun.sleep(300);
-  expect(written.out).toContain("Done: First.");
+  expect(written.out).toContain("Idle: First.");
   store.tasks.move(id, { kind: "idle", sandboxId, summary: "Second.", interrupted: false });
   expect((await ended).code).toBe(exitCodes.ok);
-  expect(written.out).toEndWith("= Done: Second.\n");
+  expect(written.out).toEndWith("= Idle: Second.\n");
 });
 
 test("a paused task, and one that was interrupted, have an exit code of their own", async () => {

@@ -65,7 +65,11 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
     case "state":
       return stateLines(body.state, body.detail);
     case "prompt":
-      return [{ tone: "plain", text: "" }, ...block(body.text, "strong", "> ", `  `, body.person)];
+      return [
+        { tone: "plain", text: "" },
+        ...block(body.text, "strong", "> ", `  `, body.person),
+        ...(body.attachments ?? []).map((name) => ({ tone: "dim" as const, text: `  [${plainLine(name)}]` })),
+      ];
     case "prompt_edited":
       return [line("dim", `${steeringInWords(body)}:`), ...block(body.text, "strong", "> ", "  ")];
     case "prompt_removed":
@@ -183,7 +187,7 @@ function stateLines(state: string, detail: string): TextLine[] {
     case "completed":
       return [{ tone: "plain", text: "" }, ...block(`Completed${words}`, "good", "= ", "  ")];
     case "idle":
-      return [{ tone: "plain", text: "" }, ...block(`Done${words}`, "good", "= ", "  ")];
+      return [{ tone: "plain", text: "" }, ...block(`Idle${words}`, "good", "= ", "  ")];
     case "paused":
       return [{ tone: "plain", text: "" }, ...block(`Paused${words}`, "warning", "= ", "  ")];
     case "failed":

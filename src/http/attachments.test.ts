@@ -70,6 +70,18 @@ test("what is uploaded comes back byte for byte, and a prompt carries it", async
   ]);
 });
 
+test("a browser keeps what it was given, and asks each time whether it still may have it", async () => {
+  const house = serve();
+  const { id } = await keep(house, "x.png", png);
+  const etag = (await fetchBack(house, id)).headers.get("etag") ?? "";
+  const again = (token: string) =>
+    fetch(`${house.url}/api/attachments/${id}`, {
+      headers: { authorization: `Bearer ${token}`, "if-none-match": etag },
+    });
+  expect((await again(house.token)).status).toBe(304);
+  expect((await again("wrong")).status).toBe(401);
+});
+
 test.each([
   ["../../../etc/cron.d/x", "x"],
   ["..\\..\\boot.ini", "boot.ini"],

@@ -58,7 +58,11 @@ export function attachmentRoutes({ store, attachments, ids }: HttpContext) {
         path: "/attachments/{id}",
         summary: "The bytes of an attachment",
         request: { params: z.object({ id: z.string() }) },
-        responses: { 200: { description: "The file, to be saved; a picture may be shown" }, ...failures },
+        responses: {
+          200: { description: "The file, to be saved; a picture may be shown" },
+          304: { description: "The same as before" },
+          ...failures,
+        },
       }),
       async (c) => {
         const { id } = c.req.valid("param");
@@ -68,14 +72,16 @@ export function attachmentRoutes({ store, attachments, ids }: HttpContext) {
         const file = row !== undefined && theirs ? await attachments.find(row.id) : undefined;
         if (row === undefined || file === undefined)
           throw new CcwError("not_found", "There is no such attachment.");
+        // An id names the same bytes for ever; who may have them is asked each time.
+        const caching = { ETag: `"${row.id}"`, "Cache-Control": "private, no-cache" };
+        if (c.req.header("if-none-match") === caching.ETag) return c.body(null, 304, caching);
         const shown = isPicture(row.mediaType);
         const name = encodeURIComponent(row.name).replace(/['()*]/g, escapeMark);
         return c.body(Bun.file(file.path).stream(), 200, {
           "Content-Type": shown ? row.mediaType : "application/octet-stream",
           "Content-Length": String(file.bytes),
           "Content-Disposition": `${shown ? "inline" : "attachment"}; filename*=UTF-8''${name}`,
-          // An id names the same bytes for ever.
-          "Cache-Control": "private, max-age=86400, immutable",
+          ...caching,
         });
       },
     );

@@ -251,7 +251,7 @@ const stateLines: Record<string, string> = {
   running: "Running",
   waiting: "Waiting for an answer",
   finishing: "Committing and pushing",
-  idle: "Done",
+  idle: "Idle",
   paused: "Paused",
   completed: "Completed",
   failed: "Failed",
