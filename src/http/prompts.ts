@@ -25,7 +25,7 @@ const promptParams = z.object({ id: z.string(), promptId: z.string() });
 const done = { 204: { description: "Done" }, ...failures };
 
 /** What a person says to a task after it was submitted: prompts and their queue, and how the agent is steered. */
-export function promptRoutes({ store, ids }: HttpContext) {
+export function promptRoutes({ store, ids, kept }: HttpContext) {
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -189,7 +189,7 @@ export function promptRoutes({ store, ids }: HttpContext) {
           if (model !== undefined) setModel(store, id, c.get("person"), model);
           if (mode !== undefined) setMode(store, id, c.get("person"), mode);
         });
-        return c.json(taskJson(existing(store, id)), 200);
+        return c.json(taskJson(existing(store, id), kept), 200);
       },
     );
 }

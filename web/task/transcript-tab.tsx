@@ -63,7 +63,9 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
           Loading the transcript…
         </p>
       )}
-      {(ended || (task.state === "idle" && !task.held)) && <SummaryCard task={task} pushed={pushes > 0} />}
+      {(ended || (task.state === "idle" && !task.held)) && (
+        <SummaryCard task={task} pushed={pushes > 0} onPushed={feed.refresh} />
+      )}
       {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
         <PullRequestCard
           task={task}
