@@ -1,9 +1,10 @@
 import { CcwError } from "../domain/errors.ts";
+import type { Attempt } from "../domain/group.ts";
 import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
 import type { Person, Store, TaskRow } from "../domain/store.ts";
-import { type NewTask, titleOf, workBranchOf } from "../domain/task.ts";
+import { type NewTask, type TaskRepository, titleOf, workBranchOf } from "../domain/task.ts";
 
 export interface SubmitContext {
   store: Store;
@@ -14,11 +15,17 @@ export interface SubmitContext {
 const agents = ["claude"];
 
 /** Checks everything that can be checked before a sandbox is started, and queues the task. */
-export async function submitTask(
+export async function submitTask(context: SubmitContext, person: Person, input: NewTask): Promise<TaskRow> {
+  const create = await prepareTask(context, person, input);
+  return create();
+}
+
+/** All of `submitTask` but its last step, which queues the task: for whoever does more within the same transaction. */
+export async function prepareTask(
   { store, host, ids }: SubmitContext,
   person: Person,
   input: NewTask,
-): Promise<TaskRow> {
+): Promise<(attempt?: Pick<Attempt, "groupId" | "number">) => TaskRow> {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -38,25 +45,28 @@ export async function submitTask(
   const id = newId("TaskId", ids);
   const title = titleOf(input.prompt);
   const workBranch = workBranchOf(title, id);
-  const repositories = [];
+  const repositories: TaskRepository[] = [];
   for (const { name, baseBranch } of input.repositories) {
     repositories.push({ name, baseBranch: await findBase(store, host, name, baseBranch), workBranch });
   }
   if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
     throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
   }
-  store.tasks.create({
-    id,
-    title,
-    person,
-    environment,
-    agent: input.agent,
-    model: input.model,
-    pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
-    repositories,
-    prompt: { id: newId("PromptId", ids), text: input.prompt },
-  });
-  return existing(store, id);
+  return (attempt) => {
+    store.tasks.create({
+      id,
+      title,
+      person,
+      environment,
+      agent: input.agent,
+      model: input.model,
+      pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
+      repositories,
+      ...(attempt !== undefined && { attempt }),
+      prompt: { id: newId("PromptId", ids), text: input.prompt },
+    });
+    return existing(store, id);
+  };
 }
 
 async function findBase(

@@ -14,9 +14,10 @@ import { expireAccessRequests } from "./access-requests.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
+import { attemptOf } from "./groups.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
-import { people, sandboxes, tasks } from "./schema.ts";
+import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -47,11 +48,13 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .select({
         task: tasks,
         person: { id: people.id, name: people.name },
+        group: { attempts: taskGroups.attempts, kept: taskGroups.kept },
         inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
         outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
       })
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
+      .leftJoin(taskGroups, eq(tasks.groupId, taskGroups.id))
       .where(where)
       .orderBy(desc(tasks.createdAt), desc(sql`${tasks}.rowid`))
       .limit(limit)
@@ -61,7 +64,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, inputTokens, outputTokens }) => ({
+    return found.map(({ task, person, group, inputTokens, outputTokens }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -77,6 +80,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       inputTokens,
       outputTokens,
       pullRequests: badges.get(task.id) ?? [],
+      attempt: attemptOf(task, group),
     }));
   };
 
@@ -104,7 +108,18 @@ export function createTaskStore(context: StoreContext): TaskStore {
   };
 
   return {
-    create({ id, title, person, environment, agent, model, repositories, pullRequest = "none", prompt }) {
+    create({
+      id,
+      title,
+      person,
+      environment,
+      agent,
+      model,
+      repositories,
+      pullRequest = "none",
+      attempt,
+      prompt,
+    }) {
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -119,6 +134,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
           model,
           repositories,
           pullRequest,
+          groupId: attempt?.groupId ?? null,
+          attempt: attempt?.number ?? null,
           stateKind: state.kind,
           state,
           createdAt: now,
