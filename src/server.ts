@@ -29,6 +29,7 @@ import { createModelSettings } from "./runs/model-settings.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
+import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
 import { createEngine } from "./sandbox/engine.ts";
@@ -168,6 +169,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
+    const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const operator = store.people.ensure(operatorName());
 
@@ -216,9 +218,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => scheduleClock.close(),
     );
     follower.start();
     owed.start();
+    scheduleClock.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -11,11 +11,14 @@ import { errorResponse } from "./errors.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
+import { groupRoutes } from "./groups.ts";
 import { liveRoutes } from "./live.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
+import { triggerRoutes } from "./triggers.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
@@ -70,6 +73,7 @@ export function createApp(context: HttpContext) {
   );
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
+  app.route("/triggers", triggerRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
@@ -88,6 +92,8 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", groupRoutes(context))
+    .route("/", scheduleRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))
@@ -133,5 +139,7 @@ export type App = ReturnType<typeof createApp>;
 
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
-  return path === "/" || /^\/(tasks|settings|environments|repositories|egress)(\/|$)/.test(path);
+  return (
+    path === "/" || /^\/(tasks|groups|schedules|settings|environments|repositories|egress)(\/|$)/.test(path)
+  );
 }

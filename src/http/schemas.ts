@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { accessLevels, limitsSchema } from "../domain/environment.ts";
 import { egressSchema } from "../domain/environment-egress.ts";
+import type { Attempt } from "../domain/group.ts";
 import { jsonSchema } from "../domain/json.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { pullRequestWishes, taskStateKinds } from "../domain/task.ts";
@@ -25,6 +26,16 @@ export const taskSchema = z
     /** In words: why it failed, what came of it, who cancelled it. */
     detail: z.string(),
     queuePosition: z.number().int().optional(),
+    /** Where it is one of several attempts at the same prompt. */
+    attempt: z
+      .object({
+        groupId: z.string(),
+        number: z.number().int(),
+        of: z.number().int(),
+        /** Left out until one of them is. */
+        kept: z.boolean().optional(),
+      })
+      .optional(),
     createdAt: z.number(),
     updatedAt: z.number(),
     inputTokens: z.number().int(),
@@ -34,14 +45,19 @@ export const taskSchema = z
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow): TaskJson {
-  const { state, person, queuePosition, ...rest } = task;
+  const { state, person, queuePosition, attempt, ...rest } = task;
   return {
     ...rest,
     person: person.name,
     state: state.kind,
     detail: detailOf(state),
     ...(queuePosition !== undefined && { queuePosition }),
+    ...(attempt !== undefined && { attempt: attemptJson(attempt) }),
   };
+}
+
+function attemptJson({ kept, ...attempt }: Attempt): NonNullable<TaskJson["attempt"]> {
+  return { ...attempt, ...(kept !== undefined && { kept }) };
 }
 
 function detailOf(state: TaskRow["state"]): string {
