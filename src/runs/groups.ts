@@ -29,7 +29,7 @@ export async function submitGroup(
       attempts,
       pullRequest: input.repositories.length === 0 ? "none" : input.pullRequest,
     });
-    for (const [index, create] of creates.entries()) create({ groupId, number: index + 1 });
+    for (const [index, create] of creates.entries()) create({ attempt: { groupId, number: index + 1 } });
     return existingGroup(store, groupId);
   });
 }

@@ -1,9 +1,8 @@
 import { CcwError } from "../domain/errors.ts";
-import type { Attempt } from "../domain/group.ts";
-import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
-import type { Person, Store, TaskRow } from "../domain/store.ts";
+import type { Person, Store, TaskRestore, TaskRow } from "../domain/store.ts";
 import { type NewTask, type TaskRepository, titleOf, workBranchOf } from "../domain/task.ts";
 
 export interface SubmitContext {
@@ -14,10 +13,18 @@ export interface SubmitContext {
 
 const agents = ["claude"];
 
-/** Checks everything that can be checked before a sandbox is started, and queues the task. */
-export async function submitTask(context: SubmitContext, person: Person, input: NewTask): Promise<TaskRow> {
+/**
+ * Checks everything that can be checked before a sandbox is started, and queues the task. `restore`: the work that it
+ * begins with, where that is not what the base branches have.
+ */
+export async function submitTask(
+  context: SubmitContext,
+  person: Person,
+  input: NewTask,
+  restore?: TaskRestore,
+): Promise<TaskRow> {
   const create = await prepareTask(context, person, input);
-  return create();
+  return create({ restore });
 }
 
 /** All of `submitTask` but its last step, which queues the task: for whoever does more within the same transaction. */
@@ -25,7 +32,7 @@ export async function prepareTask(
   { store, host, ids }: SubmitContext,
   person: Person,
   input: NewTask,
-): Promise<(attempt?: Pick<Attempt, "groupId" | "number">) => TaskRow> {
+): Promise<(more?: Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt">) => TaskRow> {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -52,18 +59,16 @@ export async function prepareTask(
   if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
     throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
   }
-  return (attempt) => {
+  const { agent, model, mode, attachments } = input;
+  return (more = {}) => {
     store.tasks.create({
-      id,
-      title,
-      person,
-      environment,
-      agent: input.agent,
-      model: input.model,
+      ...{ id, title, person, environment, agent, model, mode, repositories, ...more },
       pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
-      repositories,
-      ...(attempt !== undefined && { attempt }),
-      prompt: { id: newId("PromptId", ids), text: input.prompt },
+      prompt: {
+        id: newId("PromptId", ids),
+        text: input.prompt,
+        attachments: attachments.map(attachmentIdOf),
+      },
     });
     return existing(store, id);
   };
@@ -104,6 +109,12 @@ async function findBase(
     );
   }
   return branch;
+}
+
+/** As a person's client gave it; `not_found` where it is none. */
+export function attachmentIdOf(text: string): AttachmentId {
+  if (isId("AttachmentId", text)) return text;
+  throw new CcwError("not_found", `There is no attachment ${JSON.stringify(text.slice(0, 60))}.`);
 }
 
 /** The task of that id; `not_found` where there is none. */
