@@ -99,19 +99,17 @@ function AttemptColumn(props: { task: TaskJson; group: GroupJson; busy: boolean;
         <span>{duration(task.updatedAt - task.createdAt)}</span>
         {loaded.kind === "loaded" && <Stat diffs={loaded.value.map(({ diff }) => diff)} />}
       </p>
-      {group.kept === undefined && (
-        <ConfirmButton
-          label="Keep this one"
-          question="Keep it and cancel the others?"
-          yes="Yes, keep it"
-          disabled={props.busy}
-          onConfirm={props.onKeep}
-        />
-      )}
-      {task.detail !== "" && <LongText text={task.detail} lines={8} />}
-      {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
-      {loaded.kind === "loaded" && loaded.value.length > 0 && (
-        <>
+      <div class="actions">
+        {group.kept === undefined && (
+          <ConfirmButton
+            label="Keep this one"
+            question="Keep it and cancel the others?"
+            yes="Yes, keep it"
+            disabled={props.busy}
+            onConfirm={props.onKeep}
+          />
+        )}
+        {loaded.kind === "loaded" && loaded.value.length > 0 && (
           <button
             type="button"
             class="link"
@@ -120,12 +118,13 @@ function AttemptColumn(props: { task: TaskJson; group: GroupJson; busy: boolean;
           >
             {open.value ? "Hide the diff" : "Show the diff"}
           </button>
-          {open.value &&
-            loaded.value.map((diff) => (
-              <RepositoryDiff key={diff.repository} within={`${task.id}-`} {...diff} />
-            ))}
-        </>
-      )}
+        )}
+      </div>
+      {task.detail !== "" && <LongText text={task.detail} lines={8} />}
+      {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
+      {loaded.kind === "loaded" &&
+        open.value &&
+        loaded.value.map((diff) => <RepositoryDiff key={diff.repository} within={`${task.id}-`} {...diff} />)}
     </section>
   );
 }
