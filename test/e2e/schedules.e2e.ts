@@ -9,7 +9,6 @@ import {
   enginesUnderTest,
   executable,
   freshFolder,
-  removeLeftOvers,
   run,
   startAppliance,
   taskOf,
@@ -143,50 +142,40 @@ test("three attempts at one prompt run side by side, are compared, and one is ke
   const engine = enginesUnderTest().find(({ name }) => name === "podman");
   if (engine === undefined) throw new Error("There is no Podman.");
   const appliance = await start(engine);
-  try {
-    const groupId = (
-      await cli("task", "create", "--repo", "demo", "--attempts", "3", "demo: fix-test")
-    ).trim();
-    const { client } = appliance;
-    const group = () => client.read(client.api.groups[":id"].$get({ param: { id: groupId } }));
-    const { tasks } = await until(
-      "all are done",
-      async () => {
-        const now = await group();
-        const failed = now.tasks.find(({ state }) => state === "failed");
-        if (failed !== undefined) throw new Error(failed.detail);
-        return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
-      },
-      120,
-    );
-    const text = await cli("group", "show", groupId);
-    expect(text).toContain("Comparison");
-    for (const { id } of tasks) {
-      expect(text).toContain(id.slice(-6));
-      const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param: { id } }));
-      expect(diffs).toMatchObject([{ pushed: true }]);
-      expect(diffs[0]?.diff).toContain("diff --git");
-    }
-    const kept = tasks[1]?.id ?? "";
-    await cli("group", "keep", kept);
-    expect((await group()).kept).toBe(kept);
-    for (const { id } of tasks.filter((task) => task.id !== kept)) {
-      await until("it is cancelled", async () =>
-        ["cancelled", "completed"].includes((await taskOf(appliance, id)).state),
-      );
-    }
-    expect(["idle", "completed"]).toContain((await taskOf(appliance, kept)).state);
-    const branches = await client.read(
-      client.api.tasks[":id"].diff.$get({ param: { id: tasks[0]?.id ?? "" } }),
-    );
-    expect(branches).toMatchObject([{ pushed: true }]);
-    const again = await run([executable, "--data", dataFolder, "group", "keep", tasks[0]?.id ?? ""]);
-    expect(again.err).toContain("Another attempt is kept already");
-  } finally {
-    for (const { id, state } of await tasksOf(appliance)) {
-      if (state === "cancelled") continue;
-      await cli("task", "cancel", id).catch(() => {});
-    }
-    await removeLeftOvers(engine);
+  const groupId = (await cli("task", "create", "--repo", "demo", "--attempts", "3", "demo: fix-test")).trim();
+  const { client } = appliance;
+  const group = () => client.read(client.api.groups[":id"].$get({ param: { id: groupId } }));
+  const { tasks } = await until(
+    "all are done",
+    async () => {
+      const now = await group();
+      const failed = now.tasks.find(({ state }) => state === "failed");
+      if (failed !== undefined) throw new Error(failed.detail);
+      return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
+    },
+    120,
+  );
+  const text = await cli("group", "show", groupId);
+  expect(text).toContain("Comparison");
+  for (const { id } of tasks) {
+    expect(text).toContain(id.slice(-6));
+    const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param: { id } }));
+    expect(diffs).toMatchObject([{ pushed: true }]);
+    expect(diffs[0]?.diff).toContain("diff --git");
   }
+  const kept = tasks[1]?.id ?? "";
+  await cli("group", "keep", kept);
+  expect((await group()).kept).toBe(kept);
+  for (const { id } of tasks.filter((task) => task.id !== kept)) {
+    await until("it is cancelled", async () =>
+      ["cancelled", "completed"].includes((await taskOf(appliance, id)).state),
+    );
+  }
+  expect(["idle", "completed"]).toContain((await taskOf(appliance, kept)).state);
+  const branches = await client.read(
+    client.api.tasks[":id"].diff.$get({ param: { id: tasks[0]?.id ?? "" } }),
+  );
+  expect(branches).toMatchObject([{ pushed: true }]);
+  const again = await run([executable, "--data", dataFolder, "group", "keep", tasks[0]?.id ?? ""]);
+  expect(again.err).toContain("Another attempt is kept already");
 }, 180_000);
