@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { GroupId, TaskId } from "./ids.ts";
 import { modelNameSchema, newTaskSchema, type PullRequestWish } from "./task.ts";
 
-export const maxAttempts = 8;
+const maxAttempts = 8;
 
 /** One prompt for several sandboxes side by side, of whose work one is kept. */
 export const newGroupSchema = newTaskSchema.extend({
