@@ -41,6 +41,9 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
     ...(task.pullRequest === "none"
       ? []
       : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
+    ...(task.attempt === undefined
+      ? []
+      : [["Attempt", `${task.attempt.number} of ${task.attempt.of}, see ${task.attempt.groupId}`] as const]),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],

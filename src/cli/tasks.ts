@@ -95,7 +95,9 @@ Examples:
       const rows = tasks.map((row) => [
         shortId(row.id),
         row.queuePosition === undefined ? row.state : `${row.state} #${row.queuePosition}`,
-        row.title,
+        row.attempt === undefined
+          ? row.title
+          : `(${row.attempt.number}/${row.attempt.of}${row.attempt.kept === true ? ", kept" : ""}) ${row.title}`,
         row.person,
         ageText(now - row.createdAt),
         countText(row.inputTokens + row.outputTokens),
