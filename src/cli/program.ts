@@ -11,6 +11,7 @@ import { addGitProxyCommand } from "./git-proxy.ts";
 import { addGroupCommands } from "./groups.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
+import { addNotifyCommands } from "./notify.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
 import { addScheduleCommands } from "./schedules.ts";
@@ -78,6 +79,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addRepositoryCommands(cli);
   addEnvironmentCommands(cli);
   addImageCommands(cli);
+  addNotifyCommands(cli);
   program.commandsGroup("Access:");
   addTokenCommands(cli);
   program.commandsGroup("Server:");

@@ -16,6 +16,7 @@ import type {
   TokenId,
 } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
+import type { NotificationStore } from "./notification.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { RunCause, Schedule, ScheduleOutcome, ScheduleRun } from "./schedule.ts";
@@ -46,6 +47,7 @@ export interface Store {
   settings: SettingStore;
   egress: EgressStore;
   access: AccessRequestStore;
+  notifications: NotificationStore;
   wakes: Wakes;
   close(): void;
 }

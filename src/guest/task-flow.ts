@@ -2,27 +2,27 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
-import { keptRepository, type SessionCommand, type SessionStart } from "../domain/session.ts";
+import type { SessionCommand, SessionStart } from "../domain/session.ts";
 import { type AgentKeeper, keepAgent } from "./agent-keeper.ts";
 import type { Agent } from "./agents/agent.ts";
-import { type CommandRunner, createStepOutput, type OnLines } from "./commands.ts";
+import { placeAttachments } from "./attachments.ts";
+import type { CommandRunner } from "./commands.ts";
 import { writeGitConfig } from "./git-config.ts";
+import type { RunGit } from "./git-process.ts";
 import { instructionsFor } from "./instructions.ts";
+import { lastWord } from "./last-word.ts";
 import type { Processes } from "./processes.ts";
+import { publishAll } from "./publish.ts";
+import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
+import type { SessionFiles } from "./session-files.ts";
+import { createSnapshots } from "./snapshots.ts";
 import type { StateFile } from "./state.ts";
+import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
-import {
-  type Checkout,
-  cloneCheckout,
-  placeCheckouts,
-  publishWork,
-  type WorkspaceOptions,
-} from "./workspace.ts";
-
-type Step = Extract<GuestEvent, { kind: "step_started" }>["step"];
+import { type Checkout, cloneCheckout, placeCheckouts, type WorkspaceOptions } from "./workspace.ts";
 
 export interface TaskFlow {
   start: SessionStart;
@@ -32,8 +32,13 @@ export interface TaskFlow {
   commands: CommandRunner;
   variables: SandboxVariables;
   agent: Agent;
+  git: RunGit;
   emit: (event: GuestEvent) => Promise<void>;
+  /** One line for the container's log. */
+  report: (line: string) => unknown;
   workspace: string;
+  /** Where the guest keeps the conversation's snapshots. */
+  sessionRepository: string;
   gitConfigPath: string;
   gitBase: string;
   /** Where the set-up script is written. */
@@ -43,33 +48,33 @@ export interface TaskFlow {
 }
 
 /**
- * The task, seen from inside: clone, set up, let the agent work on what the commands say, commit, push. Returns the
- * words for `finished`. Throws a CcwError for what can go wrong; after `signal` what it throws means nothing.
+ * The task, seen from inside: clone, set up, let the agent work on what the commands say; commit and push when they say
+ * that nothing is left to do. Goes on until `signal`; rejects with a CcwError for what the sandbox cannot go on with, and
+ * after `signal` what it throws means nothing. Begun again after that, it tries again.
  */
-export async function runTaskFlow(flow: TaskFlow): Promise<string> {
+export async function runTaskFlow(flow: TaskFlow): Promise<void> {
   const { start, state, emit, variables } = flow;
   const checkouts = placeCheckouts(flow.workspace, start.repositories);
   writeGitConfig(flow.gitConfigPath, start, { base: flow.gitBase });
 
-  if (!state.value.prepared) {
+  const isFirst = !state.value.prepared;
+  if (isFirst) {
     if (variables.refused.length > 0) {
       const text = `These variables of the environment are the appliance's own and were left out: ${variables.refused.join(", ")}.`;
       await emit({ kind: "notice", level: "warning", text });
     }
     await prepare(flow, checkouts);
     state.update({ prepared: true });
-  } else if (!state.value.finishing) {
+  } else if (state.value.openPrompt !== null) {
     await emit({ kind: "notice", level: "info", text: "The sandbox was started again. The agent goes on." });
   }
   try {
-    if (!state.value.finishing) await letAgentWork(flow, checkouts);
+    await letAgentWork(flow, checkouts, isFirst);
   } catch (thrown) {
     // An agent that cannot go on may have left work behind: it is worth keeping, whatever the task's end.
-    if (state.value.lastPromptId !== null) await publishAll(flow, checkouts).catch(() => {});
+    if (state.value.lastPromptId !== null) await publishAll(workspaceOf(flow), checkouts).catch(() => {});
     throw thrown;
   }
-  flow.signal.throwIfAborted();
-  return publishAll(flow, checkouts);
 }
 
 async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<void> {
@@ -84,13 +89,22 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
       await initSubmodules(checkout, flow.start.repositories, options);
     });
   }
-  if (flow.start.setupScript.trim() === "") return;
+  const { agent, start, variables } = flow;
+  if (start.restore !== undefined) {
+    const cwd = checkouts[0]?.folder ?? flow.workspace;
+    await restore(start.restore, {
+      ...{ ...flow, checkouts, env: variables.shell },
+      session: sessionFilesOf(flow),
+      conversationHome: agent.conversationHome({ env: variables.agent, cwd }),
+    });
+  }
+  if (start.setupScript.trim() === "") return;
   await step(flow, "setup", "set-up script", async (onLines) => {
     mkdirSync(dirname(flow.scriptPath), { recursive: true });
-    writeFileSync(flow.scriptPath, flow.start.setupScript, { mode: 0o700 });
+    writeFileSync(flow.scriptPath, start.setupScript, { mode: 0o700 });
     const { code, output } = await flow.commands.run(["bash", flow.scriptPath], {
       cwd: checkouts[0]?.folder ?? flow.workspace,
-      env: flow.variables.shell,
+      env: variables.shell,
       onLines,
     });
     if (code === 0) return;
@@ -102,92 +116,91 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
   });
 }
 
-function workspaceOf(flow: TaskFlow): WorkspaceOptions {
-  return { ...flow, env: flow.variables.shell, trailers: flow.start.trailers };
+function workspaceOf(flow: TaskFlow): WorkspaceOptions & { taskId: string; gitBase: string } {
+  const { start, variables } = flow;
+  return { ...flow, env: variables.shell, trailers: start.trailers, taskId: start.taskId };
 }
 
-/** Returns when the appliance says that nothing is left to do; throws when the agent cannot go on. */
-async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<void> {
-  const { start, state, session, agent } = flow;
-  let keeper: AgentKeeper | undefined;
-  await step(flow, "agent", agent.title, async () => {
-    keeper = await keepAgent({
-      agent,
-      state,
-      start: {
-        processes: flow.processes,
-        cwd: checkouts[0]?.folder ?? flow.workspace,
-        env: flow.variables.agent,
-        model: start.agent.model,
-        sessionId: start.agent.sessionId,
-        trailers: start.trailers,
-        instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
-        emit: flow.emit,
-      },
-    });
+/** Follows commands until the sandbox is stopped; throws when the agent cannot go on. */
+async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFirst: boolean): Promise<void> {
+  const { start, state, session, agent, signal } = flow;
+  const cwd = checkouts[0]?.folder ?? flow.workspace;
+  const snapshots = createSnapshots({
+    ...{ ...flow, checkouts, env: flow.variables.shell },
+    session: sessionFilesOf(flow),
+    ignored: start.snapshotIgnored ?? false,
   });
-  if (keeper === undefined) return;
-  const kept = keeper;
-  const finish = Promise.withResolvers<void>();
+  const keeper = await keepAgent({
+    agent,
+    state,
+    start: {
+      processes: flow.processes,
+      cwd,
+      env: flow.variables.agent,
+      model: start.agent.model,
+      mode: start.agent.mode ?? "act",
+      sessionId: start.agent.sessionId,
+      trailers: start.trailers,
+      instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
+      emit: flow.emit,
+    },
+    beforeTurnEnds: snapshots.take,
+  });
+  // The first prompt is on its way, or the turn that ran is to go on; else it is started by what comes.
+  if (isFirst) await step(flow, "agent", agent.title, async () => keeper.wake());
+  else if (state.value.openPrompt !== null) keeper.wake();
+
   const following = new AbortController();
-  const handle = async ({ n, command }: SessionCommand) => {
-    if (command.kind === "prompt") await kept.prompt(command.promptId, command.text);
-    if (command.kind === "answer") await kept.answer(command.requestId, command.answer);
-    if (command.kind === "interrupt") kept.interrupt();
-    state.update({ lastCommand: n, finishing: command.kind === "finish" });
-    if (command.kind === "finish") finish.resolve();
-  };
-  const stopped = new Promise<void>((resolve) => flow.signal.addEventListener("abort", () => resolve()));
-  const commands = session.followCommands(state.value.lastCommand, handle, following.signal);
+  const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  const commands = session.followCommands(
+    state.value.lastCommand,
+    (command) => carryOut(command, keeper, flow, checkouts),
+    following.signal,
+  );
   try {
-    await Promise.race([finish.promise, kept.failed, stopped]);
-    if (flow.signal.aborted) await kept.kill();
-    else await kept.end();
+    await Promise.race([keeper.failed, stopped]);
   } finally {
     following.abort();
+    await keeper.kill();
     await commands;
   }
 }
 
-async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<string> {
-  const words: string[] = [];
-  const failures: unknown[] = [];
-  for (const [index, checkout] of checkouts.entries()) {
-    const { name: repository, workBranch: branch } = checkout;
-    const publish = step(flow, "push", `${repository}: ${branch}`, async (onLines) => {
-      const published = await publishWork(checkout, workspaceOf(flow), onLines, {
-        url: `${flow.gitBase}/${keptRepository(index)}.git`,
-        hint: `When the forge takes it: ccw-server task push ${flow.start.taskId}`,
-      });
-      if (published.kind === "nothing_new") {
-        words.push(`Nothing was changed in ${repository}.`);
-        return;
-      }
-      await flow.emit({ kind: "pushed", repository, branch, commit: published.commit });
-      words.push(`The work in ${repository} is on ${branch}.`);
-    });
-    // What can be pushed of the others is.
-    await publish.catch((thrown: unknown) => failures.push(thrown));
-    flow.signal.throwIfAborted();
+async function carryOut(
+  { n, command }: SessionCommand,
+  keeper: AgentKeeper,
+  flow: TaskFlow,
+  checkouts: readonly Checkout[],
+): Promise<void> {
+  switch (command.kind) {
+    case "prompt":
+      keeper.prompt(await placeAttachments(command, command.attachments ?? [], flow), command.now ?? false);
+      break;
+    case "answer":
+      await keeper.answer(command.requestId, command.answer);
+      break;
+    case "interrupt":
+      await keeper.interrupt();
+      break;
+    case "set_model":
+      keeper.setModel(command.model);
+      break;
+    case "set_mode":
+      keeper.setMode(command.mode);
+      break;
+    case "finish":
+      // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
+      await flow.emit(await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report));
+      break;
   }
-  if (failures.length > 0) throw failures[0];
-  return words.length === 0 ? "The task is done." : words.join(" ");
+  flow.state.update({ lastCommand: n });
 }
 
-async function step(
-  flow: TaskFlow,
-  name: Step,
-  detail: string,
-  work: (onLines: OnLines) => Promise<void>,
-): Promise<void> {
-  flow.signal.throwIfAborted();
-  const began = performance.now();
-  await flow.emit({ kind: "step_started", step: name, detail });
-  const output = createStepOutput(name, flow.emit);
-  try {
-    await work(output.lines);
-  } finally {
-    await output.close();
-  }
-  await flow.emit({ kind: "step_done", step: name, ms: Math.round(performance.now() - began) });
+function sessionFilesOf({ start, workspace, sessionRepository, agent, variables }: TaskFlow): SessionFiles {
+  const { sessionId } = start.agent;
+  const of = { env: variables.agent, sessionId };
+  return {
+    ...{ sandboxId: start.sandboxId, sessionId, workspace, gitDir: sessionRepository },
+    conversation: () => agent.conversationFolder(of),
+  };
 }

@@ -1,6 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { newGroupSchema } from "../domain/group.ts";
-import type { Store } from "../domain/store.ts";
 import { existingGroup, keepAttempt, submitGroup } from "../runs/groups.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { body, failures, json, taskJson, taskSchema } from "./schemas.ts";
@@ -36,7 +35,7 @@ export function groupRoutes(context: HttpContext) {
       }),
       async (c) => {
         const { id } = await submitGroup(context, c.get("person"), c.req.valid("json"));
-        return c.json(groupJson(store, id), 201);
+        return c.json(groupJson(context, id), 201);
       },
     )
     .openapi(
@@ -47,7 +46,7 @@ export function groupRoutes(context: HttpContext) {
         request: { params },
         responses: { 200: json(groupSchema, "The attempts, in their order"), ...failures },
       }),
-      (c) => c.json(groupJson(store, c.req.valid("param").id), 200),
+      (c) => c.json(groupJson(context, c.req.valid("param").id), 200),
     )
     .openapi(
       createRoute({
@@ -60,16 +59,16 @@ export function groupRoutes(context: HttpContext) {
       (c) => {
         const { id } = existingGroup(store, c.req.valid("param").id);
         keepAttempt(store, id, taskIdOf(c.req.valid("json").taskId), c.get("person"));
-        return c.json(groupJson(store, id), 200);
+        return c.json(groupJson(context, id), 200);
       },
     );
 }
 
-function groupJson(store: Store, id: string): GroupJson {
+function groupJson({ store, kept: work }: HttpContext, id: string): GroupJson {
   const { kept, title, prompt, person, createdAt, ...group } = existingGroup(store, id);
   return {
     ...{ id: group.id, title, prompt, person, createdAt },
     ...(kept !== undefined && { kept }),
-    tasks: store.groups.tasks(group.id).map(taskJson),
+    tasks: store.groups.tasks(group.id).map((task) => taskJson(task, work)),
   };
 }

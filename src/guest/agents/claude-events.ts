@@ -13,6 +13,9 @@ export type ClaudeMeaning =
   | { kind: "turn_over"; outcome: "done" | "error" | "interrupted"; text: string; usage: Usage }
   | { kind: "asked"; requestId: string; tool: string; input: Record<string, Json> }
   | { kind: "ask_withdrawn"; requestId: string }
+  /** To a request of ours. */
+  | { kind: "answered"; requestId: string; error: string | undefined; cancelled: boolean }
+  | { kind: "mode_changed"; permissionMode: string }
   /** A request that only an SDK's host could answer. */
   | { kind: "asked_beyond_us"; requestId: string; subtype: string };
 
@@ -21,8 +24,13 @@ interface Usage {
   outputTokens: number;
 }
 
-/** One translator for one process: it remembers which message and block a delta belongs to, and nothing else. */
-export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
+/**
+ * One translator for one process: it remembers which message and block a delta belongs to, and nothing else.
+ * `onMessage`: a message of the conversation itself was said, by the name that it has in its file, too.
+ */
+export function createClaudeTranslator(
+  onMessage: (uuid: string) => void = () => {},
+): (line: string) => ClaudeMeaning[] {
   /**
    * By sub-agent (its tool call's id, or the main one's null): the message that is being written. The CLI says each
    * of its content blocks in an `assistant` message of its own, in order: their count is the block's index.
@@ -45,6 +53,8 @@ export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
     const parsed = claudeMessageSchema.safeParse(raw);
     if (!parsed.success) return unknown(raw);
     const message = parsed.data;
+    const isOwn = message.type === "assistant" || (message.type === "user" && message.isReplay !== true);
+    if (isOwn && message.parent_tool_use_id === null && message.uuid !== undefined) onMessage(message.uuid);
     switch (message.type) {
       case "stream_event": {
         const { event, parent_tool_use_id: agent } = message;
@@ -107,7 +117,12 @@ export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
         return [{ kind: "ask_withdrawn", requestId: message.request_id }];
       case "rate_limit_event":
         return rateLimitMeaning(message.rate_limit_info);
-      case "control_response":
+      case "control_response": {
+        const { response } = message;
+        if (response === undefined) return [];
+        const { request_id: requestId, error } = response;
+        return [{ kind: "answered", requestId, error, cancelled: response.response?.cancelled === true }];
+      }
       case "keep_alive":
       case "tool_progress":
       case "tool_use_summary":
@@ -191,6 +206,9 @@ function systemMeaning(message: Extract<ClaudeMessage, { type: "system" }>): Cla
     case "notification":
       return notice("info", message.text);
     case "status":
+      return message.permissionMode === undefined
+        ? []
+        : [{ kind: "mode_changed", permissionMode: message.permissionMode }];
     case "thinking_tokens":
     case "hook_started":
     case "hook_progress":
