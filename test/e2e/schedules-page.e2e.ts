@@ -109,11 +109,15 @@ test("attempts stand side by side with their diffs, and one is kept after a seco
     await picture(page, "attempts-kept");
   });
   await visit(async ({ page }) => {
+    // A page that is left while its connection is being made complains of that.
+    const listed = () => page.locator(".task-row").first().waitFor({ state: "attached" });
+    await listed();
     await page.goto(`${appliance.url}/groups/${group.id}`);
     await page.getByRole("region", { name: "attempt 1" }).waitFor();
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     expect(width).toBeLessThanOrEqual(390);
     await picture(page, "attempts-phone");
+    await listed();
     await page.goto(`${appliance.url}/schedules`);
     await page.getByRole("button", { name: "New schedule" }).click();
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
