@@ -56,6 +56,42 @@ CREATE UNIQUE INDEX `notifications_once` ON `notifications` (`event_seq`,`channe
 CREATE INDEX `notifications_by_channel` ON `notifications` (`channel_id`,`id`);--> statement-breakpoint
 CREATE INDEX `notifications_by_task` ON `notifications` (`task_id`);--> statement-breakpoint
 CREATE INDEX `notifications_pending` ON `notifications` (`channel_id`,`id`) WHERE state = 'pending';--> statement-breakpoint
+CREATE TABLE `schedule_runs` (
+	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`schedule_id` text NOT NULL,
+	`key` text NOT NULL,
+	`cause` text NOT NULL,
+	`due_at` integer,
+	`at` integer NOT NULL,
+	`outcome` text NOT NULL,
+	`task_id` text,
+	FOREIGN KEY (`schedule_id`) REFERENCES `schedules`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `schedule_runs_once` ON `schedule_runs` (`schedule_id`,`key`);--> statement-breakpoint
+CREATE INDEX `schedule_runs_by_time` ON `schedule_runs` (`schedule_id`,`at`);--> statement-breakpoint
+CREATE TABLE `schedules` (
+	`id` text PRIMARY KEY NOT NULL,
+	`name` text NOT NULL,
+	`person_id` text NOT NULL,
+	`time` text NOT NULL,
+	`task` text NOT NULL,
+	`missed` text NOT NULL,
+	`overlap` text NOT NULL,
+	`triggers_per_hour` integer NOT NULL,
+	`enabled` integer NOT NULL,
+	`next_at` integer,
+	`failures` integer DEFAULT 0 NOT NULL,
+	`last_error` text DEFAULT '' NOT NULL,
+	`trigger_hash` text,
+	`trigger_since` integer,
+	`created_at` integer NOT NULL,
+	`updated_at` integer NOT NULL,
+	FOREIGN KEY (`person_id`) REFERENCES `people`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `schedules_by_name` ON `schedules` (lower("name"));--> statement-breakpoint
+CREATE INDEX `schedules_due` ON `schedules` (`next_at`) WHERE next_at IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `snapshots` (
 	`task_id` text NOT NULL,
 	`turn` integer NOT NULL,
@@ -65,6 +101,17 @@ CREATE TABLE `snapshots` (
 	`at` integer NOT NULL,
 	PRIMARY KEY(`task_id`, `turn`),
 	FOREIGN KEY (`task_id`) REFERENCES `tasks`(`id`) ON UPDATE no action ON DELETE no action
+);
+--> statement-breakpoint
+CREATE TABLE `task_groups` (
+	`id` text PRIMARY KEY NOT NULL,
+	`title` text NOT NULL,
+	`prompt` text NOT NULL,
+	`person` text NOT NULL,
+	`attempts` integer NOT NULL,
+	`pull_request` text NOT NULL,
+	`kept` text,
+	`created_at` integer NOT NULL
 );
 --> statement-breakpoint
 ALTER TABLE `prompts` ADD `now` integer DEFAULT false NOT NULL;--> statement-breakpoint
@@ -78,4 +125,7 @@ ALTER TABLE `tasks` ADD `held` integer DEFAULT false NOT NULL;--> statement-brea
 ALTER TABLE `tasks` ADD `restore` text;--> statement-breakpoint
 ALTER TABLE `tasks` ADD `deaths` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
 ALTER TABLE `tasks` ADD `paused_until` integer;--> statement-breakpoint
+ALTER TABLE `tasks` ADD `group_id` text REFERENCES task_groups(id);--> statement-breakpoint
+ALTER TABLE `tasks` ADD `attempt` integer;--> statement-breakpoint
+CREATE INDEX `tasks_by_group` ON `tasks` (`group_id`) WHERE group_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `tasks_to_resume` ON `tasks` (`paused_until`) WHERE paused_until IS NOT NULL;

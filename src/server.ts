@@ -34,6 +34,7 @@ import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
+import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
 import { createEngine } from "./sandbox/engine.ts";
@@ -180,6 +181,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
+    const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const waysOut = openNotifications({
       ...{ config, authorities: authorities.trusted },
@@ -240,6 +242,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => follower.close(),
       () => owed.close(),
       () => notifications.close(),
+      () => scheduleClock.close(),
     );
     follower.start();
     owed.start();
@@ -249,6 +252,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
     closers.push(() => sweep.close());
     sweep.start();
+    scheduleClock.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

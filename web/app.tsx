@@ -14,11 +14,17 @@ const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
 
+const SchedulesPage = later("the schedules", async () => {
+  return (await import("./schedules/schedules-page.tsx")).SchedulesPage;
+});
+const GroupPage = later("the comparison", async () => (await import("./groups/group-page.tsx")).GroupPage);
+
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {
   const { path } = useRouter();
   const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
-  const page = taskId !== undefined ? "task" : path.value.startsWith("/settings") ? "settings" : "home";
+  const groupId = path.value.match(/^\/groups\/([a-z0-9_]+)\/?$/)?.[1];
+  const page = pageOf(path.value, taskId ?? groupId);
   useEffect(() => {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
   }, [page, taskId]);
@@ -49,7 +55,9 @@ export function App() {
         </nav>
         <main id="main" class="main" tabIndex={-1} ref={main}>
           {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
+          {groupId !== undefined && <GroupPage key={groupId} id={groupId} />}
           {page === "settings" && <SettingsPage />}
+          {page === "schedules" && <SchedulesPage />}
           {page === "home" && <Composer />}
         </main>
       </div>
@@ -57,7 +65,15 @@ export function App() {
   );
 }
 
-function Header({ page }: { page: "task" | "settings" | "home" }) {
+type Page = "task" | "settings" | "schedules" | "home";
+
+function pageOf(path: string, shownId: string | undefined): Page {
+  if (shownId !== undefined) return "task";
+  if (path.startsWith("/settings")) return "settings";
+  return path.startsWith("/schedules") ? "schedules" : "home";
+}
+
+function Header({ page }: { page: Page }) {
   const { status, link } = useAppliance();
   return (
     <header class="top">
@@ -77,6 +93,9 @@ function Header({ page }: { page: "task" | "settings" | "home" }) {
           <span class="chip quiet engine">{plainLine(status.value.engine.text)}</span>
         )}
       </div>
+      <Link to="/schedules" class="button quiet" current={page === "schedules"}>
+        <Icon name="queued" /> Schedules
+      </Link>
       <Link to="/settings" class="button quiet" current={page === "settings"}>
         <Icon name="settings" /> Settings
       </Link>

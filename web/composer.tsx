@@ -44,6 +44,7 @@ export function Composer() {
   const model = useDraft("model");
   const mode = useSignal<Mode>("act");
   const attachments = useAttachments();
+  const attempts = useDraft("attempts", "1");
   const choices = useLoaded(
     async () => ({
       repositories: await client.read(client.api.repositories.$get()),
@@ -70,23 +71,25 @@ export function Composer() {
   const wish = wishes.find(({ value }) => value === pullRequest.value)?.value ?? "none";
 
   const submit = useAction(async () => {
-    const task = await client.read(
-      client.api.tasks.$post({
-        json: {
-          prompt: prompt.value,
-          repositories:
-            chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
-          environment: place,
-          pullRequest: wish,
-          model: model.value,
-          mode: mode.value,
-          attachments: attachments.ids(),
-        },
-      }),
-    );
+    const json = {
+      prompt: prompt.value,
+      repositories:
+        chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
+      environment: place,
+      pullRequest: wish,
+      model: model.value,
+      mode: mode.value,
+      attachments: attachments.ids(),
+    };
+    const several = Number(attempts.value);
+    const made =
+      several > 1
+        ? `/groups/${(await client.read(client.api.groups.$post({ json: { ...json, attempts: several } }))).id}`
+        : `/tasks/${(await client.read(client.api.tasks.$post({ json }))).id}`;
     prompt.value = "";
     attachments.clear();
-    router.go(`/tasks/${task.id}`);
+    attempts.value = "1";
+    router.go(made);
   });
 
   return (
@@ -198,6 +201,20 @@ export function Composer() {
           </Field>
           <Field label="Mode">
             <ModeField value={mode.value} onChoose={(chosen) => (mode.value = chosen)} />
+          </Field>
+          <Field label="Attempts">
+            <select
+              name="attempts"
+              value={attempts.value}
+              onChange={(event) => (attempts.value = event.currentTarget.value)}
+            >
+              <option value="1">1</option>
+              {[2, 3, 4, 5, 6, 7, 8].map((count) => (
+                <option key={count} value={String(count)}>
+                  {count}, to keep one
+                </option>
+              ))}
+            </select>
           </Field>
         </div>
         {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}

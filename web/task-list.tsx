@@ -45,6 +45,12 @@ function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
           {word}
           {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
         </span>
+        {task.attempt !== undefined && (
+          <span class={task.attempt.kept ? "state good" : "dim"}>
+            Attempt {task.attempt.number} of {task.attempt.of}
+            {task.attempt.kept && ", kept"}
+          </span>
+        )}
         {task.pullRequests.map((one) => (
           <PullRequestBadge key={one.id} {...one} />
         ))}

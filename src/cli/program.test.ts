@@ -6,8 +6,8 @@ import { explain } from "./explain.ts";
 import type { CliIo } from "./io.ts";
 import { createProgram, runCli } from "./program.ts";
 import { readPrompt } from "./prompt-text.ts";
+import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { pick } from "./task-id.ts";
-import { repositoryAndBranch } from "./tasks.ts";
 import { noWiring } from "./wiring.fixture.ts";
 import type { CliWiring, StartOptions } from "./wiring.ts";
 

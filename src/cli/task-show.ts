@@ -56,6 +56,9 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
     ...(task.pullRequest === "none"
       ? []
       : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
+    ...(task.attempt === undefined
+      ? []
+      : [["Attempt", `${task.attempt.number} of ${task.attempt.of}, see ${task.attempt.groupId}`] as const]),
     ...task.kept.map(
       ({ repository, branch, commit, until }) =>
         [

@@ -8,6 +8,7 @@ import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
+import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 
@@ -39,6 +40,12 @@ export function addTaskCommands(cli: Cli): void {
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
     .option("-a, --attach <file>", attachHelp, collect)
     .addOption(new Option("--pr <how>", "open a pull request when it completes").choices(["draft", "ready"]))
+    .option("--attempts <number>", "let so many work on it side by side, to keep one", wholeNumber(2, 8))
+    .option(
+      "--attempt-model <model>",
+      "models that the attempts take in turn; may be given several times",
+      collect,
+    )
     .option("--follow", "print the transcript until nothing is left to do; the exit code tells how it went")
     .addHelpText(
       "after",
@@ -52,19 +59,22 @@ Examples:
       const prompt = await readPrompt({ words, file: options.file }, io);
       const client = await cli.connect();
       const attachments = await attach(client, options.attach);
-      const made = await client.read(
-        client.api.tasks.$post({
-          json: {
-            prompt,
-            repositories: (options.repo ?? []).map(repositoryAndBranch),
-            environment: options.env,
-            mode: options.mode,
-            attachments,
-            ...(options.model !== undefined && { model: options.model }),
-            ...(options.pr !== undefined && { pullRequest: options.pr }),
-          },
-        }),
-      );
+      const json = {
+        prompt,
+        repositories: (options.repo ?? []).map(repositoryAndBranch),
+        environment: options.env,
+        mode: options.mode,
+        attachments,
+        ...(options.model !== undefined && { model: options.model }),
+        ...(options.pr !== undefined && { pullRequest: options.pr }),
+      };
+      if (options.attempts !== undefined) {
+        const { attempts, attemptModel: models = [] } = options;
+        const group = await client.read(client.api.groups.$post({ json: { ...json, attempts, models } }));
+        await io.out.write(cli.globals().json ? jsonText(group, 2) : `${group.id}\n`);
+        return say(`Submitted ${attempts} attempts. To compare them: ccw-server group show ${group.id}`);
+      }
+      const made = await client.read(client.api.tasks.$post({ json }));
       if (options.follow === true) {
         await say(`Submitted as ${made.id}.`);
         const { followTask } = await import("./follow.ts");
@@ -100,7 +110,9 @@ Examples:
         row.queuePosition === undefined
           ? `${row.state}${row.held ? ", held" : ""}`
           : `${row.state} #${row.queuePosition}`,
-        row.title,
+        row.attempt === undefined
+          ? row.title
+          : `(${row.attempt.number}/${row.attempt.of}${row.attempt.kept === true ? ", kept" : ""}) ${row.title}`,
         row.person,
         ageText(now - row.createdAt),
         countText(row.inputTokens + row.outputTokens),
@@ -199,10 +211,6 @@ interface CreateOptions {
   attach?: string[];
   pr?: "draft" | "ready";
   follow?: boolean;
-}
-
-/** `name` or `name@branch`; a name has no `@`. */
-export function repositoryAndBranch(text: string): { name: string; baseBranch?: string } {
-  const at = text.indexOf("@");
-  return at === -1 ? { name: text } : { name: text.slice(0, at), baseBranch: text.slice(at + 1) };
+  attempts?: number;
+  attemptModel?: string[];
 }

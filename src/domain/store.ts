@@ -3,11 +3,23 @@ import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } fro
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { Forge, ForgeCredential } from "./forge.ts";
-import type { AttachmentId, PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
+import type { Attempt, TaskGroup } from "./group.ts";
+import type {
+  AttachmentId,
+  GroupId,
+  PersonId,
+  PromptId,
+  PullRequestId,
+  SandboxId,
+  ScheduleId,
+  TaskId,
+  TokenId,
+} from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
 import type { NotificationStore } from "./notification.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
+import type { RunCause, Schedule, ScheduleOutcome, ScheduleRun } from "./schedule.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
 import type { AgentMode, PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
 
@@ -24,6 +36,8 @@ export interface Store {
   pullRequests: PullRequestStore;
   environments: EnvironmentStore;
   tasks: TaskStore;
+  groups: GroupStore;
+  schedules: ScheduleStore;
   prompts: PromptStore;
   attachments: AttachmentStore;
   snapshots: SnapshotStore;
@@ -45,9 +59,9 @@ export interface Wakes {
 }
 /**
  * One task's events, one sandbox's commands, the list of tasks (with what is asked of a person), which tokens are in
- * force, or what egress policies are made of.
+ * force, what egress policies are made of, or when schedules are due.
  */
-export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy";
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy" | "schedules";
 
 export interface Person {
   id: PersonId;
@@ -147,6 +161,8 @@ export interface TaskRow extends Task {
   inputTokens: number;
   outputTokens: number;
   pullRequests: PullRequestBadge[];
+  /** Where it is one of several attempts at the same prompt. */
+  attempt: Attempt | undefined;
 }
 
 /** A snapshot that the task's next new sandbox begins with; of another task where it was forked. */
@@ -168,6 +184,7 @@ export interface TaskStore {
     /** The work that it begins with, of another task or turn. */
     restore?: TaskRestore | undefined;
     pullRequest?: PullRequestWish;
+    attempt?: Pick<Attempt, "groupId" | "number"> | undefined;
     prompt: { id: PromptId; text: string; attachments?: readonly AttachmentId[] };
   }): void;
   get(id: TaskId): TaskRow | undefined;
@@ -209,6 +226,59 @@ export interface TaskStore {
   /** Its pull request was opened by itself, or cannot be. */
   settlePullRequest(id: TaskId): void;
   count(states: readonly TaskStateKind[]): number;
+}
+
+export interface GroupStore {
+  add(group: Omit<TaskGroup, "kept" | "createdAt">): void;
+  get(id: GroupId): TaskGroup | undefined;
+  /** In the order of their numbers. */
+  tasks(id: GroupId): TaskRow[];
+  /** This one is kept, and gets the pull request that was wished for. `conflict` where another one was. */
+  keep(id: GroupId, taskId: TaskId): void;
+}
+
+export interface ScheduleStore {
+  /** `conflict` where the name is taken, in whatever case; so does `update`. */
+  add(
+    schedule: Pick<Schedule, "id" | "person" | "nextAt"> &
+      Pick<Schedule, "name" | "time" | "task" | "missed" | "overlap" | "triggersPerHour">,
+  ): void;
+  get(id: ScheduleId): Schedule | undefined;
+  /** By name. */
+  list(): Schedule[];
+  update(
+    id: ScheduleId,
+    change: {
+      [Key in Exclude<keyof Schedule, "id" | "triggerSince" | "createdAt" | "updatedAt">]?:
+        | Schedule[Key]
+        | undefined;
+    },
+  ): void;
+  /** With the record of its runs; the tasks that it made stay. */
+  remove(id: ScheduleId): boolean;
+  /** The SHA-256 of its trigger's token, hex; undefined ends the trigger. */
+  setTrigger(id: ScheduleId, hash: string | undefined): void;
+  triggerHash(id: ScheduleId): string | undefined;
+  /** Those whose time has come, the longest overdue first. */
+  due(now: number): Schedule[];
+  /** When the next one behind `after` is due, of all. */
+  nextDue(after: number): number | undefined;
+  /** Writes a run down; false, and nothing is written, where there is one of that key. */
+  claim(run: {
+    scheduleId: ScheduleId;
+    key: string;
+    cause: RunCause;
+    dueAt?: number;
+    outcome: ScheduleOutcome;
+  }): boolean;
+  /** The run of that key from `since` (ms) on; an older one gives its key up. */
+  runOf(id: ScheduleId, key: string, since: number): ScheduleRun | undefined;
+  /** Newest first. */
+  runs(id: ScheduleId, limit: number): ScheduleRun[];
+  /** Runs of that cause between two times (ms). */
+  count(id: ScheduleId, cause: RunCause, from: number, to: number): number;
+  /** A task of this schedule that is queued or at work, or will go on by itself. */
+  taskAtWork(id: ScheduleId): TaskId | undefined;
 }
 
 export interface Lease {

@@ -13,13 +13,16 @@ import { errorResponse } from "./errors.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
+import { groupRoutes } from "./groups.ts";
 import { liveRoutes } from "./live.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
+import { triggerRoutes } from "./triggers.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
@@ -76,6 +79,7 @@ export function createApp(context: HttpContext) {
   );
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
+  app.route("/triggers", triggerRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
@@ -96,6 +100,8 @@ export function createApp(context: HttpContext) {
     .route("/", taskRoutes(context))
     .route("/", promptRoutes(context))
     .route("/", attachmentRoutes(context))
+    .route("/", groupRoutes(context))
+    .route("/", scheduleRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))
@@ -142,5 +148,7 @@ export type App = ReturnType<typeof createApp>;
 
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
-  return path === "/" || /^\/(tasks|settings|environments|repositories|egress)(\/|$)/.test(path);
+  return (
+    path === "/" || /^\/(tasks|groups|schedules|settings|environments|repositories|egress)(\/|$)/.test(path)
+  );
 }

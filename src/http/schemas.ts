@@ -1,6 +1,7 @@
 import { z } from "@hono/zod-openapi";
 import { accessLevels, limitsSchema } from "../domain/environment.ts";
 import { egressSchema } from "../domain/environment-egress.ts";
+import type { Attempt } from "../domain/group.ts";
 import { jsonSchema } from "../domain/json.ts";
 import type { KeptWork } from "../domain/ports.ts";
 import { type Prompt, promptStates, type TaskRow } from "../domain/store.ts";
@@ -49,6 +50,16 @@ export const taskSchema = z
     /** `asleep`: stopped, with everything in it; the next prompt wakes it. */
     sandbox: z.object({ state: z.enum(["awake", "asleep", "none"]) }),
     queuePosition: z.number().int().optional(),
+    /** Where it is one of several attempts at the same prompt. */
+    attempt: z
+      .object({
+        groupId: z.string(),
+        number: z.number().int(),
+        of: z.number().int(),
+        /** Left out until one of them is. */
+        kept: z.boolean().optional(),
+      })
+      .optional(),
     createdAt: z.number(),
     updatedAt: z.number(),
     inputTokens: z.number().int(),
@@ -58,7 +69,7 @@ export const taskSchema = z
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
-  const { state, person, queuePosition, sandbox, restore: _, ...rest } = task;
+  const { state, person, queuePosition, sandbox, attempt, restore: _, ...rest } = task;
   return {
     ...rest,
     person: person.name,
@@ -71,11 +82,16 @@ export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
     ...(state.kind === "paused" && { paused: pausedJson(state) }),
     sandbox: { state: sandbox },
     ...(queuePosition !== undefined && { queuePosition }),
+    ...(attempt !== undefined && { attempt: attemptJson(attempt) }),
   };
 }
 
 function pausedJson({ why, reason, hint, until }: Extract<TaskRow["state"], { kind: "paused" }>) {
   return { why, reason, hint, ...(until !== undefined && { until }) };
+}
+
+function attemptJson({ kept, ...attempt }: Attempt): NonNullable<TaskJson["attempt"]> {
+  return { ...attempt, ...(kept !== undefined && { kept }) };
 }
 
 function detailOf(state: TaskRow["state"]): string {

@@ -6,16 +6,19 @@ import type { TaskEventBody } from "../domain/event.ts";
 import type { ForgeCredential, ForgeKind } from "../domain/forge.ts";
 import type {
   AttachmentId,
+  GroupId,
   PersonId,
   PromptId,
   PullRequestId,
   SandboxId,
+  ScheduleId,
   TaskId,
   TokenId,
 } from "../domain/ids.ts";
 import type { ChannelKind, Delivery, NotificationKind } from "../domain/notification.ts";
 import type { PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
+import type { RunCause, Schedule, ScheduleOutcome } from "../domain/schedule.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
 import type { Attachment, PromptState, Snapshot, TaskRestore, TokenKind } from "../domain/store.ts";
 import type { AgentMode, PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
@@ -137,6 +140,11 @@ export const tasks = sqliteTable(
     pullRequest: text("pull_request").$type<PullRequestWish>().notNull().default("none"),
     stateKind: text("state_kind").$type<TaskStateKind>().notNull(),
     state: text({ mode: "json" }).$type<TaskState>().notNull(),
+    /** Its place among several attempts at the same prompt. */
+    groupId: text("group_id")
+      .$type<GroupId>()
+      .references(() => taskGroups.id),
+    attempt: integer(),
     leaseOwner: text("lease_owner"),
     leaseUntil: integer("lease_until"),
     createdAt: integer("created_at").notNull(),
@@ -145,8 +153,73 @@ export const tasks = sqliteTable(
   (table) => [
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
+    index("tasks_by_group").on(table.groupId).where(sql`group_id IS NOT NULL`),
     index("tasks_to_resume").on(table.pausedUntil).where(sql`paused_until IS NOT NULL`),
     index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),
+  ],
+);
+
+export const taskGroups = sqliteTable("task_groups", {
+  id: text().$type<GroupId>().primaryKey(),
+  title: text().notNull(),
+  prompt: text().notNull(),
+  person: text().notNull(),
+  attempts: integer().notNull(),
+  pullRequest: text("pull_request").$type<PullRequestWish>().notNull(),
+  kept: text().$type<TaskId>(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const schedules = sqliteTable(
+  "schedules",
+  {
+    id: text().$type<ScheduleId>().primaryKey(),
+    name: text().notNull(),
+    personId: text("person_id")
+      .$type<PersonId>()
+      .notNull()
+      .references(() => people.id),
+    time: text({ mode: "json" }).$type<Schedule["time"]>().notNull(),
+    task: text({ mode: "json" }).$type<Schedule["task"]>().notNull(),
+    missed: text().$type<Schedule["missed"]>().notNull(),
+    overlap: text().$type<Schedule["overlap"]>().notNull(),
+    triggersPerHour: integer("triggers_per_hour").notNull(),
+    enabled: integer({ mode: "boolean" }).notNull(),
+    nextAt: integer("next_at"),
+    failures: integer().notNull().default(0),
+    lastError: text("last_error").notNull().default(""),
+    /** SHA-256 of its trigger's token, hex. */
+    triggerHash: text("trigger_hash"),
+    triggerSince: integer("trigger_since"),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("schedules_by_name").on(sql`lower(${table.name})`),
+    index("schedules_due").on(table.nextAt).where(sql`next_at IS NOT NULL`),
+  ],
+);
+
+export const scheduleRuns = sqliteTable(
+  "schedule_runs",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    scheduleId: text("schedule_id")
+      .$type<ScheduleId>()
+      .notNull()
+      .references(() => schedules.id),
+    /** What makes it one: the time it was due, the key of a request to the trigger, else anything. */
+    key: text().notNull(),
+    cause: text().$type<RunCause>().notNull(),
+    dueAt: integer("due_at"),
+    at: integer().notNull(),
+    outcome: text({ mode: "json" }).$type<ScheduleOutcome>().notNull(),
+    /** No reference: a task may be deleted, and was made nevertheless. */
+    taskId: text("task_id").$type<TaskId>(),
+  },
+  (table) => [
+    uniqueIndex("schedule_runs_once").on(table.scheduleId, table.key),
+    index("schedule_runs_by_time").on(table.scheduleId, table.at),
   ],
 );
 

@@ -31,10 +31,11 @@ import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
+import { attemptOf } from "./groups.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
 import { createSandboxStore } from "./sandboxes.ts";
-import { people, sandboxes, tasks } from "./schema.ts";
+import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -67,6 +68,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .select({
         task: tasks,
         person: { id: people.id, name: people.name },
+        group: { attempts: taskGroups.attempts, kept: taskGroups.kept },
         inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
         // By the index of those that have not ended.
         awake: sql<
@@ -76,6 +78,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       })
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
+      .leftJoin(taskGroups, eq(tasks.groupId, taskGroups.id))
       .where(where)
       .orderBy(desc(tasks.createdAt), desc(sql`${tasks}.rowid`))
       .limit(limit)
@@ -85,7 +88,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, awake, inputTokens, outputTokens }) => ({
+    return found.map(({ task, person, group, awake, inputTokens, outputTokens }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -105,6 +108,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       inputTokens,
       outputTokens,
       pullRequests: badges.get(task.id) ?? [],
+      attempt: attemptOf(task, group),
     }));
   };
 
@@ -135,7 +139,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
   return {
     create(task) {
       const { id, title, person, environment, agent, model, repositories, prompt } = task;
-      const { mode = "act", pullRequest = "none", restore = null } = task;
+      const { mode = "act", pullRequest = "none", restore = null, attempt } = task;
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -148,6 +152,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
           sealedEnvironment: sealEnvironment(seal, { ...environment, secrets: {} }),
           agent,
           ...{ model, mode, repositories, pullRequest, restore },
+          groupId: attempt?.groupId ?? null,
+          attempt: attempt?.number ?? null,
           stateKind: state.kind,
           state,
           createdAt: now,

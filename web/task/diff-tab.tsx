@@ -39,7 +39,10 @@ export function DiffTab({ id, feed }: { id: string; feed: TaskFeed }) {
   );
 }
 
-function RepositoryDiff(props: {
+/** One repository's part of what a task's branches add. */
+export function RepositoryDiff(props: {
+  /** Keeps apart what several diffs on one page have in common. */
+  within?: string;
   repository: string;
   baseBranch: string;
   workBranch: string;
@@ -53,7 +56,8 @@ function RepositoryDiff(props: {
   if (files.length === 0) return <p class="empty">{name}: the branch adds nothing to its base.</p>;
   const added = files.reduce((sum, file) => sum + file.added, 0);
   const removed = files.reduce((sum, file) => sum + file.removed, 0);
-  const anchor = (index: number) => `diff-${props.repository.replace(/[^a-z0-9]/g, "-")}-${index}`;
+  const anchor = (index: number) =>
+    `diff-${props.within ?? ""}${props.repository.replace(/[^a-z0-9]/g, "-")}-${index}`;
   return (
     <section class="diff" aria-label={`Diff of ${name}`}>
       <h2>
@@ -98,7 +102,7 @@ function RepositoryDiff(props: {
   );
 }
 
-function Counts({ added, removed }: { added: number; removed: number }) {
+export function Counts({ added, removed }: { added: number; removed: number }) {
   return (
     <span class="counts">
       <span class="plus">+{added}</span> <span class="minus">−{removed}</span>

@@ -132,6 +132,9 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
             {plainLine(name)} <code>{plainLine(baseBranch)}</code> → <code>{plainLine(workBranch)}</code>
           </span>
         ))}
+        {task.attempt !== undefined && (
+          <Link to={`/groups/${task.attempt.groupId}`}>Compare {task.attempt.of} attempts</Link>
+        )}
         <span title="Environment">env {plainLine(task.environment)}</span>
         <span title="Tokens read and written by the model">
           {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
