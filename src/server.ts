@@ -25,12 +25,14 @@ import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
+import { createModelPort } from "./runs/model-port.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
-import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
+import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
+import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
 import { lockDataFolder } from "./store/lock.ts";
@@ -120,12 +122,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const trust = openUpstreamTrust({ caFile });
     const session = {
       ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
-      endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
     };
+    const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
-      port: createModelPort(session),
+      port: createModelPort({ ...config.usage, store, endpoint: model.current, usageLimits, now: ids.now }),
       tokens,
       log,
       now: ids.now,
@@ -179,6 +181,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       version,
       parallel: config.parallel,
+      usage: { ...config.usage, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower },
       hostNames: [

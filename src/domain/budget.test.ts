@@ -59,11 +59,13 @@ test("tokens, a person's day and everybody's day are limits too; a day's is over
   expect(
     of({ task: { tokens: 1000, usd: 0, turns: 0 } }, { task: { tokens: 1000, costNano: 0 } }),
   ).toMatchObject({ kind: "hard", reason: "The task has used 1.0k of 1.0k tokens.", until: undefined });
-  expect(of({ personDay: { tokens: 0, usd: 2 } }, { personDay: { tokens: 0, costNano: 2e9 } })).toMatchObject({
-    kind: "hard",
-    reason: "The tasks of ann have today spent $2.00 of $2.00.",
-    until: 99,
-  });
+  expect(of({ personDay: { tokens: 0, usd: 2 } }, { personDay: { tokens: 0, costNano: 2e9 } })).toMatchObject(
+    {
+      kind: "hard",
+      reason: "The tasks of ann have today spent $2.00 of $2.00.",
+      until: 99,
+    },
+  );
   expect(of({ day: { tokens: 10, usd: 0 } }, { day: { tokens: 11, costNano: 0 } })).toMatchObject({
     kind: "hard",
     until: 99,

@@ -58,7 +58,8 @@ export const raiseHint =
 export function decideBudget(facts: BudgetFacts): BudgetVerdict {
   const { limits, spent, turns, begun, told, dayEnds } = facts;
   if (limits.task.turns > 0 && turns > limits.task.turns) {
-    const reason = `The task has had ${limits.task.turns} turns, which is its limit.`;
+    const { turns: most } = limits.task;
+    const reason = `The task has had ${most} ${most === 1 ? "turn" : "turns"}, which is its limit.`;
     return { kind: "hard", reason, hint: raiseHint, until: undefined };
   }
   const hasMoneyLimit = limits.task.usd > 0 || limits.personDay.usd > 0 || limits.day.usd > 0;
@@ -71,14 +72,21 @@ export function decideBudget(facts: BudgetFacts): BudgetVerdict {
     };
   }
 
-  const day = "It goes on by itself when the day is over. The operator raises the limit in [budget] of ccw.toml.";
+  const day =
+    "It goes on by itself when the day is over. The operator raises the limit in [budget] of ccw.toml.";
   const checks = [
     { words: "The task has", limit: limits.task, spent: spent.task, hint: raiseHint, until: undefined },
     {
       words: `The tasks of ${facts.person} have today`,
       ...{ limit: limits.personDay, spent: spent.personDay, hint: day, until: dayEnds },
     },
-    { words: "All tasks together have today", limit: limits.day, spent: spent.day, hint: day, until: dayEnds },
+    {
+      words: "All tasks together have today",
+      limit: limits.day,
+      spent: spent.day,
+      hint: day,
+      until: dayEnds,
+    },
   ];
   let soft: BudgetVerdict | undefined;
   for (const { words, limit, spent: used, hint, until } of checks) {

@@ -16,7 +16,11 @@ test("a rejected account is parked until the time that the endpoint names", () =
   expect(usageLimitOf(200, headers, now)).toBeUndefined();
   expect(usageLimitOf(529, headers, now)).toBeUndefined();
   expect(
-    usageLimitOf(429, { ...headers, "anthropic-ratelimit-unified-status": "allowed", "retry-after": "5" }, now),
+    usageLimitOf(
+      429,
+      { ...headers, "anthropic-ratelimit-unified-status": "allowed", "retry-after": "5" },
+      now,
+    ),
   ).toBeUndefined();
 });
 
@@ -50,7 +54,9 @@ test("without a time, or with one that makes no sense, retry-after counts, else 
 
 test("a long retry-after parks, a short one is the agent's own to wait for", () => {
   expect(usageLimitOf(429, { "retry-after": "3600" }, now)?.until).toBe(now + hour);
-  expect(usageLimitOf(429, { "retry-after": new Date(now + hour).toUTCString() }, now)?.until).toBe(now + hour);
+  expect(usageLimitOf(429, { "retry-after": new Date(now + hour).toUTCString() }, now)?.until).toBe(
+    now + hour,
+  );
   expect(usageLimitOf(429, { "retry-after": "30" }, now)).toBeUndefined();
   expect(usageLimitOf(429, { "retry-after": "later" }, now)).toBeUndefined();
   expect(usageLimitOf(429, {}, now)).toBeUndefined();

@@ -7,15 +7,7 @@ import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { LfsEndpoint } from "../domain/lfs.ts";
-import type { ModelEndpoint } from "../domain/model.ts";
-import type {
-  ControlPort,
-  GitPort,
-  KeptWork,
-  ModelPort,
-  RepositoryHost,
-  ScopedTokens,
-} from "../domain/ports.ts";
+import type { ControlPort, GitPort, KeptWork, RepositoryHost, ScopedTokens } from "../domain/ports.ts";
 import type { Repository } from "../domain/repository.ts";
 import { isSameSecret } from "../domain/same-secret.ts";
 import { keptRepository, objectsInSandbox, type SessionCommand } from "../domain/session.ts";
@@ -31,8 +23,6 @@ export interface SessionOptions {
   kept: Pick<KeptWork, "endpointOf">;
   /** The large files of a repository; undefined where it has none. */
   lfs(name: string): LfsEndpoint | undefined;
-  /** The model endpoint in force now. */
-  endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   egress: Pick<EgressPort, "egressOf">;
@@ -113,13 +103,6 @@ export function createControlPort(
         }
       }
     },
-  };
-}
-
-export function createModelPort({ store, endpoint }: SessionOptions): ModelPort {
-  return {
-    endpointFor: (sandboxId) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint()),
-    record: (request) => store.usage.record(request),
   };
 }
 

@@ -17,6 +17,7 @@ import { appendEvent } from "./events.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
 import { people, sandboxes, tasks } from "./schema.ts";
+import { unused, usedBy } from "./usage.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -47,8 +48,6 @@ export function createTaskStore(context: StoreContext): TaskStore {
       .select({
         task: tasks,
         person: { id: people.id, name: people.name },
-        inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
-        outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
       })
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
@@ -61,7 +60,11 @@ export function createTaskStore(context: StoreContext): TaskStore {
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, inputTokens, outputTokens }) => ({
+    const used = usedBy(
+      context,
+      found.map(({ task }) => task.id),
+    );
+    return found.map(({ task, person }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -74,8 +77,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
       queuePosition: position?.get(task.id),
-      inputTokens,
-      outputTokens,
+      ...(used.get(task.id) ?? unused),
       pullRequests: badges.get(task.id) ?? [],
     }));
   };

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { demoRepositoryFiles } from "../../src/demo/demo-repository.ts";
 import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
-import type { ModelRequest } from "../../src/domain/model.ts";
+import type { MeteredRequest } from "../../src/domain/model.ts";
 import { createModelDoor } from "../../src/gateway/model/model-door.ts";
 
 /** The real agent CLI works in a real repository, through the model door, for the demo model. */
@@ -15,7 +15,7 @@ import { createModelDoor } from "../../src/gateway/model/model-door.ts";
 setDefaultTimeout(90_000);
 
 const scoped = "scoped-token-of-the-sandbox";
-const records: ModelRequest[] = [];
+const records: MeteredRequest[] = [];
 const cleanUp: (() => unknown)[] = [];
 let claude = "";
 let baseUrl = "";
@@ -35,6 +35,8 @@ beforeAll(async () => {
         baseUrl: demo.baseUrl,
         credential: { header: "x-api-key", value: demo.key },
       }),
+      admit: () => ({ kind: "pass", promptId: undefined }),
+      limited() {},
       record: (record) => records.push(record),
     },
     tokens: { tokenFor: () => scoped, matches: (_id, _purpose, token) => token === scoped },

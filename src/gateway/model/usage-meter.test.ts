@@ -104,9 +104,7 @@ test("both kinds of writing to the cache are told apart, searches and fast mode 
     },
   };
   const end = { output_tokens: 90, server_tool_use: { web_search_requests: 2, web_fetch_requests: 1 } };
-  expect(
-    metered({ type: "message_start", message: start }, { type: "message_delta", usage: end }),
-  ).toEqual({
+  expect(metered({ type: "message_start", message: start }, { type: "message_delta", usage: end })).toEqual({
     model: "m",
     inputTokens: 3,
     outputTokens: 90,
@@ -133,7 +131,10 @@ test("an end that says null or 0 takes back nothing of what came in", () => {
 });
 
 test("one field that makes no sense does not lose the others", () => {
-  const start = { model: "m", usage: { input_tokens: 3, output_tokens: "many", cache_creation: 7, speed: {} } };
+  const start = {
+    model: "m",
+    usage: { input_tokens: 3, output_tokens: "many", cache_creation: 7, speed: {} },
+  };
   expect(metered({ type: "message_start", message: start })).toMatchObject({
     inputTokens: 3,
     outputTokens: 0,

@@ -123,7 +123,10 @@ export function createUsageMeter(contentType: string): UsageMeter {
  * The counts now, after `before`. The first event tells what came in; endpoints that do not know it again at the end say
  * null or 0 there, which takes nothing back (the agent's own count goes by the same rule).
  */
-function countsOf(counted: z.infer<typeof iteration> | z.infer<typeof usageSchema>, before: TokenCounts): TokenCounts {
+function countsOf(
+  counted: z.infer<typeof iteration> | z.infer<typeof usageSchema>,
+  before: TokenCounts,
+): TokenCounts {
   const { cache_creation: kinds } = counted;
   const sum = (kinds?.ephemeral_5m_input_tokens ?? 0) + (kinds?.ephemeral_1h_input_tokens ?? 0);
   return {
