@@ -21,8 +21,16 @@ export interface Config {
   /** Where people reach the appliance; empty for what follows from host and port. */
   publicUrl: string;
   hostNames: string[];
-  /** Tasks that run at once. */
+  /** Sandboxes that are awake at once. */
   parallel: number;
+  patience: {
+    /** How long a task without work keeps its sandbox awake (ms). */
+    idleMs: number;
+    /** How long a question waits for a person (ms); Infinity for ever. */
+    questionMs: number;
+  };
+  /** How long a sandbox that sleeps is kept (ms). */
+  keepMs: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -134,6 +142,21 @@ const fileSchema = z.strictObject({
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
       wait_for_usage_limit: z.boolean().default(true),
+      idle_minutes: z
+        .number()
+        .min(0)
+        .max(7 * 24 * 60)
+        .default(10),
+      keep_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(72),
+      question_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(0),
     })
     .prefault({}),
   prices: z.record(pricePatternSchema, priceSchema).default({}),
@@ -184,6 +207,7 @@ const fileSchema = z.strictObject({
 const anthropicUrl = "https://api.anthropic.com";
 
 const defaultPort = 7080;
+const hourMs = 3_600_000;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
 export function loadConfig(flags: Flags, variables: Variables): Config {
@@ -204,6 +228,12 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
       file.tasks.parallel ??
       4,
+    patience: {
+      idleMs: file.tasks.idle_minutes * 60_000,
+      questionMs:
+        file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
+    },
+    keepMs: file.tasks.keep_hours * hourMs,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
