@@ -163,7 +163,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     const scheduler = createScheduler(
       { store, engine, doors, host, log, ids, ...config.patience },
-      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+      {
+        ...{ owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+        modelAvailableAt: usageLimits.modelAvailableAt,
+      },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;

@@ -4,6 +4,7 @@ import { plainLine, plainText } from "../domain/plain-text.ts";
 import { nameOf } from "../domain/pull-request.ts";
 import { questionLines } from "../domain/question-text.ts";
 import type { TextLine } from "../domain/text-line.ts";
+import { costText } from "../domain/usage-report.ts";
 import { facts, paint } from "./output.ts";
 
 interface ShownTask {
@@ -42,6 +43,7 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
       ? []
       : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
+    ["Cost", costText(task.costUsd, task.unpricedRequests)],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],
   ]);

@@ -10,6 +10,7 @@ import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
 import { findTaskId, shortId } from "./task-id.ts";
+import { addBudgetCommand } from "./usage.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
 const states = ["queued", "starting", "running", "waiting", "finishing", "completed", "failed", "cancelled"];
@@ -198,6 +199,7 @@ Examples:
     });
 
   addOfferCommand(cli, task);
+  addBudgetCommand(cli, task, idHelp);
 
   task
     .command("push")

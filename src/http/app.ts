@@ -16,6 +16,7 @@ import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
+import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
@@ -93,6 +94,7 @@ export function createApp(context: HttpContext) {
     .route("/", forgeRoutes(context, appFlow))
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
+    .route("/", usageRoutes(context))
     .route("/", settingRoutes(context))
     .route("/", liveRoutes(context));
   api.doc31("/openapi.json", {
@@ -133,5 +135,5 @@ export type App = ReturnType<typeof createApp>;
 
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
-  return path === "/" || /^\/(tasks|settings|environments|repositories|egress)(\/|$)/.test(path);
+  return path === "/" || /^\/(tasks|settings|environments|repositories|egress|usage)(\/|$)/.test(path);
 }

@@ -29,17 +29,22 @@ export const taskSchema = z
     updatedAt: z.number(),
     inputTokens: z.number().int(),
     outputTokens: z.number().int(),
+    /** US dollars, without the requests that had no price. */
+    costUsd: z.number(),
+    unpricedRequests: z.number().int(),
   })
   .openapi("Task");
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow): TaskJson {
-  const { state, person, queuePosition, ...rest } = task;
+  const { state, person, queuePosition, costNano, unpriced, ...rest } = task;
   return {
     ...rest,
     person: person.name,
     state: state.kind,
     detail: detailOf(state),
+    costUsd: costNano / 1e9,
+    unpricedRequests: unpriced,
     ...(queuePosition !== undefined && { queuePosition }),
   };
 }
@@ -141,6 +146,8 @@ export const statusSchema = z
       /** The endpoint's base URL; empty for the demo model. */
       baseUrl: z.string(),
       source: z.enum(modelSources),
+      /** Until when its account takes no requests, by its usage limit. */
+      limitedUntil: z.number().optional(),
     }),
     parallel: z.number().int(),
     active: z.number().int(),
