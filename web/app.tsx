@@ -12,14 +12,15 @@ const Composer = later("the form", async () => (await import("./composer.tsx")).
 const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
+const UsagePage = later("the usage", async () => (await import("./usage/usage-page.tsx")).UsagePage);
 
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {
   const { path } = useRouter();
   const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
-  const page = taskId !== undefined ? "task" : path.value.startsWith("/settings") ? "settings" : "home";
+  const page = taskId !== undefined ? "task" : pageOf(path.value);
   useEffect(() => {
-    if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
+    if (taskId === undefined) document.title = titles[page];
   }, [page, taskId]);
 
   const body = useRef<HTMLDivElement>(null);
@@ -46,6 +47,7 @@ export function App() {
         <main id="main" class="main" tabIndex={-1} ref={main}>
           {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
           {page === "settings" && <SettingsPage />}
+          {page === "usage" && <UsagePage />}
           {page === "home" && <Composer />}
         </main>
       </div>
@@ -53,7 +55,21 @@ export function App() {
   );
 }
 
-function Header({ page }: { page: "task" | "settings" | "home" }) {
+type Page = "task" | "settings" | "usage" | "home";
+
+const titles: Record<Page, string> = {
+  task: "ccw-server",
+  settings: "Settings · ccw-server",
+  usage: "Usage · ccw-server",
+  home: "ccw-server",
+};
+
+function pageOf(path: string): Page {
+  if (path.startsWith("/settings")) return "settings";
+  return path.startsWith("/usage") ? "usage" : "home";
+}
+
+function Header({ page }: { page: Page }) {
   const { status, link } = useAppliance();
   return (
     <header class="top">
@@ -73,6 +89,9 @@ function Header({ page }: { page: "task" | "settings" | "home" }) {
           <span class="chip quiet engine">{plainLine(status.value.engine.text)}</span>
         )}
       </div>
+      <Link to="/usage" class="button quiet" current={page === "usage"}>
+        Usage
+      </Link>
       <Link to="/settings" class="button quiet" current={page === "settings"}>
         <Icon name="settings" /> Settings
       </Link>
