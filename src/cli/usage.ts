@@ -34,7 +34,9 @@ Examples:
       const { by, from, to, limit, csv = false } = options;
       const client = await cli.connect();
       const days = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
-      const usage = await client.read(client.api.usage.$get({ query: { by, limit: String(limit), ...days } }));
+      const usage = await client.read(
+        client.api.usage.$get({ query: { by, limit: String(limit), ...days } }),
+      );
       if (csv) return io.out.write(usageCsv(by, usage.rows));
       if (cli.globals().json) return io.out.write(jsonText(usage, 2));
       const cells = (key: string, row: Omit<UsageRow, "key" | "name">) => [
@@ -53,7 +55,10 @@ Examples:
       const head = [by.toUpperCase(), "REQUESTS", "IN", "OUT", "CACHE READ", "CACHE WRITE", "COST"];
       const rows = usage.rows.map((row) => cells(keyOf(row), row));
       return io.out.write(
-        table(head, [...rows, cells("total", usage.total)], { width: io.out.columns, shrink: by.toUpperCase() }),
+        table(head, [...rows, cells("total", usage.total)], {
+          width: io.out.columns,
+          shrink: by.toUpperCase(),
+        }),
       );
     });
 }
@@ -73,7 +78,11 @@ export function addBudgetCommand(cli: Cli, task: Command, idHelp: string): void 
     .command("budget")
     .description("what a task used, turn by turn, and what it may use; with options, set that")
     .argument("<task>", idHelp)
-    .option("--usd <amount>", "US dollars in all; 0 is no limit, `env` what the environment says", limit(/^\d+(\.\d+)?$/))
+    .option(
+      "--usd <amount>",
+      "US dollars in all; 0 is no limit, `env` what the environment says",
+      limit(/^\d+(\.\d+)?$/),
+    )
     .option("--tokens <number>", "tokens of all kinds in all; 0 and `env` likewise", limit(/^\d{1,15}$/))
     .option("--turns <number>", "turns in all; 0 and `env` likewise", limit(/^\d{1,7}$/))
     .addHelpText(
@@ -108,7 +117,8 @@ function usageFacts({ total, turns, models, budget }: TaskUsage): string {
     const cached = row.cacheReadTokens + row.cacheWrite5mTokens + row.cacheWrite1hTokens;
     return `${countText(row.inputTokens)} in, ${countText(row.outputTokens)} out, ${countText(cached)} cached, ${costText(row.costUsd, row.unpricedRequests)}`;
   };
-  const own = (name: TaskUsage["budget"]["own"][number]) => (budget.own.includes(name) ? "" : " (by its environment)");
+  const own = (name: TaskUsage["budget"]["own"][number]) =>
+    budget.own.includes(name) ? "" : " (by its environment)";
   const limits = [
     budget.usd === 0 ? "" : `${usdText(budget.usd * 1e9)}${own("usd")}`,
     budget.tokens === 0 ? "" : `${countText(budget.tokens)} tokens${own("tokens")}`,
@@ -133,7 +143,8 @@ function readTaskUsage(client: Client) {
 function limit(pattern: RegExp): (text: string) => Limit {
   return (text) => {
     if (text === "env") return text;
-    if (!pattern.test(text)) throw new InvalidArgumentError("It takes a number, or `env` for what the environment says.");
+    if (!pattern.test(text))
+      throw new InvalidArgumentError("It takes a number, or `env` for what the environment says.");
     return Number(text);
   };
 }

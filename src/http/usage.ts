@@ -38,7 +38,11 @@ const figures = {
 const figuresSchema = z.object(figures).openapi("UsageFigures");
 const rowSchema = z.object({ key: z.string(), name: z.string(), ...figures }).openapi("UsageRow");
 
-const limit = { turns: limitsSchema.shape.turns, tokens: limitsSchema.shape.tokens, usd: limitsSchema.shape.usd };
+const limit = {
+  turns: limitsSchema.shape.turns,
+  tokens: limitsSchema.shape.tokens,
+  usd: limitsSchema.shape.usd,
+};
 const budgetSchema = z.object({
   turns: z.number(),
   tokens: z.number(),
@@ -66,7 +70,9 @@ export function usageRoutes({ store, usage }: HttpContext) {
         method: "get",
         path: "/usage",
         summary: "Tokens and cost, summed up by task, person, environment, model or day",
-        request: { query: query.extend({ limit: z.coerce.number().int().min(1).max(maxRows).default(1000) }) },
+        request: {
+          query: query.extend({ limit: z.coerce.number().int().min(1).max(maxRows).default(1000) }),
+        },
         responses: {
           200: json(
             z.object({
@@ -197,7 +203,9 @@ export function usageRoutes({ store, usage }: HttpContext) {
     );
 }
 
-function inOrder<Filter extends { from?: string | undefined; to?: string | undefined }>(filter: Filter): Filter {
+function inOrder<Filter extends { from?: string | undefined; to?: string | undefined }>(
+  filter: Filter,
+): Filter {
   if (filter.from !== undefined && filter.to !== undefined && filter.from > filter.to) {
     throw new CcwError("invalid", `${filter.from} is after ${filter.to}.`, "Give the earlier day as `from`.");
   }

@@ -9,6 +9,7 @@ import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import type { MeteredRequest } from "../../src/domain/model.ts";
 import { createModelDoor } from "../../src/gateway/model/model-door.ts";
+import { priced } from "../../src/runs/model-port.ts";
 
 /** The real agent CLI works in a real repository, through the model door, for the demo model. */
 
@@ -86,6 +87,22 @@ test("every request was metered by the door, with what the agent itself was told
   expect(sum(records.map(({ cacheReadTokens }) => cacheReadTokens))).toBe(
     result.usage.cache_read_input_tokens,
   );
+  expect(sum(records.map(({ cacheWriteTokens }) => cacheWriteTokens))).toBe(
+    result.usage.cache_creation_input_tokens,
+  );
+  expect(sum(records.map(({ cacheWriteHourTokens }) => cacheWriteHourTokens))).toBe(
+    result.usage.cache_creation.ephemeral_1h_input_tokens,
+  );
+});
+
+test("an uninterrupted turn costs what the agent itself says, by both price tables", async () => {
+  const repository = await newRepository();
+  records.length = 0;
+  const result = await runAgent(repository, "Fix the failing test.");
+  const costs = records.map((record) => priced(record, new Map()).costNano ?? Number.NaN);
+  expect(costs.length).toBeGreaterThan(2);
+  expect(result.costUsd).toBeGreaterThan(0);
+  expect(sum(costs) / 1e9).toBeCloseTo(result.costUsd, 8);
 });
 
 test("two hundred tools are used, one after another", async () => {
@@ -201,7 +218,13 @@ async function runAgent(repository: string, prompt: string, answer = ""): Promis
         });
       }
       if (event.type === "result") {
-        return { text: event.result, failed: event.is_error, turns: event.num_turns, usage: event.usage };
+        return {
+          text: event.result,
+          failed: event.is_error,
+          turns: event.num_turns,
+          usage: event.usage,
+          costUsd: event.total_cost_usd,
+        };
       }
     }
     throw new Error("The agent ended without a result.");

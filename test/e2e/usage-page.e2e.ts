@@ -55,8 +55,9 @@ const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
 const sideways = (page: Page) =>
   page.evaluate(
     () =>
-      [...document.querySelectorAll("html, .body, .main")].filter((part) => part.scrollWidth > part.clientWidth)
-        .length,
+      [...document.querySelectorAll("html, .body, .main")].filter(
+        (part) => part.scrollWidth > part.clientWidth,
+      ).length,
   );
 
 test("usage is seen by day with its bars, by person, and taken along as CSV", async () => {

@@ -28,7 +28,11 @@ export function UsageTab({ task }: { task: TaskJson }) {
   let turn = 0;
   const rows = turns.map((row) => {
     if (row.promptId !== undefined) turn += 1;
-    return { ...row, id: row.promptId ?? "", label: row.promptId === undefined ? "Outside of turns" : `Turn ${turn}` };
+    return {
+      ...row,
+      id: row.promptId ?? "",
+      label: row.promptId === undefined ? "Outside of turns" : `Turn ${turn}`,
+    };
   });
   return (
     <div class="usage-tab">
@@ -37,7 +41,10 @@ export function UsageTab({ task }: { task: TaskJson }) {
       ) : (
         <>
           <UsageTable head="Turn" rows={rows} total={total} />
-          <UsageTable head="Model" rows={models.map((row) => ({ ...row, id: row.key, label: row.key || "unknown" }))} />
+          <UsageTable
+            head="Model"
+            rows={models.map((row) => ({ ...row, id: row.key, label: row.key || "unknown" }))}
+          />
         </>
       )}
       <BudgetForm key={JSON.stringify(budget)} id={task.id} budget={budget} changed={reload} />
@@ -86,8 +93,9 @@ function BudgetForm({ id, budget, changed }: { id: string; budget: Budget; chang
     >
       <h3>Budget of this task</h3>
       <p class="dim">
-        0 is no limit. When one is reached the agent is told to come to an end, and the task is paused after a few more
-        requests to the model. {budget.own.length === 0 && "These are the limits of its environment."}
+        0 is no limit. When one is reached the agent is told to come to an end, and the task is paused after a
+        few more requests to the model.{" "}
+        {budget.own.length === 0 && "These are the limits of its environment."}
       </p>
       <div class="choices">
         {limits.map(({ name, label, step }) => (

@@ -83,8 +83,8 @@ export function UsagePage() {
             />
           )}
           <p class="dim">
-            Tokens are as the model's endpoint told them; cost is by the prices of when a request was made. Days
-            are those of {plainLine(loaded.value.timeZone)}.
+            Tokens are as the model's endpoint told them; cost is by the prices of when a request was made.
+            Days are those of {plainLine(loaded.value.timeZone)}.
           </p>
         </>
       )}

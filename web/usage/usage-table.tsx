@@ -9,7 +9,11 @@ export interface ShownRow extends UsageFigures {
 }
 
 /** Names and titles are anybody's words: text alone. */
-export function UsageTable(props: { head: string; rows: readonly ShownRow[]; total?: UsageFigures | undefined }) {
+export function UsageTable(props: {
+  head: string;
+  rows: readonly ShownRow[];
+  total?: UsageFigures | undefined;
+}) {
   const { head, rows, total } = props;
   return (
     <div class="scroll-aside">
@@ -52,7 +56,6 @@ function Row({ label, figures }: { label: string; figures: UsageFigures }) {
     <tr>
       <th scope="row">{plainLine(label)}</th>
       {counts.map((count, column) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: columns stay where they are
         <td class="number" key={column} title={count.toLocaleString("en")}>
           {amount(count)}
         </td>
@@ -65,13 +68,17 @@ function Row({ label, figures }: { label: string; figures: UsageFigures }) {
 /** One bar for each day, as high as its cost; where nothing has a price, as its tokens. */
 export function DayBars({ days }: { days: readonly (UsageFigures & { key: string })[] }) {
   const priced = days.some(({ costUsd }) => costUsd > 0);
-  const valueOf = (day: UsageFigures) =>
+  const heightOf = (day: UsageFigures) =>
     priced
       ? day.costUsd
-      : day.inputTokens + day.outputTokens + day.cacheReadTokens + day.cacheWrite5mTokens + day.cacheWrite1hTokens;
+      : day.inputTokens +
+        day.outputTokens +
+        day.cacheReadTokens +
+        day.cacheWrite5mTokens +
+        day.cacheWrite1hTokens;
   const wordsOf = (day: UsageFigures) =>
-    priced ? usdText(Math.round(day.costUsd * 1e9)) : `${amount(valueOf(day))} tokens`;
-  const most = Math.max(...days.map(valueOf), Number.MIN_VALUE);
+    priced ? usdText(Math.round(day.costUsd * 1e9)) : `${amount(heightOf(day))} tokens`;
+  const most = Math.max(...days.map(heightOf), Number.MIN_VALUE);
   const shown = days.slice(-62);
   return (
     <figure class="day-bars">
@@ -82,7 +89,7 @@ export function DayBars({ days }: { days: readonly (UsageFigures & { key: string
         aria-label={`${priced ? "Cost" : "Tokens"} of each day; the table has the figures`}
       >
         {shown.map((day, index) => {
-          const height = Math.max(valueOf(day) === 0 ? 0 : 1, (100 * valueOf(day)) / most);
+          const height = Math.max(heightOf(day) === 0 ? 0 : 1, (100 * heightOf(day)) / most);
           return (
             <rect key={day.key} x={index * 10 + 1} y={100 - height} width={8} height={height}>
               <title>{`${day.key}: ${wordsOf(day)}`}</title>
@@ -93,7 +100,8 @@ export function DayBars({ days }: { days: readonly (UsageFigures & { key: string
       <figcaption>
         <span>{shown[0]?.key}</span>
         <span>
-          {priced ? "cost" : "tokens"} a day, {priced ? usdText(Math.round(most * 1e9)) : amount(most)} at most
+          {priced ? "cost" : "tokens"} a day, {priced ? usdText(Math.round(most * 1e9)) : amount(most)} at
+          most
         </span>
         <span>{shown.at(-1)?.key}</span>
       </figcaption>
@@ -102,7 +110,9 @@ export function DayBars({ days }: { days: readonly (UsageFigures & { key: string
 }
 
 /** Every day from the first to the last, those without usage too: a gap is to be seen. */
-export function withoutGaps<Day extends UsageFigures & { key: string }>(days: readonly Day[]): (UsageFigures & { key: string })[] {
+export function withoutGaps<Day extends UsageFigures & { key: string }>(
+  days: readonly Day[],
+): (UsageFigures & { key: string })[] {
   const first = days[0];
   const last = days.at(-1);
   if (first === undefined || last === undefined) return [];
