@@ -117,6 +117,7 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+<<<<<<< HEAD
 /** 0 is no limit. */
 const usd = z.number("must be US dollars").min(0).default(0);
 const tokenCount = z.number("must be a number of tokens").int().min(0).default(0);
@@ -128,6 +129,12 @@ const zone = z.string().refine((name) => {
     return false;
   }
 }, 'must be a time zone such as "UTC" or "Europe/Berlin"');
+=======
+const idleMinutes = z.coerce
+  .number()
+  .min(0)
+  .max(7 * 24 * 60);
+>>>>>>> issue5
 
 const fileSchema = z.strictObject({
   http: z
@@ -141,12 +148,16 @@ const fileSchema = z.strictObject({
   tasks: z
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
+<<<<<<< HEAD
       wait_for_usage_limit: z.boolean().default(true),
       idle_minutes: z
         .number()
         .min(0)
         .max(7 * 24 * 60)
         .default(10),
+=======
+      idle_minutes: idleMinutes.default(10),
+>>>>>>> issue5
       keep_hours: z
         .number()
         .min(0)
@@ -229,7 +240,9 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       file.tasks.parallel ??
       4,
     patience: {
-      idleMs: file.tasks.idle_minutes * 60_000,
+      idleMs:
+        (check("CCW_IDLE_MINUTES", idleMinutes, variables["CCW_IDLE_MINUTES"]) ?? file.tasks.idle_minutes) *
+        60_000,
       questionMs:
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },
