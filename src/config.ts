@@ -117,7 +117,6 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-<<<<<<< HEAD
 /** 0 is no limit. */
 const usd = z.number("must be US dollars").min(0).default(0);
 const tokenCount = z.number("must be a number of tokens").int().min(0).default(0);
@@ -129,12 +128,10 @@ const zone = z.string().refine((name) => {
     return false;
   }
 }, 'must be a time zone such as "UTC" or "Europe/Berlin"');
-=======
 const idleMinutes = z.coerce
   .number()
   .min(0)
   .max(7 * 24 * 60);
->>>>>>> issue5
 
 const fileSchema = z.strictObject({
   http: z
@@ -148,16 +145,8 @@ const fileSchema = z.strictObject({
   tasks: z
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
-<<<<<<< HEAD
       wait_for_usage_limit: z.boolean().default(true),
-      idle_minutes: z
-        .number()
-        .min(0)
-        .max(7 * 24 * 60)
-        .default(10),
-=======
       idle_minutes: idleMinutes.default(10),
->>>>>>> issue5
       keep_hours: z
         .number()
         .min(0)
