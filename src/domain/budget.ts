@@ -52,7 +52,7 @@ export type BudgetVerdict =
 const lastRequests = 5;
 const hardAt = 1.1;
 
-export const raiseHint =
+const raiseHint =
   "Raise its budget (`ccw-server task budget`, or on its page) and resume the task; what was done is kept.";
 
 export function decideBudget(facts: BudgetFacts): BudgetVerdict {

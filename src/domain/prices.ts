@@ -71,13 +71,13 @@ export const pricePatternSchema = z
   .regex(/^[A-Za-z0-9*][\w.:/@+*[\]-]{0,199}$/, "is not a model's name, in which * stands for any text");
 
 /** Fast mode has prices of its own: it is looked up under the model's name with this behind it. */
-export const fastSuffix = "+fast";
+const fastSuffix = "+fast";
 
 /**
  * As Claude Code 2.1.197 has them in its own table, so that both count alike. A name may stand within a longer one: cloud
  * providers put their own words around it.
  */
-export const builtInPrices: PriceTable = new Map([
+const builtInPrices: PriceTable = new Map([
   ...rows(published(0.8, 4), "*claude-3-5-haiku*"),
   ...rows(published(1, 5), "*claude-haiku-4-5*"),
   ...rows(published(3, 15), "*claude-3-5-sonnet*", "*claude-3-7-sonnet*"),

@@ -59,7 +59,6 @@ function world(limits: object = {}, options: Partial<ModelPortOptions> = {}) {
       prompt: { id: promptId, text: "do it" },
     });
     store.tasks.claim({ owner: "o", until: 9e15 }, sandboxId, 99);
-    store.sandboxes.create(sandboxId, id);
     store.sandboxes.setBusy(sandboxId, promptId);
     clock += 1;
     return {

@@ -171,7 +171,15 @@ interface AgentResult {
   text: string;
   failed: boolean;
   turns: number;
-  usage: { input_tokens: number; output_tokens: number; cache_read_input_tokens: number };
+  usage: {
+    input_tokens: number;
+    output_tokens: number;
+    cache_read_input_tokens: number;
+    cache_creation_input_tokens: number;
+    cache_creation: { ephemeral_1h_input_tokens: number };
+  };
+  /** Of the process so far, by the agent's own prices. */
+  costUsd: number;
 }
 
 /** One prompt to the CLI as a sandbox drives it; `answer` is given to the first question that it asks. */

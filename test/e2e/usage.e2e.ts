@@ -26,14 +26,6 @@ describe("with prices of its own", () => {
   let appliance: Appliance;
   const usageOf = (id: string) =>
     appliance.client.read(appliance.client.api.tasks[":id"].usage.$get({ param: { id } }));
-  const resume = async (id: string) => {
-    const response = await fetch(`${appliance.url}/api/tasks/${id}/resume`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${appliance.token}` },
-    });
-    expect(response.status).toBe(204);
-  };
-
   beforeAll(async () => {
     dataFolder = freshFolder();
     const toml = `[prices]
@@ -55,10 +47,15 @@ describe("with prices of its own", () => {
     expect(total.costUsd).toBe(done.costUsd);
     expect(turns).toHaveLength(1);
     expect(turns[0]?.promptId).toStartWith("prm_");
-    const { requests, inputTokens, outputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens } = total;
+    const { requests, inputTokens, outputTokens, cacheReadTokens, cacheWrite5mTokens, cacheWrite1hTokens } =
+      total;
     expect(requests).toBe(4);
     const usd =
-      inputTokens * 10 + outputTokens * 50 + cacheReadTokens + cacheWrite5mTokens * 12.5 + cacheWrite1hTokens * 20;
+      inputTokens * 10 +
+      outputTokens * 50 +
+      cacheReadTokens +
+      cacheWrite5mTokens * 12.5 +
+      cacheWrite1hTokens * 20;
     expect(total.costUsd).toBeCloseTo(usd / 1e6, 9);
     expect(models).toHaveLength(1);
     const csv = await run([executable, "usage", "--by", "task", "--csv", "--data", dataFolder]);
@@ -73,7 +70,10 @@ describe("with prices of its own", () => {
     expect(paused.costUsd).toBeGreaterThan(0.01);
     const [pause, ...others] = await bodiesOf(appliance, task.id, "pause_requested");
     expect(others).toEqual([]);
-    expect(pause).toMatchObject({ why: "budget", reason: expect.stringMatching(/^The task has spent \$.* of \$0\.0100\.$/) });
+    expect(pause).toMatchObject({
+      why: "budget",
+      reason: expect.stringMatching(/^The task has spent \$.* of \$0\.0100\.$/),
+    });
     const notices = await bodiesOf(appliance, task.id, "appliance_notice");
     expect(notices.some(({ text }) => text.includes("The agent is told to come to an end"))).toBe(true);
     // The first request alone is beyond a budget so small; one more was left to come to an end.
@@ -81,7 +81,16 @@ describe("with prices of its own", () => {
 
     const raised = await run([executable, "task", "budget", task.id, "--usd", "50", "--data", dataFolder]);
     expect(raised.out).toContain("$50.00");
-    await resume(task.id);
+    const more = await run([
+      executable,
+      "task",
+      "prompt",
+      task.id,
+      "demo: many-tools 1",
+      "--data",
+      dataFolder,
+    ]);
+    expect(more.code).toBe(0);
     await reaches(appliance, task.id, "idle", "completed");
     const { total } = await usageOf(task.id);
     expect(total.requests).toBeGreaterThan(2);
@@ -105,6 +114,10 @@ describe("with prices of its own", () => {
 
     await reaches(appliance, task.id, "idle", "completed");
     await reaches(appliance, other.id, "idle", "completed");
+    // The same turn went on: nobody asked anything new.
+    const said = await bodiesOf(appliance, task.id, "assistant_text");
+    expect(said.some(({ text }) => text.includes("I was out of quota for 25 seconds"))).toBe(true);
+    expect(await bodiesOf(appliance, task.id, "prompt")).toHaveLength(1);
     await until("the limit is forgotten", async () => {
       const status = await appliance.client.read(appliance.client.api.status.$get());
       return status.model.limitedUntil === undefined;

@@ -21,7 +21,7 @@ export function UsageTable(props: {
         <thead>
           <tr>
             <th scope="col">{head}</th>
-            {["Requests", "In", "Out", "Cache read", "Cache write", "Cost"].map((title) => (
+            {["Cost", "Requests", "In", "Out", "Cache read", "Cache write"].map((title) => (
               <th scope="col" class="number" key={title}>
                 {title}
               </th>
@@ -55,12 +55,12 @@ function Row({ label, figures }: { label: string; figures: UsageFigures }) {
   return (
     <tr>
       <th scope="row">{plainLine(label)}</th>
+      <td class="number">{costText(costUsd, unpricedRequests)}</td>
       {counts.map((count, column) => (
         <td class="number" key={column} title={count.toLocaleString("en")}>
           {amount(count)}
         </td>
       ))}
-      <td class="number">{costText(costUsd, unpricedRequests)}</td>
     </tr>
   );
 }
