@@ -106,3 +106,9 @@ wait_for_usage_limit = false
   expect(() => load('[prices."=1"]\ninput = 3\noutput = 1')).toThrow("prices");
   expect(() => load("[budget]\nper_day_usd = -1")).toThrow("budget.per_day_usd");
 });
+
+test("how long work is kept that no forge took: a month, as many days as are set, or for ever", () => {
+  expect(load("").keepWorkDays).toBe(30);
+  expect(load("[tasks]\nkeep_work_days = 0\n").keepWorkDays).toBe(0);
+  expect(() => load("[tasks]\nkeep_work_days = -1\n")).toThrow("tasks.keep_work_days");
+});

@@ -31,6 +31,8 @@ export interface Config {
   };
   /** How long a sandbox that sleeps is kept (ms). */
   keepMs: number;
+  /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
+  keepWorkDays: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -157,6 +159,7 @@ const fileSchema = z.strictObject({
         .min(0)
         .max(365 * 24)
         .default(0),
+      keep_work_days: z.number().int().min(0).max(36_500).default(30),
     })
     .prefault({}),
   prices: z.record(pricePatternSchema, priceSchema).default({}),
@@ -236,6 +239,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },
     keepMs: file.tasks.keep_hours * hourMs,
+    keepWorkDays: file.tasks.keep_work_days,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

@@ -1,7 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import {
   type AddressRange,
@@ -10,9 +9,7 @@ import {
   dialledAddress,
   whyNotDialled,
 } from "./domain/ip-address.ts";
-import type { ForgeNetwork } from "./forge/forge-fetch.ts";
 import type { Reach } from "./forge/lfs-transfer.ts";
-import { readAuthorities } from "./gateway/egress/authorities.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -92,15 +89,5 @@ export function upstreamProxyOf(
     authorization:
       username === "" && password === "" ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
     resolves: setting.resolves,
-  };
-}
-
-/** How the appliance itself reaches forges: by the same proxy and authorities as what passes through it. */
-export function forgeNetworkOf({ egress }: Pick<Config, "egress">): ForgeNetwork {
-  const { trusted, local } = readAuthorities(egress.caFile);
-  return {
-    proxy: egress.upstreamProxy?.url,
-    // The runtime has the public ones by itself, and reads a list anew for each connection.
-    authorities: local.length === 0 ? undefined : [...new Set(trusted)],
   };
 }

@@ -12,18 +12,20 @@ import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
 import { createEgressDoor } from "./gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
-import type { Assets } from "./http/context.ts";
+import type { Assets } from "./http/assets.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelPort } from "./runs/model-port.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
@@ -97,8 +99,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     let ownPort = 0;
+    const authorities = readAuthorities(caFile);
     const repositories = await openRepositories({
       ...{ config, store, log, now: ids.now },
+      authorities: authorities.trusted,
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
@@ -119,11 +123,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
-    const trust = openUpstreamTrust({ caFile });
+    const trust = openUpstreamTrust(authorities);
     const session = {
       ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       attribution: config.attribution,
-      authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
+      authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
     const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
@@ -225,6 +229,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     );
     follower.start();
     owed.start();
+    const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
+    closers.push(() => expiry.close());
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

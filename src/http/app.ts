@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { CcwError } from "../domain/errors.ts";
 import { maxPromptBytes } from "../domain/task.ts";
+import { assetResponse } from "./assets.ts";
 import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
@@ -123,9 +124,9 @@ export function createApp(context: HttpContext) {
         401,
       );
     }
-    return c.body(Uint8Array.from(asset.body), 200, {
-      "Content-Type": asset.type,
-      "Cache-Control": "no-cache",
+    return assetResponse(asset, {
+      acceptEncoding: c.req.header("accept-encoding"),
+      ifNoneMatch: c.req.header("if-none-match"),
     });
   });
   return withApi;

@@ -11,12 +11,13 @@ import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
 import type { UsageLimits } from "../runs/usage-limits.ts";
+import type { Assets } from "./assets.ts";
 
 /** What the routes work with. */
 export interface HttpContext {
   store: Store;
   host: RepositoryHost;
-  kept: Pick<KeptWork, "push">;
+  kept: Pick<KeptWork, "push" | "of" | "tasks">;
   ids: IdSource;
   log: Log;
   version: string;
@@ -50,8 +51,5 @@ export interface HttpContext {
   /** The large files of a hosted repository. */
   lfs(request: Request, target: LfsTarget): Promise<Response>;
 }
-
-/** The built web interface, by URL path. */
-export type Assets = ReadonlyMap<string, { body: Uint8Array; type: string }>;
 
 export type HttpEnv = { Variables: { person: Person; token: Token } };
