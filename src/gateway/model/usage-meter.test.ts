@@ -160,3 +160,19 @@ test("what stands beside the totals is counted by itself: a compaction, another 
     { model: "claude-opus-4-8", inputTokens: 100, cacheWriteTokens: 2 },
   ]);
 });
+
+test("whoever hangs up before the sum is said has used what went by", () => {
+  const start = {
+    type: "message_start",
+    message: { model: "m", usage: { input_tokens: 3, output_tokens: 1 } },
+  };
+  const deltas = [
+    { type: "text_delta", text: "x".repeat(4000) },
+    { type: "thinking_delta", thinking: "x".repeat(400) },
+    { type: "input_json_delta", partial_json: "x".repeat(40) },
+    { type: "signature_delta", signature: "x".repeat(999) },
+  ].map((delta) => ({ type: "content_block_delta", index: 0, delta }));
+  expect(metered(start, ...deltas)).toMatchObject({ inputTokens: 3, outputTokens: 1110 });
+  const end = { type: "message_delta", usage: { output_tokens: 900 } };
+  expect(metered(start, ...deltas, end)).toMatchObject({ inputTokens: 3, outputTokens: 900 });
+});

@@ -7,7 +7,10 @@ import { noTokens, type TokenCounts } from "../../domain/prices.ts";
  */
 export interface UsageMeter {
   write(chunk: Uint8Array): void;
-  /** What was counted so far; of a stream that was cut, what it had said by then. */
+  /**
+   * What was counted so far. Of a stream that was cut before it had said its sum, the output is reckoned from the text
+   * that went by: whoever hangs up early has used it all the same.
+   */
   usage(): Usage;
   /** Whether the stream stands between two events, so that another one may be put in. */
   betweenEvents(): boolean;
@@ -49,6 +52,16 @@ const eventSchema = z.union([
   z.object({ type: z.literal("message_delta"), usage: usageSchema }),
 ]);
 
+const deltaSchema = z.object({
+  delta: z.object({
+    text: z.string().optional(),
+    thinking: z.string().optional(),
+    partial_json: z.string().optional(),
+  }),
+});
+/** Characters of one token, more or less; as the vendor's documentation has it for English. */
+const tokenLength = 4;
+
 /** Iterations whose tokens do not stand in the totals beside them (as the vendor's SDK declares `BetaUsage`). */
 const besidesTotals = ["compaction", "advisor_message"];
 
@@ -59,6 +72,9 @@ export function createUsageMeter(contentType: string): UsageMeter {
   const usage: Usage = { model: "", ...noTokens, fast: false, besides: [] };
   let parts: Uint8Array[] = [];
   let length = 0;
+  /** Characters of the output that went by, and whether its sum was said. */
+  let streamed = 0;
+  let summedUp = false;
   /** Newlines at the end of what went by; an event ends with an empty line. */
   let newlinesAtEnd = 2;
 
@@ -89,10 +105,17 @@ export function createUsageMeter(contentType: string): UsageMeter {
   }
 
   function readLine(line: string): void {
-    // Most lines are deltas of text; only the two kinds that can matter are parsed.
-    if (!line.startsWith("data:") || !/"message_(start|delta)"/.test(line)) return;
-    const event = eventSchema.safeParse(parseJson(line.slice("data:".length)));
-    if (event.success) count(event.data.type === "message_start" ? event.data.message : event.data);
+    if (!line.startsWith("data:")) return;
+    if (/"message_(start|delta)"/.test(line)) {
+      const event = eventSchema.safeParse(parseJson(line.slice("data:".length)));
+      if (!event.success) return;
+      count(event.data.type === "message_start" ? event.data.message : event.data);
+      summedUp = event.data.type === "message_delta";
+    } else if (line.includes('"content_block_delta"')) {
+      const event = deltaSchema.safeParse(parseJson(line.slice("data:".length)));
+      const { text = "", thinking = "", partial_json = "" } = event.data?.delta ?? {};
+      streamed += text.length + thinking.length + partial_json.length;
+    }
   }
 
   return {
@@ -113,7 +136,8 @@ export function createUsageMeter(contentType: string): UsageMeter {
         const message = messageSchema.safeParse(parseJson(takeLine()));
         if (message.success) count(message.data);
       }
-      return { ...usage };
+      if (summedUp) return { ...usage };
+      return { ...usage, outputTokens: Math.max(usage.outputTokens, Math.ceil(streamed / tokenLength)) };
     },
     betweenEvents: () => isStream && newlinesAtEnd >= 2,
   };
