@@ -20,7 +20,7 @@ export function App() {
   const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
   const page = taskId !== undefined ? "task" : pageOf(path.value);
   useEffect(() => {
-    if (taskId === undefined) document.title = titles[page];
+    if (taskId === undefined) document.title = `${titles[page] ?? ""}ccw-server`;
   }, [page, taskId]);
 
   const body = useRef<HTMLDivElement>(null);
@@ -55,14 +55,8 @@ export function App() {
   );
 }
 
+const titles: Partial<Record<Page, string>> = { settings: "Settings · ", usage: "Usage · " };
 type Page = "task" | "settings" | "usage" | "home";
-
-const titles: Record<Page, string> = {
-  task: "ccw-server",
-  settings: "Settings · ccw-server",
-  usage: "Usage · ccw-server",
-  home: "ccw-server",
-};
 
 function pageOf(path: string): Page {
   if (path.startsWith("/settings")) return "settings";

@@ -126,9 +126,11 @@ test("an environment's limits of turns, tokens and money are set like the others
 });
 
 test("a usage limit shows in the status until a person has the model asked again", async () => {
-  const { store, json, call } = serve();
+  const { usageLimits, json, call } = serve();
   expect((await json("/status")).model.limitedUntil).toBeUndefined();
-  const { status } = await call("POST", "/model/retry");
-  expect(status).toBe(204);
-  expect(store.settings.get("usage_limit")).toBeUndefined();
+  const until = Date.now() + 3_600_000;
+  usageLimits.reached(until);
+  expect((await json("/status")).model.limitedUntil).toBe(until);
+  expect((await call("POST", "/model/retry")).status).toBe(204);
+  expect((await json("/status")).model.limitedUntil).toBeUndefined();
 });

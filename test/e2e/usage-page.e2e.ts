@@ -104,3 +104,15 @@ test("a task's turns and cost are seen, and its budget is set", async () => {
     expect(appliance.store.usage.budgetOf(taskId)).toEqual({});
   });
 });
+
+test("a usage limit of the account stands above everything, until when, and can be tried before", async () => {
+  appliance.usageLimits.reached(Date.now() + 3_600_000);
+  await visit(async ({ page }) => {
+    const banner = page.getByText("The usage limit of the model account is reached.");
+    await banner.waitFor();
+    await picture(page, "usage-limit");
+    await page.getByRole("button", { name: "Ask it now" }).click();
+    await banner.waitFor({ state: "detached" });
+    expect(appliance.usageLimits.modelAvailableAt()).toBeUndefined();
+  });
+});
