@@ -188,7 +188,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       version,
       parallel: config.parallel,
-      usage: { ...config.usage, limits: usageLimits },
+      usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower },
       hostNames: [

@@ -1,11 +1,9 @@
-import type { DayLimits } from "../domain/budget.ts";
 import type { Calendar } from "../domain/calendar.ts";
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
-import type { PriceTable } from "../domain/prices.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
@@ -30,7 +28,7 @@ export interface HttpContext {
   pullRequests: PullRequests;
   follower: Pick<PullRequestFollower, "changed" | "follow" | "lookedAt">;
   model: ModelSettings;
-  usage: { calendar: Calendar; budget: DayLimits; prices: PriceTable; limits: UsageLimits };
+  usage: { calendar: Calendar; limits: UsageLimits };
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
   assets: Assets;
