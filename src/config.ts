@@ -4,9 +4,12 @@ import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
 import { usualAttachmentBytes } from "./domain/attachment.ts";
 import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
+import type { DayLimits } from "./domain/budget.ts";
+import { type Calendar, createCalendar } from "./domain/calendar.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import { type AddressRange, parseRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
+import { type PriceTable, pricePatternSchema, priceSchema } from "./domain/prices.ts";
 
 /**
  * Everything that can be set, from flags, then environment variables, then ccw.toml in the data folder, then the
@@ -51,6 +54,15 @@ export interface Config {
     caFile: string | undefined;
   };
   attribution: AttributionSettings;
+  usage: {
+    /** The operator's own prices, which go before the built-in ones. */
+    prices: PriceTable;
+    budget: DayLimits;
+    /** Whose days usage is summed up by. */
+    calendar: Calendar;
+    /** Whether tasks wait for the end of a usage limit of the model's account, or fail. */
+    waitForUsageLimit: boolean;
+  };
   egress: {
     /** What sandboxes may reach although it is not public. */
     allowedRanges: AddressRange[];
@@ -126,6 +138,17 @@ const range = z.string().transform((text, context) => {
 
 const mib = 1024 * 1024;
 
+/** 0 is no limit. */
+const usd = z.number("must be US dollars").min(0).default(0);
+const tokenCount = z.number("must be a number of tokens").int().min(0).default(0);
+const zone = z.string().refine((name) => {
+  try {
+    createCalendar(name);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be a time zone such as "UTC" or "Europe/Berlin"');
 const idleMinutes = z.coerce
   .number()
   .min(0)
@@ -143,6 +166,7 @@ const fileSchema = z.strictObject({
   tasks: z
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
+      wait_for_usage_limit: z.boolean().default(true),
       idle_minutes: idleMinutes.default(10),
       keep_hours: z
         .number()
@@ -163,6 +187,16 @@ const fileSchema = z.strictObject({
         .default(usualAttachmentBytes / mib),
     })
     .prefault({}),
+  prices: z.record(pricePatternSchema, priceSchema).default({}),
+  budget: z
+    .strictObject({
+      per_person_day_usd: usd,
+      per_person_day_tokens: tokenCount,
+      per_day_usd: usd,
+      per_day_tokens: tokenCount,
+    })
+    .prefault({}),
+  usage: z.strictObject({ time_zone: zone.default("UTC") }).prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -268,6 +302,15 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       author: file.commits.author,
       coAuthor: file.commits.co_author,
       taskTrailer: file.commits.task_trailer,
+    },
+    usage: {
+      prices: new Map(Object.entries(file.prices)),
+      budget: {
+        perPersonDay: { usd: file.budget.per_person_day_usd, tokens: file.budget.per_person_day_tokens },
+        perDay: { usd: file.budget.per_day_usd, tokens: file.budget.per_day_tokens },
+      },
+      calendar: createCalendar(file.usage.time_zone),
+      waitForUsageLimit: file.tasks.wait_for_usage_limit,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

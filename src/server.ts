@@ -29,6 +29,7 @@ import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createAttachmentSweep } from "./runs/forget-attachments.ts";
+import { createModelPort } from "./runs/model-port.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
@@ -36,7 +37,8 @@ import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
-import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
+import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
+import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
 import { openAttachmentFiles } from "./store/attachment-files.ts";
@@ -133,12 +135,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     const session = {
       ...{ store, tokens, host, kept, egress, attachments, publicUrl: () => url, lfs: repositories.lfsOf },
-      endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
+    const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
-      port: createModelPort(session),
+      port: createModelPort({ ...config.usage, store, endpoint: model.current, usageLimits, now: ids.now }),
       tokens,
       log,
       now: ids.now,
@@ -174,7 +176,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     const scheduler = createScheduler(
       { store, engine, doors, host, log, ids, ...config.patience },
-      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+      {
+        ...{ owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+        modelAvailableAt: usageLimits.modelAvailableAt,
+      },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
@@ -203,6 +208,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       version,
       parallel: config.parallel,
+      usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower, notifications },
       sendsMail: config.notifications.mail !== undefined,

@@ -28,6 +28,8 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     updatedAt: 0,
     inputTokens: 1000,
     outputTokens: 500,
+    costUsd: 0,
+    unpricedRequests: 0,
     ...change,
   };
 }

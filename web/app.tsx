@@ -13,6 +13,7 @@ const TaskPage = later("the task", async () => (await taskPage()).TaskPage);
 const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
+const UsagePage = later("the usage", async () => (await import("./usage/usage-page.tsx")).UsagePage);
 
 const SchedulesPage = later("the schedules", async () => {
   return (await import("./schedules/schedules-page.tsx")).SchedulesPage;
@@ -26,7 +27,7 @@ export function App() {
   const groupId = path.value.match(/^\/groups\/([a-z0-9_]+)\/?$/)?.[1];
   const page = pageOf(path.value, taskId ?? groupId);
   useEffect(() => {
-    if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
+    if (taskId === undefined) document.title = `${titles[page] ?? ""}ccw-server`;
   }, [page, taskId]);
 
   // Nearly everybody opens a task next; where it cannot be had now, it is asked for again then.
@@ -58,6 +59,7 @@ export function App() {
           {groupId !== undefined && <GroupPage key={groupId} id={groupId} />}
           {page === "settings" && <SettingsPage />}
           {page === "schedules" && <SchedulesPage />}
+          {page === "usage" && <UsagePage />}
           {page === "home" && <Composer />}
         </main>
       </div>
@@ -65,11 +67,13 @@ export function App() {
   );
 }
 
-type Page = "task" | "settings" | "schedules" | "home";
+const titles: Partial<Record<Page, string>> = { settings: "Settings · ", usage: "Usage · " };
+type Page = "task" | "settings" | "schedules" | "usage" | "home";
 
 function pageOf(path: string, shownId: string | undefined): Page {
   if (shownId !== undefined) return "task";
   if (path.startsWith("/settings")) return "settings";
+  if (path.startsWith("/usage")) return "usage";
   return path.startsWith("/schedules") ? "schedules" : "home";
 }
 
@@ -95,6 +99,9 @@ function Header({ page }: { page: Page }) {
       </div>
       <Link to="/schedules" class="button quiet" current={page === "schedules"}>
         <Icon name="queued" /> Schedules
+      </Link>
+      <Link to="/usage" class="button quiet" current={page === "usage"}>
+        Usage
       </Link>
       <Link to="/settings" class="button quiet" current={page === "settings"}>
         <Icon name="settings" /> Settings

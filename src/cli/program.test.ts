@@ -174,6 +174,8 @@ test("a task is named by any unique beginning or end of its id", () => {
     updatedAt: 0,
     inputTokens: 0,
     outputTokens: 0,
+    costUsd: 0,
+    unpricedRequests: 0,
   });
   const tasks = [row("tsk_01m7yq0gw0m6p48webxg"), row("tsk_01m7yq0gvzkzta8r4hnf")];
   expect(pick(tasks, "8webxg")).toBe("tsk_01m7yq0gw0m6p48webxg");

@@ -18,6 +18,7 @@ import { addScheduleCommands } from "./schedules.ts";
 import { addServerCommands } from "./server.ts";
 import { addTaskCommands } from "./tasks.ts";
 import { addTokenCommands } from "./tokens.ts";
+import { addUsageCommand } from "./usage.ts";
 import type { CliWiring } from "./wiring.ts";
 
 /** Runs one command line (without the program's own name) and returns the exit code. Never throws. */
@@ -74,6 +75,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addScheduleCommands(cli);
   addPullRequestCommands(cli);
   addEgressCommands(cli);
+  addUsageCommand(cli);
   program.commandsGroup("Set-up:");
   addForgeCommands(cli);
   addRepositoryCommands(cli);

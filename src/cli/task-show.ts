@@ -5,6 +5,7 @@ import { nameOf } from "../domain/pull-request.ts";
 import { questionLines } from "../domain/question-text.ts";
 import { attachmentText } from "../domain/steering-words.ts";
 import type { TextLine } from "../domain/text-line.ts";
+import { costText } from "../domain/usage-report.ts";
 import { facts, paint } from "./output.ts";
 
 interface ShownTask {
@@ -69,6 +70,7 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
         ] as const,
     ),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
+    ["Cost", costText(task.costUsd, task.unpricedRequests)],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],
   ]);

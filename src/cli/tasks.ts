@@ -11,6 +11,7 @@ import { addOfferCommand } from "./pull-requests.ts";
 import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
+import { addBudgetCommand } from "./usage.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
 const states = [
@@ -183,6 +184,7 @@ Examples:
   addSteeringCommands(cli, task);
 
   addOfferCommand(cli, task);
+  addBudgetCommand(cli, task, idHelp);
 
   task
     .command("push")

@@ -1,7 +1,7 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
-import type { AttachmentId, SandboxId, TaskId } from "./ids.ts";
+import type { AttachmentId, PromptId, SandboxId, TaskId } from "./ids.ts";
 import type { LfsEndpoint } from "./lfs.ts";
-import type { ModelEndpoint, ModelRequest } from "./model.ts";
+import type { MeteredRequest, ModelEndpoint } from "./model.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
 import type { Task } from "./task.ts";
@@ -51,8 +51,28 @@ export interface AttachmentFiles {
 export interface ModelPort {
   /** Undefined while no model is set up, or when the sandbox's task may not use one. */
   endpointFor(sandboxId: SandboxId): ModelEndpoint | undefined;
-  /** Appends one row; never throws into the traffic. */
-  record(request: ModelRequest): void;
+  /** Whether one more request may be made now, by budgets and the account's usage limit. Asked before each that costs. */
+  admit(sandboxId: SandboxId): Admission;
+  /** Prices it and appends one row. */
+  record(request: MeteredRequest): void;
+  /** The endpoint said that its account has used what it may. */
+  limited(sandboxId: SandboxId, limit: UsageLimit): void;
+}
+
+export type Admission =
+  /** `promptId`: whose turn runs now. */
+  | { kind: "pass"; promptId: PromptId | undefined }
+  /** Passes, and the agent is told this: it has a few requests left to come to an end. */
+  | { kind: "tell"; promptId: PromptId | undefined; text: string }
+  /** The task is being paused; the reason in the words of the Messages API's errors. */
+  | { kind: "park"; status: 400 | 429; reason: string };
+
+/** Of the account behind the model endpoint. */
+export interface UsageLimit {
+  /** Milliseconds since the epoch. */
+  until: number;
+  /** It holds for the model of that request alone. */
+  ofModel: boolean;
 }
 
 /** A repository that a sandbox may reach, and what it may push there. */

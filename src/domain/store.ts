@@ -1,4 +1,5 @@
 import type { AccessRequest, AccessState } from "./access-request.ts";
+import type { TaskLimits } from "./budget.ts";
 import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } from "./egress.ts";
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
@@ -17,6 +18,7 @@ import type {
 } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
 import type { NotificationStore } from "./notification.ts";
+import type { TokenCounts } from "./prices.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { RunCause, Schedule, ScheduleOutcome, ScheduleRun } from "./schedule.ts";
@@ -158,8 +160,13 @@ export interface TaskRow extends Task {
   sandbox: "awake" | "asleep" | "none";
   /** First of the queue is 1; undefined for a task that is not queued. */
   queuePosition: number | undefined;
+  /** Of all kinds: what was read from the cache or written to it, too. */
   inputTokens: number;
   outputTokens: number;
+  /** Nano-dollars; without what had no price. */
+  costNano: number;
+  /** Requests that had no price. */
+  unpriced: number;
   pullRequests: PullRequestBadge[];
   /** Where it is one of several attempts at the same prompt. */
   attempt: Attempt | undefined;
@@ -428,8 +435,48 @@ export interface SandboxStore {
 }
 
 export interface UsageStore {
-  record(request: ModelRequest): void;
+  /** `day`: as UsageFilter has it. */
+  record(request: ModelRequest, day: string): void;
+  /** The newest ones of a task, oldest first. */
   list(taskId: TaskId, limit: number): ModelRequest[];
+  /** By day in order, else by what costs most. */
+  sums(by: UsageBy, filter: UsageFilter, limit: number): UsageSum[];
+  total(filter: UsageFilter): UsageTotals;
+  /** In the order in which the turns began; what was used outside of any comes first. */
+  turns(taskId: TaskId): (UsageTotals & { promptId: PromptId | undefined })[];
+  /** Turns in which the model was asked. */
+  countTurns(taskId: TaskId): number;
+  hasAsked(taskId: TaskId, promptId: PromptId): boolean;
+  /** Models that the task used when they had no price. */
+  unpricedModels(taskId: TaskId): string[];
+  /** What a person set for this task alone; what is left out is as the environment has it. */
+  budgetOf(taskId: TaskId): Partial<TaskLimits>;
+  setBudget(taskId: TaskId, limits: Partial<TaskLimits>): void;
+}
+
+export const usageBys = ["task", "person", "environment", "model", "day"] as const;
+export type UsageBy = (typeof usageBys)[number];
+
+export interface UsageFilter {
+  /** Days such as `2026-11-21`, both included. */
+  from?: string | undefined;
+  to?: string | undefined;
+  taskId?: TaskId | undefined;
+  personId?: PersonId | undefined;
+}
+
+export interface UsageTotals extends TokenCounts {
+  requests: number;
+  /** Requests that used something which had no price; `costNano` is without them. */
+  unpriced: number;
+  costNano: number;
+}
+
+export interface UsageSum extends UsageTotals {
+  /** The id of the task or person; the name of the rest. */
+  key: string;
+  /** The task's title, the person's name; empty where the task was deleted. */
+  name: string;
 }
 
 /** Small settings made on the set-up page; values are encrypted at rest. */

@@ -23,6 +23,7 @@ import { scheduleRoutes } from "./schedules.ts";
 import { settingRoutes } from "./settings.ts";
 import { taskRoutes } from "./tasks.ts";
 import { triggerRoutes } from "./triggers.ts";
+import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
@@ -107,6 +108,7 @@ export function createApp(context: HttpContext) {
     .route("/", forgeRoutes(context, appFlow))
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
+    .route("/", usageRoutes(context))
     .route("/", settingRoutes(context))
     .route("/", notificationRoutes(context))
     .route("/", liveRoutes(context));
@@ -149,6 +151,7 @@ export type App = ReturnType<typeof createApp>;
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
   return (
-    path === "/" || /^\/(tasks|groups|schedules|settings|environments|repositories|egress)(\/|$)/.test(path)
+    path === "/" ||
+    /^\/(tasks|groups|schedules|settings|environments|repositories|egress|usage)(\/|$)/.test(path)
   );
 }

@@ -1,3 +1,4 @@
+import type { Calendar } from "../domain/calendar.ts";
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
@@ -8,6 +9,7 @@ import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 import type { Notifications } from "../runs/notifications.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
+import type { UsageLimits } from "../runs/usage-limits.ts";
 import type { Assets } from "./assets.ts";
 
 /** What the routes work with. */
@@ -31,6 +33,7 @@ export interface HttpContext {
   /** Whether the operator has set up a mail server. */
   sendsMail: boolean;
   model: ModelSettings;
+  usage: { calendar: Calendar; limits: UsageLimits };
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
   assets: Assets;

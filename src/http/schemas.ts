@@ -64,12 +64,15 @@ export const taskSchema = z
     updatedAt: z.number(),
     inputTokens: z.number().int(),
     outputTokens: z.number().int(),
+    /** US dollars, without the requests that had no price. */
+    costUsd: z.number(),
+    unpricedRequests: z.number().int(),
   })
   .openapi("Task");
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
-  const { state, person, queuePosition, sandbox, attempt, restore: _, ...rest } = task;
+  const { state, person, queuePosition, sandbox, attempt, costNano, unpriced, restore: _, ...rest } = task;
   return {
     ...rest,
     person: person.name,
@@ -81,6 +84,8 @@ export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
     detail: detailOf(state),
     ...(state.kind === "paused" && { paused: pausedJson(state) }),
     sandbox: { state: sandbox },
+    costUsd: costNano / 1e9,
+    unpricedRequests: unpriced,
     ...(queuePosition !== undefined && { queuePosition }),
     ...(attempt !== undefined && { attempt: attemptJson(attempt) }),
   };
@@ -222,6 +227,8 @@ export const statusSchema = z
       /** The endpoint's base URL; empty for the demo model. */
       baseUrl: z.string(),
       source: z.enum(modelSources),
+      /** Until when its account takes no requests, by its usage limit. */
+      limitedUntil: z.number().optional(),
     }),
     parallel: z.number().int(),
     active: z.number().int(),

@@ -7,13 +7,11 @@ import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
 import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { LfsEndpoint } from "../domain/lfs.ts";
-import type { ModelEndpoint } from "../domain/model.ts";
 import type {
   AttachmentFiles,
   ControlPort,
   GitPort,
   KeptWork,
-  ModelPort,
   RepositoryHost,
   ScopedTokens,
 } from "../domain/ports.ts";
@@ -32,8 +30,6 @@ export interface SessionOptions {
   kept: Pick<KeptWork, "endpointOf">;
   /** The large files of a repository; undefined where it has none. */
   lfs(name: string): LfsEndpoint | undefined;
-  /** The model endpoint in force now. */
-  endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   egress: Pick<EgressPort, "egressOf">;
@@ -128,13 +124,6 @@ export function attachmentOf({
     const task = taskOf(store, sandboxId);
     const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
     return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
-  };
-}
-
-export function createModelPort({ store, endpoint }: SessionOptions): ModelPort {
-  return {
-    endpointFor: (sandboxId) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint()),
-    record: (request) => store.usage.record(request),
   };
 }
 

@@ -198,7 +198,6 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       },
       kept: { endpointOf: () => nowhere },
       lfs: () => undefined,
-      endpoint: () => undefined,
       publicUrl: () => "",
       authorities: "",
       attribution: usualAttribution,

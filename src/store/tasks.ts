@@ -36,6 +36,7 @@ import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
+import { unused, usedBy } from "./usage.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
@@ -69,12 +70,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
         task: tasks,
         person: { id: people.id, name: people.name },
         group: { attempts: taskGroups.attempts, kept: taskGroups.kept },
-        inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
         // By the index of those that have not ended.
         awake: sql<
           number | null
         >`(SELECT asleep_at IS NULL FROM sandboxes s WHERE s.task_id = ${tasks.id} AND s.ended_at IS NULL LIMIT 1)`,
-        outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
       })
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
@@ -88,7 +87,11 @@ export function createTaskStore(context: StoreContext): TaskStore {
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, group, awake, inputTokens, outputTokens }) => ({
+    const used = usedBy(
+      context,
+      found.map(({ task }) => task.id),
+    );
+    return found.map(({ task, person, group, awake }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -105,8 +108,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
       queuePosition: position?.get(task.id),
-      inputTokens,
-      outputTokens,
+      ...(used.get(task.id) ?? unused),
       pullRequests: badges.get(task.id) ?? [],
       attempt: attemptOf(task, group),
     }));

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo } from "preact/hooks";
+import { costText } from "../../src/domain/usage-report.ts";
 import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -15,11 +16,17 @@ import { followTask, type TaskDetail } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
 
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
+const UsageTab = later("the usage", async () => (await import("./usage-tab.tsx")).UsageTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
-const tabs = ["transcript", "diff", "egress"] as const;
+const tabs = ["transcript", "diff", "egress", "usage"] as const;
 type Tab = (typeof tabs)[number];
-const tabWords: Record<Tab, string> = { transcript: "Transcript", diff: "Diff", egress: "Egress" };
+const tabWords: Record<Tab, string> = {
+  transcript: "Transcript",
+  diff: "Diff",
+  egress: "Egress",
+  usage: "Usage",
+};
 
 export function TaskPage({ id }: { id: string }) {
   const { client, link } = useAppliance();
@@ -106,6 +113,7 @@ export function TaskPage({ id }: { id: string }) {
         {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
+        {tab.value === "usage" && <UsageTab task={detail.task} />}
       </div>
     </article>
   );
@@ -138,6 +146,9 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
         <span title="Environment">env {plainLine(task.environment)}</span>
         <span title="Tokens read and written by the model">
           {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
+        </span>
+        <span title="Cost, by the prices of when the model was asked">
+          {costText(task.costUsd, task.unpricedRequests)}
         </span>
         <span>
           {plainLine(task.person)},{" "}
