@@ -18,8 +18,18 @@ export interface Config {
   /** Where people reach the appliance; empty for what follows from host and port. */
   publicUrl: string;
   hostNames: string[];
-  /** Tasks that run at once. */
+  /** Sandboxes that are awake at once. */
   parallel: number;
+  patience: {
+    /** How long a task without work keeps its sandbox awake (ms). */
+    idleMs: number;
+    /** How long a question waits for a person (ms); Infinity for ever. */
+    questionMs: number;
+  };
+  /** How long a sandbox that sleeps is kept (ms). */
+  keepMs: number;
+  /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
+  keepWorkDays: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -54,6 +64,20 @@ export interface Config {
     /** The ledger keeps entries for so long, and so many. */
     keepDays: number;
     keepRows: number;
+  };
+  notifications: {
+    /** What people may have notifications sent to although it is not public. */
+    allowedRanges: AddressRange[];
+    /** The server that takes the appliance's mail; undefined for none. */
+    mail:
+      | {
+          host: string;
+          port: number;
+          security: "none" | "starttls" | "tls";
+          login: { user: string; password: string } | undefined;
+          from: string;
+        }
+      | undefined;
   };
 }
 
@@ -97,6 +121,11 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const idleMinutes = z.coerce
+  .number()
+  .min(0)
+  .max(7 * 24 * 60);
+
 const fileSchema = z.strictObject({
   http: z
     .strictObject({
@@ -106,7 +135,23 @@ const fileSchema = z.strictObject({
       host_names: z.array(z.string()).optional(),
     })
     .default({}),
-  tasks: z.strictObject({ parallel: z.number().int().min(1).max(1000).optional() }).default({}),
+  tasks: z
+    .strictObject({
+      parallel: z.number().int().min(1).max(1000).optional(),
+      idle_minutes: idleMinutes.default(10),
+      keep_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(72),
+      question_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(0),
+      keep_work_days: z.number().int().min(0).max(36_500).default(30),
+    })
+    .prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -139,12 +184,32 @@ const fileSchema = z.strictObject({
       keep_rows: z.number().int().min(1000).max(100_000_000).default(1_000_000),
     })
     .prefault({}),
+  notifications: z.strictObject({ allowed_ranges: z.array(range).max(1000).default([]) }).prefault({}),
+  smtp: z
+    .strictObject({
+      host: z.string().min(1),
+      port: port.optional(),
+      security: z
+        .enum(["none", "starttls", "tls"], 'must be "none", "starttls" or "tls"')
+        .default("starttls"),
+      user: z.string().min(1).optional(),
+      password: z.string().min(1).optional(),
+      from: z
+        .string()
+        .max(300)
+        .regex(
+          /^[^\p{Cc}<>]*<[^\s<>@]+@[^\s<>@]+>$|^[^\s<>@]+@[^\s<>@]+$/u,
+          "must be an address, such as ccw@example.com or Agents <ccw@example.com>",
+        ),
+    })
+    .optional(),
 });
 
 /** The Messages API's public address, for a key without an endpoint. */
 const anthropicUrl = "https://api.anthropic.com";
 
 const defaultPort = 7080;
+const hourMs = 3_600_000;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
 export function loadConfig(flags: Flags, variables: Variables): Config {
@@ -165,6 +230,15 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
       file.tasks.parallel ??
       4,
+    patience: {
+      idleMs:
+        (check("CCW_IDLE_MINUTES", idleMinutes, variables["CCW_IDLE_MINUTES"]) ?? file.tasks.idle_minutes) *
+        60_000,
+      questionMs:
+        file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
+    },
+    keepMs: file.tasks.keep_hours * hourMs,
+    keepWorkDays: file.tasks.keep_work_days,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
@@ -193,7 +267,32 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       keepDays: file.egress.keep_days,
       keepRows: file.egress.keep_rows,
     },
+    notifications: {
+      allowedRanges: file.notifications.allowed_ranges,
+      mail: mailFrom(file.smtp, variables),
+    },
   };
+}
+
+/** The ports of RFC 6409 and RFC 8314, and the one where servers take mail from anybody near. */
+const mailPorts = { none: 25, starttls: 587, tls: 465 };
+
+function mailFrom(
+  smtp: z.infer<typeof fileSchema>["smtp"],
+  variables: Variables,
+): Config["notifications"]["mail"] {
+  if (smtp === undefined) return undefined;
+  const { host, security, user, from } = smtp;
+  const password = variables["CCW_SMTP_PASSWORD"] || smtp.password;
+  if ((user === undefined) !== (password === undefined)) {
+    throw new CcwError(
+      "invalid",
+      "ccw.toml: under [smtp], `user` and `password` go together.",
+      "The password may stand in CCW_SMTP_PASSWORD instead.",
+    );
+  }
+  const login = user === undefined || password === undefined ? undefined : { user, password };
+  return { host, port: smtp.port ?? mailPorts[security], security, login, from };
 }
 
 /** The customary variables; a server that takes no notice of them is of no use behind a proxy. */

@@ -12,20 +12,24 @@ import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
 import { createEgressDoor } from "./gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
-import type { Assets } from "./http/context.ts";
+import type { Assets } from "./http/assets.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
@@ -95,8 +99,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     let ownPort = 0;
+    const authorities = readAuthorities(caFile);
     const repositories = await openRepositories({
       ...{ config, store, log, now: ids.now },
+      authorities: authorities.trusted,
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
@@ -117,12 +123,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
-    const trust = openUpstreamTrust({ caFile });
+    const trust = openUpstreamTrust(authorities);
     const session = {
       ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
-      authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
+      authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
     const modelDoor = createModelDoor({
       port: createModelPort(session),
@@ -160,8 +166,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => doors.shut());
 
     const scheduler = createScheduler(
-      { store, engine, doors, host, log, now: ids.now },
-      { ids, owner: crypto.randomUUID(), parallel: config.parallel },
+      { store, engine, doors, host, log, ids, ...config.patience },
+      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
@@ -169,6 +175,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const waysOut = openNotifications({
+      ...{ config, authorities: authorities.trusted },
+      ...{ ownPort: () => ownPort, now: ids.now },
+    });
+    closers.push(() => waysOut.close());
+    const notifications = createNotifications({
+      ...{ store, log, now: ids.now, random: Math.random },
+      ...{ send: waysOut.send, publicUrl: () => url },
+    });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
@@ -180,7 +195,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
-      ...{ pullRequests, follower },
+      ...{ pullRequests, follower, notifications },
+      sendsMail: config.notifications.mail !== undefined,
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -216,9 +232,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => notifications.close(),
     );
     follower.start();
     owed.start();
+    const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
+    closers.push(() => expiry.close());
+    notifications.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -108,7 +108,15 @@ const pullRequest = {
 
 export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("state"), state: z.string(), detail: z.string() }),
-  z.object({ kind: z.literal("prompt"), promptId: id, person: z.string(), text: z.string() }),
+  z.object({
+    kind: z.literal("prompt"),
+    promptId: id,
+    /** Empty where the appliance itself has something to say. */
+    person: z.string(),
+    text: z.string(),
+    /** Names of the files that came with it. */
+    attachments: z.array(z.string()).optional(),
+  }),
   z.object({ kind: z.literal("prompt_removed"), promptId: id, person: z.string() }),
   z.object({ kind: z.literal("prompt_edited"), promptId: id, person: z.string(), text: z.string() }),
   /** `position`: its new place among those that wait, from 1. */
@@ -173,9 +181,24 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
     host: z.string(),
     port: z.number().int(),
   }),
+  /** A person had pushed what the forge did not take at the task's end. */
+  z.object({
+    kind: z.literal("kept_pushed"),
+    person: z.string(),
+    repository: z.string(),
+    branch: z.string(),
+    /** Whether the branch is the task's own. */
+    own: z.boolean(),
+    commit: z.string(),
+  }),
   z.object({ kind: z.literal("pull_request_opened"), ...pullRequest, draft: z.boolean() }),
-  /** `detail`: what changed, in words. */
-  z.object({ kind: z.literal("pull_request_updated"), ...pullRequest, detail: z.string() }),
+  /** `detail`: what changed, in words. `failedChecks`: how many have failed, where none had before. */
+  z.object({
+    kind: z.literal("pull_request_updated"),
+    ...pullRequest,
+    detail: z.string(),
+    failedChecks: z.number().int().positive().optional(),
+  }),
   z.object({ kind: z.literal("pull_request_merged"), ...pullRequest }),
   z.object({ kind: z.literal("pull_request_closed"), ...pullRequest }),
   z.object({

@@ -5,8 +5,8 @@ import { createPullRequestFollower } from "./follow-pull-requests.ts";
 import {
   closeHouses,
   commandsOf,
-  firstPrompt,
   ids,
+  openPrompt,
   sandboxOf,
   say,
   started,
@@ -78,11 +78,25 @@ test("state, checks and comments are kept as the forge has them, and its outage 
   expect(house.prompts().length).toBe(1);
 });
 
+test("checks that fail are told of once for a commit, followed or not", async () => {
+  const house = await openHouse();
+  house.begin();
+  house.check({ state: "failed" });
+  await until("it is told", () => house.details().includes("has 1 failed check"));
+  house.check({ state: "failed", id: "another" });
+  await until("both are here", () => house.row().checks.length === 2);
+  await house.someLooks();
+  expect(house.details()).toEqual(["has 1 failed check"]);
+});
+
 test("a completed task is reopened by a failed check and a comment, and whoever asked gets an answer", async () => {
   const house = await openHouse();
   const { id, taskId, person, row, prompts, store, replies, complete, push, engine } = house;
   house.comment({ body: "An old remark" });
   const follower = house.begin();
+  // Nothing is left that remembers what it did.
+  const { id: sandboxId } = store.sandboxes.current(taskId) ?? {};
+  if (sandboxId !== undefined) store.sandboxes.update(sandboxId, { endedAt: 1 });
   await follower.follow(id, person, { on: true, maxRounds: 3 });
   const asked = house.comment({
     body: "Use a loop",
@@ -118,7 +132,7 @@ test("an active task is steered, and what arrives meanwhile waits for the next r
   await follower.follow(id, person, { on: true });
   house.comment({ body: "first" });
   const sandboxId = await sandboxOf(store, taskId);
-  const promptId = await firstPrompt(store, sandboxId);
+  const promptId = await openPrompt(store, sandboxId);
   say(store, sandboxId, started, { kind: "turn_started", promptId });
   for (const body of ["second", "third"]) house.comment({ body });
   await house.someLooks();
@@ -131,7 +145,7 @@ test("an active task is steered, and what arrives meanwhile waits for the next r
   expect(prompts()[3]).toContain("second");
   expect(prompts()[3]).toContain("third");
   expect(stateOf(store, taskId)?.kind).toBe("running");
-  expect(commandsOf(store, sandboxId).filter(({ kind }) => kind === "finish")).toEqual([]);
+  expect(commandsOf(store, sandboxId).at(-1)?.kind).toBe("prompt");
   expect(row().follow.rounds).toBe(2);
 });
 

@@ -4,7 +4,7 @@ import type { ForgeComment } from "../domain/forge.ts";
 import type { PullRequestId } from "../domain/ids.ts";
 import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
 import type { Person } from "../domain/store.ts";
-import { isEnded } from "../domain/task.ts";
+import { isDone } from "../domain/task.ts";
 import { eventOf, notConnected, type PullRequestContext } from "./pull-request-context.ts";
 import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";
 
@@ -99,12 +99,25 @@ export function createPullRequestFollower(
       if (isDeepStrictEqual({ ...now, ...change }, now)) return false;
       store.pullRequests.update(id, change);
       const after = { ...now, ...change };
+      tellFailedChecks(now, after);
       if (state !== "open") {
         const kind = state === "merged" ? ("pull_request_merged" as const) : ("pull_request_closed" as const);
         store.events.append(now.taskId, { kind, ...eventOf(after, undefined) });
         if (now.follow.on) stopFollowing(store, after, `It was ${state}.`);
       }
       return true;
+    });
+  }
+
+  /** Once for a commit, however many more of its checks fail. */
+  function tellFailedChecks(before: PullRequest, after: PullRequest): void {
+    const failedIn = ({ checks }: PullRequest) => checks.filter((check) => check.state === "failed");
+    const failedChecks = failedIn(after).length;
+    const known = before.headCommit === after.headCommit && failedIn(before).length > 0;
+    if (known || failedChecks === 0 || after.state !== "open") return;
+    const detail = `has ${failedChecks} failed check${failedChecks === 1 ? "" : "s"}`;
+    store.events.append(after.taskId, {
+      ...{ kind: "pull_request_updated", ...eventOf(after, undefined), detail, failedChecks },
     });
   }
 
@@ -163,7 +176,7 @@ export function createPullRequestFollower(
   /** Whether the agent has ended its work on what came from here. */
   function isAnswered({ follow, taskId }: PullRequest): boolean {
     const state = follow.round && store.tasks.stateOf(taskId);
-    return state !== undefined && isEnded(state.kind);
+    return state !== undefined && isDone(state.kind);
   }
 
   function tick(): void {

@@ -6,7 +6,7 @@ import {
   closeHouses,
   createHouse,
   finished,
-  firstPrompt,
+  openPrompt,
   sandboxOf,
   say,
   started,
@@ -69,7 +69,7 @@ test("a person has it pushed once the task is over; what is not taken is tried a
   let answers: (string | undefined)[] = [undefined, "0123456789abcdef"];
   const kept: Pick<KeptWork, "push"> = { push: async () => answers.shift() };
   await expect(pushKeptWork({ store, kept }, id, ada, {})).rejects.toMatchObject({ code: "conflict" });
-  const promptId = await firstPrompt(store, sandbox);
+  const promptId = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId }, turnEnded(promptId));
   await until("finishing", () => stateOf(store, id)?.kind === "finishing");
   say(store, sandbox, finished);
@@ -77,8 +77,10 @@ test("a person has it pushed once the task is over; what is not taken is tried a
   expect(await pushKeptWork({ store, kept }, id, ada, {})).toEqual([
     { repository: name, branch: "claude/t", commit: "0123456789abcdef" },
   ]);
-  expect(store.events.last(id, "appliance_notice")?.body).toMatchObject({
-    text: `ada had the work in ${name} pushed: it is on claude/t now, at 0123456789.`,
+  expect(store.events.last(id, "kept_pushed")?.body).toMatchObject({
+    person: "ada",
+    branch: "claude/t",
+    own: true,
   });
   answers = [];
   await expect(pushKeptWork({ store, kept }, id, ada, {})).rejects.toThrow("No work of this task waits");

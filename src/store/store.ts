@@ -2,12 +2,14 @@ import type { IdSource } from "../domain/ids.ts";
 import type { Store, WakeTopic } from "../domain/store.ts";
 import { createAccessRequestStore } from "./access-requests.ts";
 import { eachAtomic } from "./atomic.ts";
+import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { asStoreError, openDatabase } from "./database.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
 import { createForgeStore } from "./forges.ts";
+import { createNotificationStore } from "./notifications.ts";
 import { createPersonStore, createTokenStore } from "./people.ts";
 import { createPromptStore } from "./prompts.ts";
 import { createPullRequestStore } from "./pull-requests.ts";
@@ -15,6 +17,7 @@ import { createRepositoryStore } from "./repositories.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import type { Seal } from "./seal.ts";
 import { createSettingStore } from "./settings.ts";
+import { createSnapshotStore } from "./snapshots.ts";
 import { createTaskStore } from "./tasks.ts";
 import { createUsageStore } from "./usage.ts";
 import { createWakes } from "./wakes.ts";
@@ -74,6 +77,8 @@ export function openStore(
     environments: eachAtomic(createEnvironmentStore(context), atomically),
     tasks: eachAtomic(createTaskStore(context), atomically),
     prompts: eachAtomic(createPromptStore(context), atomically),
+    attachments: eachAtomic(createAttachmentStore(context), atomically),
+    snapshots: eachAtomic(createSnapshotStore(context), atomically),
     events: eachAtomic(createEventStore(context), atomically),
     sandboxes: eachAtomic(createSandboxStore(context), atomically),
     usage: eachAtomic(createUsageStore(context), atomically),
@@ -81,6 +86,7 @@ export function openStore(
     // Its writer has transactions of its own, which never run within another.
     egress: egress.store,
     access: eachAtomic(createAccessRequestStore(context, egress.writer.repeat), atomically),
+    notifications: eachAtomic(createNotificationStore(context), atomically),
     wakes,
     close() {
       egress.close();

@@ -1,7 +1,8 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
+import { remoteFrom } from "../../src/forge/mirror-remote.fixture.ts";
 import { createMirrors } from "../../src/forge/mirrors.ts";
 import { authorization, startRemoteServer } from "../../src/forge/remote-server.fixture.ts";
 import {
@@ -9,7 +10,6 @@ import {
   enginesUnderTest,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -18,9 +18,6 @@ import {
 /** A mirror on a disk that fills up; and sandboxes that borrow objects of repositories that the appliance holds: real containers, both engines, real git. */
 
 const engines = enginesUnderTest();
-afterAll(async () => {
-  for (const engine of engines) await removeLeftOvers(engine);
-});
 
 /** Runs in the checkout, as root in the sandbox; what it prints stands in the transcript. */
 const look = `
@@ -67,8 +64,10 @@ test("on a full disk the mirror is as it was, and goes on when there is room", a
     };
     const mirrors = createMirrors({
       folder: join(small, "mirrors"),
-      access: { authorizationFor: async () => authorization, refused() {} },
-      network: { caFile: undefined, proxy: undefined },
+      remote: remoteFrom(join(small, "remote"), {
+        authorizationFor: async () => authorization,
+        refused() {},
+      }),
       log: { info() {}, warn() {}, error() {} },
       ...{ now: Date.now, borrowed: () => [], repositories: () => [], changed() {} },
     });

@@ -1,16 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  bodiesOf,
-  enginesUnderTest,
-  freshFolder,
-  reaches,
-  removeLeftOvers,
-  run,
-  taskOf,
-  until,
-} from "./appliance.ts";
+import { bodiesOf, enginesUnderTest, freshFolder, reaches, run, taskOf, until } from "./appliance.ts";
 import { noise, openRemoteWorld, type RemoteWorld } from "./remote-world.ts";
 
 /** What may happen to a repository, its forge and the credential while a task works: nothing is lost, and it is told. */
@@ -24,7 +15,6 @@ beforeAll(async () => {
 afterEach(() => world.github.heal());
 afterAll(async () => {
   await world?.close();
-  await removeLeftOvers(engine);
 });
 
 const create = async (...argv: string[]) =>
@@ -57,6 +47,8 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
   expect(failed.detail).toContain("The appliance has kept it.");
   expect(failed.detail).toContain(`ccw-server task push ${task.id}`);
 
+  expect(failed.kept).toMatchObject([{ repository: name, branch: branchOf(task) }]);
+  expect(JSON.parse(await ccw("task", "list", "--kept", "--json"))).toMatchObject([{ id: task.id }]);
   const early = await ccwTold("task", "push", task.id);
   expect([early.code === 0, early.err]).toEqual([false, expect.stringContaining("made private")]);
   const refused = await ccwTold("task", "create", "--repo", name, "again");
@@ -67,7 +59,10 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
     `The work in ${name} is on ${branchOf(task)}`,
   );
   expect(await world.gitAt("acme/private", "show", `${branchOf(task)}:answer.txt`)).toBe("Red");
-  expect((await noticesOf(task.id)).join()).toContain("is on");
+  expect(await bodiesOf(world.appliance, task.id, "kept_pushed")).toMatchObject([
+    { repository: name, branch: branchOf(task), own: true },
+  ]);
+  expect(JSON.parse(await ccw("task", "list", "--kept", "--json"))).toEqual([]);
   expect((await ccwTold("task", "push", task.id)).err).toContain("No work of this task waits");
   expect(await ccw("task", "pr", task.id)).toContain(`${github.url}/acme/private/pull/`);
   // And a new task goes on from where it was.
