@@ -170,6 +170,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       lastPromptId: null,
       trailers: [],
       emit: async () => {},
+      modeChanged() {},
     });
     agent.prompt({ promptId: "prm_bare", key: "prm_bare", text: prompt, images: [] });
     const ended = agent.exited.then(({ how, stderr }) => Promise.reject(new Error(`${how}: ${stderr}`)));
