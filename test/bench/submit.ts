@@ -164,7 +164,6 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       env,
       model: "",
       mode: "act",
-      modeChanged: () => {},
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder),
       lastPromptId: null,
