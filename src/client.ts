@@ -45,6 +45,8 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     /** Typed calls by path: `read(api.tasks.$get({ query: {} }))`. */
     api,
     read,
+    /** The bytes of a good answer; anything else becomes the CcwError that the server meant. */
+    download,
     /**
      * A task's events above `after`, for ever: it reconnects by cursor, so there is no hole and no double. Ends with
      * the signal alone: it waits for a server that is away, and for a task that does not exist. Read the task first.
@@ -91,11 +93,23 @@ async function read<Answer extends ClientResponse<unknown, number, string>>(
   const response = await pending;
   // The server's own routes give these types; this is the one place that takes their word for it.
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as Good<Answer>;
+  throw await errorOf(response);
+}
+
+async function download(
+  pending: Promise<ClientResponse<unknown, number, string>>,
+): Promise<ReadableStream<Uint8Array>> {
+  const response = await pending;
+  if (response.ok && response.body !== null) return response.body;
+  throw await errorOf(response);
+}
+
+async function errorOf(response: ClientResponse<unknown, number, string>): Promise<CcwError> {
   const parsed = errorBody.safeParse(await response.json().catch(() => undefined));
   if (!parsed.success)
-    throw new CcwError("unavailable", `The appliance answered with status ${response.status}.`);
+    return new CcwError("unavailable", `The appliance answered with status ${response.status}.`);
   const { code, message, hint } = parsed.data.error;
-  throw new CcwError(errorCodes.find((known) => known === code) ?? "unavailable", message, hint);
+  return new CcwError(errorCodes.find((known) => known === code) ?? "unavailable", message, hint);
 }
 
 async function reach(url: string, input: Parameters<typeof fetch>): Promise<Response> {

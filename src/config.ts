@@ -38,6 +38,12 @@ export interface Config {
     caFile: string | undefined;
   };
   attribution: AttributionSettings;
+  snapshots: {
+    /** Of one task. */
+    maxBytes: number;
+    /** After a task's end; 0 for as long as the task is there. */
+    keepDays: number;
+  };
   egress: {
     /** What sandboxes may reach although it is not public. */
     allowedRanges: AddressRange[];
@@ -106,7 +112,13 @@ const fileSchema = z.strictObject({
       host_names: z.array(z.string()).optional(),
     })
     .default({}),
-  tasks: z.strictObject({ parallel: z.number().int().min(1).max(1000).optional() }).default({}),
+  tasks: z
+    .strictObject({
+      parallel: z.number().int().min(1).max(1000).optional(),
+      keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
+      max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
+    })
+    .prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -182,6 +194,10 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       author: file.commits.author,
       coAuthor: file.commits.co_author,
       taskTrailer: file.commits.task_trailer,
+    },
+    snapshots: {
+      maxBytes: file.tasks.max_snapshots_mib * 1024 ** 2,
+      keepDays: file.tasks.keep_snapshots_days,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

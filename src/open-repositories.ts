@@ -6,6 +6,7 @@ import type { GitServer } from "./domain/git-server.ts";
 import type { LfsEndpoint } from "./domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
+import type { SnapshotRepositories } from "./domain/snapshots.ts";
 import type { Store } from "./domain/store.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
 import { createGitServer } from "./forge/git-server.ts";
@@ -22,6 +23,7 @@ import { createMirrors } from "./forge/mirrors.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
 import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
+import { createSnapshots } from "./forge/snapshots.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { createReach, forgeNetworkOf, upstreamProxyOf, vetAddresses } from "./network.ts";
 
@@ -32,6 +34,7 @@ export interface OpenRepositories {
   /** All of them under one name space. */
   host: RepositoryHost;
   kept: KeptWork;
+  snapshots: SnapshotRepositories;
   /** The large files of a repository; undefined where there is none of this name. */
   lfsOf(name: string): LfsEndpoint | undefined;
   close(): Promise<void>;
@@ -66,11 +69,15 @@ export async function openRepositories(options: {
     },
   };
   const kept = createKeptWork({ ...{ folder: folderOf("kept"), git }, ...pushing });
+  const snapshots = createSnapshots({
+    ...{ folder: folderOf("snapshots"), git, log },
+    maxBytes: config.snapshots.maxBytes,
+  });
   const mirrors = createMirrors({
     ...{ folder: folderOf("mirrors"), ...towards },
     log,
     now,
-    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed()],
+    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed(), ...snapshots.borrowed()],
     repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
     changed: (name, change) => store.repositories.update(name, change),
   });
@@ -124,6 +131,7 @@ export async function openRepositories(options: {
     forges,
     host,
     kept,
+    snapshots,
     lfsOf(name) {
       const repository = store.repositories.get(name);
       if (repository === undefined) return undefined;
@@ -134,6 +142,7 @@ export async function openRepositories(options: {
       upkeep.abort();
       http.close();
       await maintaining;
+      await snapshots.close();
     },
   };
 }

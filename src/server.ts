@@ -31,6 +31,7 @@ import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
+import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
 import { lockDataFolder } from "./store/lock.ts";
@@ -100,7 +101,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
-    const { hosted, forges, host, kept } = repositories;
+    const { hosted, forges, host, kept, snapshots } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -119,7 +120,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust({ caFile });
     const session = {
-      ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
+      ...{ store, tokens, host, kept, snapshots, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
@@ -169,12 +170,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const expiry = createSnapshotExpiry({
+      ...{ store, snapshots, log, now: ids.now },
+      keepDays: config.snapshots.keepDays,
+    });
     const operator = store.people.ensure(operatorName());
 
     const app = createApp({
       store,
       host,
       kept,
+      snapshots,
       ids,
       log,
       version,
@@ -216,9 +222,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
+      () => expiry.close(),
     );
     follower.start();
     owed.start();
+    expiry.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -5,7 +5,6 @@ import type { SnapshotPlace, SnapshotRange, SnapshotRepositories } from "../doma
 import { alternatesOf } from "./alternates.ts";
 import { diffOf, plainDiff } from "./changes.ts";
 import { type Git, repositorySettings } from "./git.ts";
-import { streamOf } from "./git-answers.ts";
 import { startGitProcess } from "./git-process.ts";
 
 /** A page waits for no more than this. */
@@ -83,12 +82,20 @@ export function createSnapshotReading(
       if (exitCode !== 0) throw new Error(`git ended with exit code ${exitCode}: ${stderr.trim()}`);
     };
     if (first.done === true) await end();
-    async function* all(): AsyncGenerator<Uint8Array> {
-      let next = first;
-      for (; next.done !== true; next = await chunks.next()) yield next.value;
-      await end();
-    }
-    return streamOf(all(), () => child.end());
+    let next: IteratorResult<Uint8Array> | undefined = first;
+    return new ReadableStream<Uint8Array>(
+      {
+        async pull(controller) {
+          const { done, value } = next ?? (await chunks.next());
+          next = undefined;
+          if (done !== true) return controller.enqueue(value);
+          await end();
+          controller.close();
+        },
+        cancel: () => child.end(),
+      },
+      { highWaterMark: 0 },
+    );
   }
 
   return {

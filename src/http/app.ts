@@ -15,6 +15,7 @@ import { liveRoutes } from "./live.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
+import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
@@ -88,6 +89,7 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", snapshotRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

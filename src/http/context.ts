@@ -3,6 +3,7 @@ import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
+import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
@@ -13,6 +14,7 @@ export interface HttpContext {
   store: Store;
   host: RepositoryHost;
   kept: Pick<KeptWork, "push">;
+  snapshots: SnapshotRepositories;
   ids: IdSource;
   log: Log;
   version: string;
