@@ -16,11 +16,17 @@ import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
 
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
+const TurnsTab = later("the turns", async () => (await import("./turns-tab.tsx")).TurnsTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
-const tabs = ["transcript", "diff", "egress"] as const;
+const tabs = ["transcript", "diff", "turns", "egress"] as const;
 type Tab = (typeof tabs)[number];
-const tabWords: Record<Tab, string> = { transcript: "Transcript", diff: "Diff", egress: "Egress" };
+const tabWords: Record<Tab, string> = {
+  transcript: "Transcript",
+  diff: "Diff",
+  turns: "Turns",
+  egress: "Egress",
+};
 
 export function TaskPage({ id }: { id: string }) {
   const { client, link } = useAppliance();
@@ -106,6 +112,7 @@ export function TaskPage({ id }: { id: string }) {
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
+        {tab.value === "turns" && <TurnsTab task={detail.task} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
       </div>
     </article>
