@@ -18,8 +18,16 @@ export interface Config {
   /** Where people reach the appliance; empty for what follows from host and port. */
   publicUrl: string;
   hostNames: string[];
-  /** Tasks that run at once. */
+  /** Sandboxes that are awake at once. */
   parallel: number;
+  patience: {
+    /** How long a task without work keeps its sandbox awake (ms). */
+    idleMs: number;
+    /** How long a question waits for a person (ms); Infinity for ever. */
+    questionMs: number;
+  };
+  /** How long a sandbox that sleeps is kept (ms). */
+  keepMs: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -117,6 +125,21 @@ const fileSchema = z.strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
       keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
       max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
+      idle_minutes: z
+        .number()
+        .min(0)
+        .max(7 * 24 * 60)
+        .default(10),
+      keep_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(72),
+      question_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(0),
     })
     .prefault({}),
   model: z
@@ -157,6 +180,7 @@ const fileSchema = z.strictObject({
 const anthropicUrl = "https://api.anthropic.com";
 
 const defaultPort = 7080;
+const hourMs = 3_600_000;
 
 /** Throws `invalid` with the file or variable and what is wrong with it. */
 export function loadConfig(flags: Flags, variables: Variables): Config {
@@ -177,6 +201,12 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       check("CCW_PARALLEL", z.coerce.number().int().min(1).max(1000), variables["CCW_PARALLEL"]) ??
       file.tasks.parallel ??
       4,
+    patience: {
+      idleMs: file.tasks.idle_minutes * 60_000,
+      questionMs:
+        file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
+    },
+    keepMs: file.tasks.keep_hours * hourMs,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

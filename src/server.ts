@@ -161,8 +161,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => doors.shut());
 
     const scheduler = createScheduler(
-      { store, engine, doors, host, log, now: ids.now },
-      { ids, owner: crypto.randomUUID(), parallel: config.parallel },
+      { store, engine, doors, host, log, ids, ...config.patience },
+      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;

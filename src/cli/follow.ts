@@ -1,7 +1,7 @@
 import type { Client } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type TaskEvent, taskEventSchema } from "../domain/event.ts";
-import { isEnded, type TaskStateKind, taskStateKinds } from "../domain/task.ts";
+import { isDone, type TaskStateKind, taskStateKinds } from "../domain/task.ts";
 import { createTranscriptText } from "../domain/transcript-text.ts";
 import type { Cli } from "./cli.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -71,7 +71,7 @@ async function* untilEnded(
   say: (text: string) => void,
 ): AsyncGenerator<TaskEvent[]> {
   const { task } = await client.read(client.api.tasks[":id"].$get({ param: { id } }));
-  if (isEnded(task.state)) {
+  if (isDone(task.state)) {
     yield* pages(client, id, after);
     return;
   }
@@ -80,7 +80,7 @@ async function* untilEnded(
     for await (const events of client.followTask(id, after, stop.signal)) {
       yield events;
       const last = events.map(stateOf).findLast((state) => state !== undefined);
-      if (last !== undefined && isEnded(last)) return;
+      if (last !== undefined && isDone(last)) return;
     }
   } finally {
     watch.close();

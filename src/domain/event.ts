@@ -108,7 +108,15 @@ const pullRequest = {
 
 export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("state"), state: z.string(), detail: z.string() }),
-  z.object({ kind: z.literal("prompt"), promptId: id, person: z.string(), text: z.string() }),
+  z.object({
+    kind: z.literal("prompt"),
+    promptId: id,
+    /** Empty where the appliance itself has something to say. */
+    person: z.string(),
+    text: z.string(),
+    /** Names of the files that came with it. */
+    attachments: z.array(z.string()).optional(),
+  }),
   z.object({ kind: z.literal("prompt_removed"), promptId: id, person: z.string() }),
   z.object({ kind: z.literal("prompt_edited"), promptId: id, person: z.string(), text: z.string() }),
   /** `position`: its new place among those that wait, from 1. */

@@ -162,9 +162,9 @@ export interface TaskStore {
     mode?: AgentMode;
     repositories: TaskRepository[];
     /** The work that it begins with, of another task or turn. */
-    restore?: TaskRestore;
+    restore?: TaskRestore | undefined;
     pullRequest?: PullRequestWish;
-    prompt: { id: PromptId; text: string; attachments?: readonly Attachment[] };
+    prompt: { id: PromptId; text: string; attachments?: readonly AttachmentId[] };
   }): void;
   get(id: TaskId): TaskRow | undefined;
   /** The state alone, which costs far less than the whole row. */
@@ -174,8 +174,9 @@ export interface TaskStore {
   /** The environment as it was when the task was submitted. */
   environmentOf(id: TaskId): Environment;
   /**
-   * Takes the next queued task: of the person with the fewest active tasks, the oldest. Undefined where `limit`
-   * tasks are active already or none waits but those of `except`.
+   * Takes the next queued task: of the person with the fewest active tasks, the oldest. Its sandbox is the one that it
+   * has, or else `sandboxId`, and is written down. Undefined where `limit` tasks are active already or none waits but
+   * those of `except`.
    */
   claim(lease: Lease, sandboxId: SandboxId, limit: number, except?: ReadonlySet<TaskId>): TaskRow | undefined;
   /** Extends the leases of these tasks. */
@@ -184,16 +185,19 @@ export interface TaskStore {
   takeUp(lease: Lease, otherOwners: boolean): TaskRow[];
   /**
    * Checks that the move is legal, writes it, appends the event. Throws `conflict`. With a task that ends, what it asks
-   * of a person ends: its pending requests for access expire, each with its event before the task's last one.
+   * of a person ends: its pending requests for access expire, each with its event before the task's last one. With a
+   * task that is active no longer its sandbox falls asleep.
    */
   move(id: TaskId, to: TaskState): void;
   /** Puts a task that is paused or has ended back into the queue. Its sandbox stays, if there is one. Throws `conflict`. */
   reopen(id: TaskId): void;
   /** Model, mode, whether its prompts wait for a person's word, what its next new sandbox begins with. */
   update(id: TaskId, change: Partial<Pick<TaskRow, "model" | "mode" | "held" | "restore">>): void;
-  /** Counts one more death of its sandbox in a row, and says how many there are; 0 forgets them. */
+  /** Counts one more death of its sandbox in a row, and says how many there are. */
   countDeath(id: TaskId): number;
   forgetDeaths(id: TaskId): void;
+  /** The one that has been idle for longest, where others wait for its place; undefined where none has to go. */
+  crowdedOut(limit: number): TaskId | undefined;
   /** Paused tasks whose time has come. */
   duePauses(now: number): TaskId[];
   /** Completed tasks whose pull request is still to be opened by itself, newest first. */
@@ -332,9 +336,7 @@ export interface SandboxStore {
   get(id: SandboxId): SandboxRecord | undefined;
   /** The one of the task that has not ended, awake or asleep: there is one at most. */
   current(taskId: TaskId): SandboxRecord | undefined;
-  /** Its container is stopped from now on. */
-  sleep(id: SandboxId): void;
-  /** It is to be started again: its cursor moves behind what the task has seen so far. */
+  /** Its container is to be started again: a new count of its time begins. */
   wake(id: SandboxId): void;
   /** Those that fell asleep before this time (ms) and have not ended. */
   asleepSince(time: number): SandboxRecord[];

@@ -147,7 +147,7 @@ export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepo
             "It is kept. Clone it first if you want to move it.",
           );
         }
-        const tasks = store.tasks.list({ limit: 1000, states: ["queued", ...activeStateKinds] });
+        const tasks = store.tasks.list({ limit: 1000, states: ["queued", "paused", ...activeStateKinds] });
         const user = tasks.find(({ repositories }) => repositories.some((each) => each.name === name));
         if (user !== undefined) {
           const text = `A task that is not over works on ${name}: ${user.title.slice(0, 80)}.`;

@@ -173,7 +173,7 @@ export function taskRoutes(context: HttpContext) {
         responses: done,
       }),
       (c) => {
-        addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), c.req.valid("json").text);
+        addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), c.req.valid("json"));
         return c.body(null, 204);
       },
     )

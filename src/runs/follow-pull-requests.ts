@@ -4,7 +4,7 @@ import type { ForgeComment } from "../domain/forge.ts";
 import type { PullRequestId } from "../domain/ids.ts";
 import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
 import type { Person } from "../domain/store.ts";
-import { isEnded } from "../domain/task.ts";
+import { isDone } from "../domain/task.ts";
 import { eventOf, notConnected, type PullRequestContext } from "./pull-request-context.ts";
 import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";
 
@@ -163,7 +163,7 @@ export function createPullRequestFollower(
   /** Whether the agent has ended its work on what came from here. */
   function isAnswered({ follow, taskId }: PullRequest): boolean {
     const state = follow.round && store.tasks.stateOf(taskId);
-    return state !== undefined && isEnded(state.kind);
+    return state !== undefined && isDone(state.kind);
   }
 
   function tick(): void {

@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { CcwError } from "../domain/errors.ts";
-import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
+import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
 import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, TaskRow } from "../domain/store.ts";
 import { newTaskSchema, titleOf, workBranchOf } from "../domain/task.ts";
 import { commitsOf, existingSnapshot } from "./snapshots.ts";
-import { existing } from "./submit.ts";
+import { attachmentIdOf, existing } from "./submit.ts";
 
 const { prompt, model, mode, attachments, pullRequest } = newTaskSchema.shape;
 /** What is left out is as in the task that it is forked from. */
@@ -48,32 +48,23 @@ export async function forkTask(
   try {
     // First: from the moment that the task is there it may be claimed.
     await snapshots.copy(from, id, await commitsOf(snapshots, snapshot));
-    store.atomically(() => {
-      store.tasks.create({
-        ...{ id, title, person, environment },
-        agent: origin.agent,
-        model: input.model ?? origin.model,
-        mode: input.mode ?? origin.mode,
-        repositories: origin.repositories.map((repository) => ({ ...repository, workBranch })),
-        restore: { taskId: from, turn: input.turn },
-        pullRequest: origin.repositories.length === 0 ? "none" : input.pullRequest,
-        prompt: {
-          id: newId("PromptId", ids),
-          text: input.prompt,
-          attachments: store.attachments.claim(attachmentIdsOf(input.attachments), person.id, id),
-        },
-      });
+    store.tasks.create({
+      ...{ id, title, person, environment },
+      agent: origin.agent,
+      model: input.model ?? origin.model,
+      mode: input.mode ?? origin.mode,
+      repositories: origin.repositories.map((repository) => ({ ...repository, workBranch })),
+      restore: { taskId: from, turn: input.turn },
+      pullRequest: origin.repositories.length === 0 ? "none" : input.pullRequest,
+      prompt: {
+        id: newId("PromptId", ids),
+        text: input.prompt,
+        attachments: input.attachments.map(attachmentIdOf),
+      },
     });
   } catch (thrown) {
     await snapshots.remove(id);
     throw thrown;
   }
   return existing(store, id);
-}
-
-function attachmentIdsOf(texts: readonly string[]): AttachmentId[] {
-  return texts.map((text) => {
-    if (isId("AttachmentId", text)) return text;
-    throw new CcwError("not_found", "There is no such attachment.", "Upload the file first.");
-  });
 }

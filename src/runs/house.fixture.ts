@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
-import type { CcwError } from "../domain/errors.ts";
+import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
@@ -9,6 +9,7 @@ import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { createSeal } from "../store/seal.ts";
 import { openStore } from "../store/store.ts";
+import type { RunContext } from "./run-task.ts";
 import { createScheduler, type SchedulerOptions } from "./scheduler.ts";
 
 /**
@@ -22,43 +23,71 @@ export async function closeHouses(): Promise<void> {
   for (const close of closers.splice(0).reverse()) await close();
 }
 
+interface Row {
+  spec: SandboxSpec;
+  end: (exit: SandboxExit) => void;
+  ended: Promise<SandboxExit>;
+}
+
+/** `running`: its containers that run; `stopped`: those that are there and do not. */
 export function createTableEngine() {
-  const running = new Map<
-    SandboxId,
-    { spec: SandboxSpec; end: (exit: SandboxExit) => void; ended: Promise<SandboxExit> }
-  >();
-  const engine: SandboxEngine & { running: typeof running; failWith: CcwError | undefined; started: number } =
-    {
-      running,
-      failWith: undefined,
-      started: 0,
-      async start(spec) {
-        if (engine.failWith !== undefined) throw engine.failWith;
-        const { promise, resolve } = Promise.withResolvers<SandboxExit>();
-        engine.started += 1;
-        running.set(spec.id, { spec, end: resolve, ended: promise });
-      },
-      wait(id, signal) {
-        const gone = { exitCode: -1, reason: "is gone" };
-        return Promise.race([
-          running.get(id)?.ended ?? Promise.resolve(gone),
-          new Promise<SandboxExit>((_, reject) =>
-            signal.addEventListener("abort", () => reject(new Error("aborted"))),
-          ),
-        ]);
-      },
-      async remove(id) {
-        running.get(id)?.end({ exitCode: 137, reason: "was removed" });
-        running.delete(id);
-      },
-      async list() {
-        if (engine.failWith !== undefined) throw engine.failWith;
-        return [...running.values()].map(({ spec }) => ({ id: spec.id, taskId: spec.taskId, running: true }));
-      },
-      tail: async () => "the last words",
-      resolveImage: async (image) => `ccw/${image}:1`,
-      describe: async () => "table 1",
+  const running = new Map<SandboxId, Row>();
+  const stopped = new Map<SandboxId, SandboxSpec>();
+  const run = (spec: SandboxSpec) => {
+    const { promise, resolve } = Promise.withResolvers<SandboxExit>();
+    const end = (exit: SandboxExit) => {
+      running.delete(spec.id);
+      stopped.set(spec.id, spec);
+      resolve(exit);
     };
+    stopped.delete(spec.id);
+    running.set(spec.id, { spec, end, ended: promise });
+  };
+  const engine = {
+    ...{ running, stopped, started: 0, restarted: 0 },
+    failWith: undefined as CcwError | undefined,
+    async start(spec) {
+      if (engine.failWith !== undefined) throw engine.failWith;
+      engine.started += 1;
+      run(spec);
+    },
+    async restart(id) {
+      if (engine.failWith !== undefined) throw engine.failWith;
+      const spec = stopped.get(id);
+      if (spec === undefined) throw new CcwError("not_found", "gone");
+      engine.restarted += 1;
+      run(spec);
+    },
+    async stop(id) {
+      running.get(id)?.end({ exitCode: 143, reason: "was stopped" });
+    },
+    wait(id, signal) {
+      const gone = { exitCode: -1, reason: "is gone" };
+      return Promise.race([
+        running.get(id)?.ended ?? Promise.resolve(gone),
+        new Promise<SandboxExit>((_, reject) =>
+          signal.addEventListener("abort", () => reject(new Error("aborted"))),
+        ),
+      ]);
+    },
+    async remove(id) {
+      running.get(id)?.end({ exitCode: 137, reason: "was removed" });
+      stopped.delete(id);
+    },
+    async list() {
+      if (engine.failWith !== undefined) throw engine.failWith;
+      const row = (isRunning: boolean) => (spec: SandboxSpec) => ({
+        ...{ id: spec.id, taskId: spec.taskId, running: isRunning },
+      });
+      return [
+        ...[...running.values()].map(({ spec }) => spec).map(row(true)),
+        ...[...stopped.values()].map(row(false)),
+      ];
+    },
+    tail: async () => "the last words",
+    resolveImage: async (image) => `ccw/${image}:1`,
+    describe: async () => "table 1",
+  } satisfies SandboxEngine & Record<string, unknown>;
   return engine;
 }
 
@@ -67,6 +96,7 @@ export function createHouse(
   store?: Store,
   engine = createTableEngine(),
   clock: IdSource = ids,
+  patience: Partial<Pick<RunContext, "idleMs" | "questionMs">> = {},
 ) {
   const rows = store ?? openStore(":memory:", createSeal(new Uint8Array(32)), clock);
   const open = new Set<SandboxId>();
@@ -82,8 +112,18 @@ export function createHouse(
   };
   const host = { objectsOf: async (name: string, _signal: AbortSignal) => `/mirrors/${name}` };
   const scheduler = createScheduler(
-    { store: rows, engine, doors, host, log: silent, now: clock.now },
-    { ids: clock, owner: crypto.randomUUID(), parallel: 2, ...options },
+    {
+      store: rows,
+      engine,
+      doors,
+      host,
+      log: silent,
+      ids: clock,
+      idleMs: 0,
+      questionMs: 60_000,
+      ...patience,
+    },
+    { owner: crypto.randomUUID(), parallel: 2, ...options },
   );
   closers.push(() => scheduler.close());
   return { store: rows, engine, doors, host, scheduler };
@@ -135,7 +175,10 @@ export function say(store: Store, id: SandboxId, ...events: GuestEvent[]): void 
   );
 }
 export const started: GuestEvent = { kind: "step_started", step: "agent", detail: "" };
-export const turnEnded = (promptId: string, outcome: "done" | "error" = "done"): GuestEvent => ({
+export const turnEnded = (
+  promptId: string,
+  outcome: "done" | "error" | "interrupted" = "done",
+): GuestEvent => ({
   kind: "turn_ended",
   promptId,
   outcome,

@@ -1,13 +1,13 @@
 import { CcwError } from "../domain/errors.ts";
 import type { ForgeApi } from "../domain/forge.ts";
-import { newId } from "../domain/ids.ts";
 import type { PullRequest, PullRequestRound } from "../domain/pull-request.ts";
 import { countText, newFindings, promptOf } from "../domain/pull-request-prompt.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
-import { isEnded } from "../domain/task.ts";
+import { isDone } from "../domain/task.ts";
 import { eventOf, type PullRequestContext } from "./pull-request-context.ts";
 import { lastWords, tipOf } from "./pull-request-offer.ts";
+import { addPrompt } from "./steer.ts";
 
 interface Place {
   api: ForgeApi;
@@ -55,7 +55,7 @@ function isOver(
   const prompt = store.prompts.list(taskId).find(({ id }) => id === round.promptId);
   if (task === undefined || prompt === undefined || prompt.state === "removed") return true;
   const moved = headCommit !== round.commit;
-  if (!isEnded(task.state.kind)) {
+  if (!isDone(task.state.kind)) {
     const turns = store.events.ofKinds(taskId, ["turn_ended"]);
     return moved && turns.some(({ body }) => body.kind === "turn_ended" && body.promptId === round.promptId);
   }
@@ -120,14 +120,12 @@ async function nextRound(context: PullRequestContext, pullRequest: PullRequest):
       return stopFollowing(store, pullRequest, reason);
     }
     const state = store.tasks.stateOf(taskId)?.kind;
-    // A task that finishes takes no prompt; the next look finds it completed.
-    if (state === undefined || state === "finishing" || state === "failed" || state === "cancelled") return;
-    const promptId = newId("PromptId", ids);
-    const isNew = state === "completed";
-    const text = promptOf(pullRequest, findings, isNew ? before(store, task) : undefined);
+    // What was paused or stopped waits for a person.
+    if (state === undefined || state === "paused" || state === "failed" || state === "cancelled") return;
+    const remembers = store.sandboxes.current(taskId) ?? store.snapshots.last(taskId);
+    const text = promptOf(pullRequest, findings, remembers === undefined ? before(store, task) : undefined);
     const name = `pull request #${pullRequest.number}`;
-    store.prompts.add({ id: promptId, taskId, person: { ...task.person, name }, text });
-    if (isNew) store.tasks.reopen(taskId);
+    const promptId = addPrompt(store, ids, taskId, { ...task.person, name }, { text });
     const rounds = follow.rounds + 1;
     const found = [...findings.checks, ...findings.comments].map((each) => each.id);
     const threads = [...new Set(findings.comments.map(({ thread }) => thread))];

@@ -2,7 +2,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { KeptWork } from "../domain/ports.ts";
 import type { Person, Store } from "../domain/store.ts";
-import { isEnded } from "../domain/task.ts";
+import { isDone } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 
 const withinMs = 30 * 60_000;
@@ -27,7 +27,7 @@ export async function pushKeptWork(
   },
 ): Promise<PushedWork[]> {
   const task = existing(store, taskId);
-  if (!isEnded(task.state.kind)) {
+  if (!isDone(task.state.kind)) {
     throw new CcwError(
       "conflict",
       "The task is not over yet: it pushes its work by itself.",

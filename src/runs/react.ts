@@ -1,61 +1,94 @@
 import type { TaskEventBody } from "../domain/event.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
-import type { Store } from "../domain/store.ts";
-import { isEnded, type TaskState } from "../domain/task.ts";
+import { type IdSource, isId, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import type { Prompt, Store } from "../domain/store.ts";
+import { isActive, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
+import { recordSnapshot } from "./snapshots.ts";
 
 /** Nobody answers so many; and the open ones are read together. */
 const maxQuestions = 300;
+/** Deaths of a task's sandbox in a row, without one finished turn between them, at which the task is paused. */
+const maxDeaths = 3;
 
 /**
  * What one event means for its task: state moves, and commands to the guest. Runs inside a transaction together with
- * the cursor, so that each event has its effect once. Says "ended" when the task has, and "no effect" of what is only
- * there to be read.
+ * the cursor, so that each event has its effect once. Says "rests" when the task is active no longer, "lost" when its
+ * sandbox has to be brought back, and "no effect" of what is only there to be read.
  */
+export type Outcome = "rests" | "lost" | "goes on" | "no effect";
+
 export function react(
   store: Store,
+  ids: IdSource,
   taskId: TaskId,
   sandboxId: SandboxId,
   event: TaskEventBody,
-): "ended" | "goes on" | "no effect" {
+): Outcome {
   const state = store.tasks.stateOf(taskId);
-  if (state === undefined || isEnded(state.kind)) return "ended";
-  const end = (to: TaskState) => {
+  if (state === undefined || !isActive(state) || state.sandboxId !== sandboxId) {
+    // What the guest says while it is being stopped: where the turn stands is needed when it is woken.
+    if (event.kind === "turn_ended") endTurn(store, ids, taskId, sandboxId, event);
+    return "rests";
+  }
+  const rest = (to: TaskState) => {
     store.tasks.move(taskId, to);
-    return "ended" as const;
+    return "rests" as const;
   };
+  const task: Run = { store, ids, taskId, sandboxId };
 
   switch (event.kind) {
     case "step_started":
-      begun(store, taskId, sandboxId, state);
+      // A sandbox that was brought back may have nothing to do but what was cut off: handing over the work.
+      if (state.kind === "starting" && begun(task).kind === "running") goOn(task);
       return "goes on";
 
     case "turn_started": {
-      const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
-      if (busyWith !== undefined && String(busyWith) === event.promptId)
-        store.prompts.mark(busyWith, "taken");
+      begun(task);
+      const prompt = promptOf(store, taskId, event.promptId);
+      if (prompt?.state === "sent") {
+        store.prompts.mark(prompt.id, "taken");
+        store.sandboxes.setBusy(sandboxId, prompt.id);
+      }
+      // A command that ran in the background has ended, and the agent goes on by itself.
+      if (state.kind === "idle") store.tasks.move(taskId, { kind: "running", sandboxId });
       return "goes on";
     }
 
-    case "turn_ended": {
-      // Told again after a crash of the guest, the end of an earlier turn says nothing about the one that runs.
-      const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
-      if (busyWith !== undefined && String(busyWith) !== event.promptId) return "goes on";
-      store.sandboxes.setBusy(sandboxId, undefined);
-      store.sandboxes.update(sandboxId, {
-        failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
-      });
-      goOn(store, taskId, sandboxId, begun(store, taskId, sandboxId, state));
+    case "prompt_taken": {
+      const prompt = promptOf(store, taskId, event.promptId);
+      if (prompt?.state === "sent") store.prompts.mark(prompt.id, "taken");
       return "goes on";
     }
+
+    case "turn_ended":
+      begun(task);
+      if (endTurn(store, ids, taskId, sandboxId, event)) goOn(task);
+      return "goes on";
+
+    case "snapshot":
+      return recordSnapshot(store, taskId, sandboxId, event) ? "goes on" : "no effect";
 
     case "prompt":
-      if (state.kind !== "starting" && state.kind !== "finishing") goOn(store, taskId, sandboxId, state);
+      if (state.kind === "running" || state.kind === "waiting" || state.kind === "idle") goOn(task);
       return "goes on";
+
+    case "prompt_sent_now": {
+      const prompt = promptOf(store, taskId, event.promptId);
+      if (prompt?.state !== "queued") return "no effect";
+      const busy = store.sandboxes.get(sandboxId)?.busyWith !== undefined;
+      if (busy && (state.kind === "running" || state.kind === "waiting")) {
+        store.prompts.sendNow(prompt.id);
+        store.sandboxes.appendCommand(sandboxId, { ...commandOf(prompt), now: true });
+      } else {
+        store.prompts.place(prompt.id, 1);
+        if (state.kind !== "starting" && state.kind !== "finishing") goOn(task);
+      }
+      return "goes on";
+    }
 
     case "question":
       if (store.events.count(taskId, "question") > maxQuestions) {
-        return end({
+        return rest({
           kind: "failed",
           reason: `The agent asked more than ${maxQuestions} questions.`,
           hint: "Say in the prompt what it may decide by itself.",
@@ -66,7 +99,7 @@ export function react(
       return "goes on";
 
     case "question_closed":
-      waitOrRun(store, taskId, sandboxId, state);
+      waitOrRun(task, state);
       return "goes on";
 
     case "answered":
@@ -75,40 +108,66 @@ export function react(
         requestId: event.requestId,
         answer: event.answer,
       });
-      waitOrRun(store, taskId, sandboxId, state);
+      waitOrRun(task, state);
       return "goes on";
 
     case "interrupt_requested":
+      store.tasks.update(taskId, { held: true });
       store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
       return "goes on";
 
+    case "resume_requested":
+      if (state.kind === "idle") goOn(task);
+      return "goes on";
+
+    case "model_changed":
+      store.sandboxes.appendCommand(sandboxId, { kind: "set_model", model: event.model });
+      return "goes on";
+
+    case "mode_changed":
+      store.sandboxes.appendCommand(sandboxId, { kind: "set_mode", mode: event.mode });
+      return "goes on";
+
     case "cancel_requested":
-      return end({ kind: "cancelled", by: event.person });
+      // Woken by a later prompt, it shall not go on with what it was stopped at.
+      if (store.sandboxes.get(sandboxId)?.busyWith !== undefined)
+        store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+      return rest({ kind: "cancelled", by: event.person });
 
     case "limit_reached":
-      return end({ kind: "failed", reason: event.reason, hint: event.hint });
+      // Its work is handed over already.
+      if (state.kind === "idle") return rest(restOf(state));
+      return rest({ kind: "failed", reason: event.reason, hint: event.hint });
+
+    case "pause_requested":
+      if (state.kind === "idle") return "no effect";
+      return rest({
+        kind: "paused",
+        ...{ why: event.why, reason: event.reason, hint: event.hint, until: event.until },
+      });
 
     case "sandbox_died":
-      return end({
-        kind: "failed",
-        reason: `The sandbox ended before the work was done: ${event.reason}`,
-        hint: "What the agent had pushed is on its branch. Submit the task again to go on from there.",
-      });
+      return event.sandboxId === sandboxId ? died(task, state, event.reason) : "no effect";
 
     case "finished": {
       const failure = store.sandboxes.get(sandboxId)?.failure ?? "";
-      if (event.outcome === "failed") return end({ kind: "failed", reason: event.text, hint: event.hint });
+      if (event.outcome === "failed") return rest({ kind: "failed", reason: event.text, hint: event.hint });
       if (failure !== "")
-        return end({ kind: "failed", reason: `The agent stopped with an error: ${failure}`, hint: "" });
+        return rest({ kind: "failed", reason: `The agent stopped with an error: ${failure}`, hint: "" });
+      // Handed over twice, after a crash in between.
+      if (state.kind === "idle") return "no effect";
       // A guest that claims to have finished without having been asked to has not gone the way.
       if (state.kind !== "finishing") {
-        return end({
+        return rest({
           kind: "failed",
           reason: "The sandbox said that it had finished before its work was done.",
           hint: "",
         });
       }
-      return end({ kind: "completed", summary: event.text });
+      store.tasks.move(taskId, { kind: "idle", sandboxId, summary: event.text, interrupted: false });
+      // What came meanwhile.
+      if (store.prompts.nextQueued(taskId) !== undefined) goOn(task);
+      return "goes on";
     }
 
     case "step_output":
@@ -123,6 +182,11 @@ export function react(
     case "pushed":
     case "state":
     case "prompt_removed":
+    case "prompt_edited":
+    case "prompt_moved":
+    case "rolled_back":
+    case "sandbox_asleep":
+    case "sandbox_removed":
     case "sandbox_started":
     case "push_refused":
     case "egress_refused":
@@ -139,16 +203,97 @@ export function react(
   }
 }
 
+interface Run {
+  store: Store;
+  ids: IdSource;
+  taskId: TaskId;
+  sandboxId: SandboxId;
+}
+
 /** The state of a task whose sandbox has begun to work; a guest may say so by any of its events. */
-function begun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): TaskState {
-  if (state.kind !== "starting") return state;
+function begun({ store, taskId, sandboxId }: Run): TaskState {
+  const state = store.tasks.stateOf(taskId);
+  if (state?.kind !== "starting") return state ?? { kind: "queued" };
   const running: TaskState = { kind: "running", sandboxId };
   store.tasks.move(taskId, running);
   return running;
 }
 
+/**
+ * What the end of a turn leaves behind, whatever the task's state. False where it says nothing about the turn that
+ * runs: told again after a crash of the guest, or the end of an earlier one.
+ */
+function endTurn(
+  store: Store,
+  ids: IdSource,
+  taskId: TaskId,
+  sandboxId: SandboxId,
+  event: Extract<TaskEventBody, { kind: "turn_ended" }>,
+): boolean {
+  const prompt = promptOf(store, taskId, event.promptId);
+  const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
+  if (busyWith !== undefined && String(busyWith) !== event.promptId) {
+    // Sent at once, and never read: the turn was interrupted before.
+    if (prompt?.state === "sent" && prompt.now) store.prompts.mark(prompt.id, "queued");
+    return false;
+  }
+  if (prompt?.state === "sent" && prompt.now && event.outcome === "interrupted")
+    store.prompts.mark(prompt.id, "queued");
+  else if (prompt?.state === "sent") store.prompts.mark(prompt.id, "taken");
+  store.sandboxes.setBusy(sandboxId, undefined);
+  store.sandboxes.update(sandboxId, {
+    failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
+  });
+  if (event.outcome === "done") store.tasks.forgetDeaths(taskId);
+  if (event.outcome === "error" && wasCutOff(store, taskId)) {
+    store.prompts.add({
+      id: newId("PromptId", ids),
+      taskId,
+      person: { name: "" },
+      text: "The work was held up from outside and can go on now. Go on where you were.",
+      first: true,
+    });
+  }
+  return true;
+}
+
+/** Whether the turn that ended did so because the task was paused, and not by itself. */
+function wasCutOff(store: Store, taskId: TaskId): boolean {
+  const paused = store.events.last(taskId, "pause_requested")?.seq ?? 0;
+  return paused > (store.events.last(taskId, "turn_started")?.seq ?? 0);
+}
+
+/** Brings the sandbox back, unless that was tried often enough; its work, if there was none, does not matter. */
+function died({ store, taskId, sandboxId }: Run, state: TaskState, reason: string): Outcome {
+  if (state.kind === "idle") {
+    store.tasks.move(taskId, restOf(state));
+    return "rests";
+  }
+  const deaths = store.tasks.countDeath(taskId);
+  if (deaths >= maxDeaths) {
+    store.tasks.move(taskId, {
+      kind: "paused",
+      why: "broken",
+      reason: `Its sandbox died ${deaths} times without finishing a turn. The last time: ${reason}`,
+      hint: "Give the environment more memory if that ran out, then let the task go on.",
+    });
+    return "rests";
+  }
+  const text = `The sandbox ended in the middle of the work: ${reason}. It is started again.`;
+  store.events.append(taskId, { kind: "appliance_notice", level: "warning", text });
+  store.tasks.move(taskId, { kind: "starting", sandboxId });
+  return "lost";
+}
+
+/** What an idle task is once its sandbox sleeps. */
+export function restOf({ summary, interrupted }: Extract<TaskState, { kind: "idle" }>): TaskState {
+  if (!interrupted) return { kind: "completed", summary };
+  const hint = "Give it another prompt, or let it go on with what waits.";
+  return { kind: "paused", why: "interrupted", reason: summary, hint };
+}
+
 /** A task waits for as long as a question of its agent is open; there may be several. */
-function waitOrRun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): void {
+function waitOrRun({ store, taskId, sandboxId }: Run, state: TaskState): void {
   if (state.kind !== "running" && state.kind !== "waiting") return;
   const requestId = openQuestions(store, taskId, sandboxId)[0]?.requestId;
   if (requestId !== undefined) {
@@ -158,22 +303,59 @@ function waitOrRun(store: Store, taskId: TaskId, sandboxId: SandboxId, state: Ta
   }
 }
 
-/** One prompt, one turn: the next one where the agent is free; with none left the guest is asked to finish. */
-function goOn(store: Store, taskId: TaskId, sandboxId: SandboxId, state: TaskState): void {
-  if (store.sandboxes.get(sandboxId)?.busyWith !== undefined) return;
-  if (sendNextPrompt(store, taskId, sandboxId)) return;
-  if (state.kind === "finishing") return;
+/**
+ * One prompt, one turn: the next one where the agent is free. With none left the guest is asked to hand over the work;
+ * after an interruption the task waits for a person's word.
+ */
+function goOn({ store, taskId, sandboxId }: Run): void {
+  const task = store.tasks.get(taskId);
+  if (task === undefined || store.sandboxes.get(sandboxId)?.busyWith !== undefined) return;
+  // The end of the turn was told, and these were not read in it: their own turn comes by itself.
+  const [next] = store.prompts.underway(taskId);
+  if (next !== undefined) {
+    store.sandboxes.setBusy(sandboxId, next.id);
+    return;
+  }
+  if (task.held) {
+    const by = store.events.last(taskId, "interrupt_requested")?.body;
+    const who = by?.kind === "interrupt_requested" ? by.person : "a person";
+    if (task.state.kind === "idle") return;
+    store.tasks.move(taskId, {
+      ...{ kind: "idle", sandboxId, interrupted: true },
+      summary: `Interrupted by ${who}.`,
+    });
+    return;
+  }
+  if (sendNextPrompt(store, taskId, sandboxId)) {
+    if (task.state.kind !== "running") store.tasks.move(taskId, { kind: "running", sandboxId });
+    return;
+  }
+  if (task.state.kind === "finishing") return;
+  if (task.state.kind === "idle") store.tasks.move(taskId, { kind: "running", sandboxId });
   store.sandboxes.appendCommand(sandboxId, { kind: "finish" });
   store.tasks.move(taskId, { kind: "finishing", sandboxId });
 }
 
-/** Puts the oldest queued prompt into the guest's outbox; false where none waits. */
+/** Puts the next queued prompt into the guest's outbox; false where none waits. */
 export function sendNextPrompt(store: Store, taskId: TaskId, sandboxId: SandboxId): boolean {
   if (store.sandboxes.get(sandboxId)?.busyWith !== undefined) return true;
   const prompt = store.prompts.nextQueued(taskId);
   if (prompt === undefined) return false;
   store.prompts.mark(prompt.id, "sent");
   store.sandboxes.setBusy(sandboxId, prompt.id);
-  store.sandboxes.appendCommand(sandboxId, { kind: "prompt", promptId: prompt.id, text: prompt.text });
+  store.sandboxes.appendCommand(sandboxId, commandOf(prompt));
   return true;
+}
+
+function commandOf({ id, text, attachments }: Prompt) {
+  return {
+    ...{ kind: "prompt" as const, promptId: id, text },
+    ...(attachments.length > 0 && { attachments }),
+  };
+}
+
+/** By the guest's word, which is checked: a prompt of this task. */
+function promptOf(store: Store, taskId: TaskId, id: string): Prompt | undefined {
+  const prompt = isId("PromptId", id) ? store.prompts.get(id) : undefined;
+  return prompt?.taskId === taskId ? prompt : undefined;
 }

@@ -18,7 +18,7 @@ import {
   turnEnded,
   until,
 } from "./house.fixture.ts";
-import { addPrompt, answerQuestion, cancelTask } from "./steer.ts";
+import { addPrompt, answerQuestion, cancelTask, interruptTask, resumeTask } from "./steer.ts";
 
 afterEach(closeHouses);
 
@@ -36,7 +36,8 @@ test("a task runs its prompt, finishes and is cleaned up", async () => {
   say(store, sandbox, finished);
   await until("completed", () => stateOf(store, id)?.kind === "completed");
   expect(stateOf(store, id)).toEqual({ kind: "completed", summary: "All pushed." });
-  await until("removed", () => !engine.running.has(sandbox));
+  await until("asleep", () => engine.stopped.has(sandbox));
+  expect(store.sandboxes.current(id)?.asleepAt).toBeNumber();
 });
 
 test("prompts run one a turn, in order, and the task finishes after the last", async () => {
@@ -46,7 +47,7 @@ test("prompts run one a turn, in order, and the task finishes after the last", a
   const sandbox = await sandboxOf(store, id);
   const prompt = await firstPrompt(store, sandbox);
   say(store, sandbox, started);
-  addPrompt(store, ids, id, store.people.ensure("bob"), "second");
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
   await Bun.sleep(20);
   expect(commandsOf(store, sandbox)).toHaveLength(1);
   say(store, sandbox, turnEnded(prompt));
@@ -54,9 +55,10 @@ test("prompts run one a turn, in order, and the task finishes after the last", a
   expect(second).toMatchObject({ kind: "prompt", text: "second" });
   say(store, sandbox, turnEnded(second.kind === "prompt" ? second.promptId : ""));
   await until("finish", () => commandsOf(store, sandbox)[2]?.kind === "finish");
-  expect(() => addPrompt(store, ids, id, store.people.ensure("bob"), "late")).toThrow(
-    "takes no more prompts",
-  );
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "late" });
+  say(store, sandbox, finished);
+  await until("the late one", () => commandsOf(store, sandbox)[3]?.kind === "prompt");
+  expect(stateOf(store, id)?.kind).toBe("running");
 });
 
 test("the end of a turn that was over before, told again, neither ends nor overtakes the one that runs", async () => {
@@ -65,7 +67,7 @@ test("the end of a turn that was over before, told again, neither ends nor overt
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   const prompt = await firstPrompt(store, sandbox);
-  addPrompt(store, ids, id, store.people.ensure("bob"), "second");
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
   say(store, sandbox, started, turnEnded(prompt));
   await until("the second prompt", () => commandsOf(store, sandbox).length === 2);
   say(store, sandbox, turnEnded(prompt), { kind: "notice", level: "info", text: "on" });
@@ -88,18 +90,197 @@ test("a turn that ends in an error fails the task after its work was saved", asy
   });
 });
 
-test("a sandbox that dies fails its task with the reason, and the next task runs", async () => {
+test("a sandbox that dies is started again; the third time its task is paused with the reason, and the next one runs", async () => {
   const { store, engine, scheduler } = createHouse({ parallel: 1 });
   const [id, next] = [submit(store), submit(store)];
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  await until("started", () => engine.running.has(sandbox));
-  engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
-  await until("failed", () => stateOf(store, id)?.kind === "failed");
-  expect(store.tasks.get(id)?.state).toMatchObject({
+  for (let death = 1; death <= 3; death++) {
+    const row = await until("started", () => engine.running.get(sandbox));
+    say(store, sandbox, started);
+    row.end({ exitCode: 137, reason: "was killed" });
+  }
+  await until("paused", () => stateOf(store, id)?.kind === "paused");
+  expect(stateOf(store, id)).toMatchObject({
+    why: "broken",
     reason: expect.stringContaining("was killed. Its last words: the last words"),
   });
+  expect(engine.restarted).toBe(2);
+  expect(commandsOf(store, sandbox)).toHaveLength(1);
   await sandboxOf(store, next);
+
+  // A person's word brings it back, with three deaths to go.
+  resumeTask(store, ids, id, store.people.ensure("bob"));
+  cancelTask(store, next, store.people.ensure("bob"));
+  await until("awake", () => engine.running.has(sandbox));
+  expect(stateOf(store, id)).toEqual({ kind: "starting", sandboxId: sandbox });
+});
+
+test("a turn that ends well forgets the deaths before it", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
+  const die = async () => {
+    (await until("started", () => engine.running.get(sandbox))).end({ exitCode: 137, reason: "was killed" });
+    await until("started again", () => engine.running.has(sandbox));
+  };
+  for (let death = 1; death <= 2; death++) await die();
+  say(store, sandbox, started, turnEnded(prompt));
+  await until("the second prompt", () => commandsOf(store, sandbox)[1]);
+  for (let death = 1; death <= 2; death++) await die();
+  expect(stateOf(store, id)?.kind).toBe("starting");
+});
+
+test("an idle task gives its place up to one that waits, and takes its next prompt in the same sandbox", async () => {
+  const { store, engine, scheduler } = createHouse({ parallel: 1 }, undefined, undefined, ids, {
+    idleMs: 60_000,
+  });
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, turnEnded(await firstPrompt(store, sandbox)));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  say(store, sandbox, finished);
+  await until("idle", () => stateOf(store, id)?.kind === "idle");
+  expect(engine.running.has(sandbox)).toBe(true);
+
+  const next = submit(store);
+  await until(
+    "the other's sandbox",
+    () => engine.running.has(sandbox) === false && engine.running.size === 1,
+  );
+  expect(stateOf(store, id)).toEqual({ kind: "completed", summary: "All pushed." });
+  cancelTask(store, next, store.people.ensure("bob"));
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "more" });
+  await until("awake", () => engine.running.has(sandbox));
+  expect(commandsOf(store, sandbox).map(({ kind }) => kind)).toEqual(["prompt", "finish", "prompt"]);
+  expect(engine.started).toBe(2);
+});
+
+test("a sandbox that has slept for long enough is removed; the next prompt builds another", async () => {
+  const clock = { ...ids, ahead: 0, now: () => Date.now() + clock.ahead };
+  const first = createHouse({}, undefined, undefined, clock);
+  const { store, engine } = first;
+  const id = submit(store);
+  await first.scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, turnEnded(await firstPrompt(store, sandbox)));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  say(store, sandbox, finished);
+  await until("asleep", () => engine.stopped.has(sandbox));
+  await first.scheduler.close();
+  clock.ahead = 73 * 3_600_000;
+  await createHouse({}, store, engine, clock).scheduler.start();
+  await until("removed", () => !engine.stopped.has(sandbox));
+  expect(store.events.last(id, "sandbox_removed")?.body).toMatchObject({ sandboxId: sandbox });
+  addPrompt(store, ids, id, store.people.ensure("bob"), { text: "more" });
+  const another = await sandboxOf(store, id);
+  expect(another).not.toBe(sandbox);
+  expect(await firstPrompt(store, another)).toBeString();
+});
+
+test("an interruption holds what waits until a person says something, which is taken first", async () => {
+  const { store, scheduler } = createHouse({}, undefined, undefined, ids, { idleMs: 60_000 });
+  const bob = store.people.ensure("bob");
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  addPrompt(store, ids, id, bob, { text: "second" });
+  say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  interruptTask(store, id, bob);
+  await until("told", () => commandsOf(store, sandbox)[1]?.kind === "interrupt");
+  say(store, sandbox, turnEnded(prompt, "interrupted"));
+  await until("idle", () => stateOf(store, id)?.kind === "idle");
+  expect(stateOf(store, id)).toMatchObject({ interrupted: true, summary: "Interrupted by bob." });
+  expect(commandsOf(store, sandbox)).toHaveLength(2);
+  addPrompt(store, ids, id, bob, { text: "rather this" });
+  const command = await until("the redirection", () => commandsOf(store, sandbox)[2]);
+  expect(command).toMatchObject({ kind: "prompt", text: "rather this" });
+  say(store, sandbox, turnEnded(command.kind === "prompt" ? command.promptId : ""));
+  expect(await until("the held one", () => commandsOf(store, sandbox)[3])).toMatchObject({ text: "second" });
+});
+
+test("an interrupted task whose sandbox falls asleep is paused, and goes on with what waits when it is let", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const bob = store.people.ensure("bob");
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  addPrompt(store, ids, id, bob, { text: "second" });
+  interruptTask(store, id, bob);
+  say(store, sandbox, turnEnded(prompt, "interrupted"));
+  await until("asleep", () => engine.stopped.has(sandbox));
+  expect(stateOf(store, id)).toMatchObject({ kind: "paused", why: "interrupted" });
+  resumeTask(store, ids, id, bob);
+  await until("awake", () => engine.running.has(sandbox));
+  expect(commandsOf(store, sandbox).at(-1)).toMatchObject({ kind: "prompt", text: "second" });
+});
+
+test("a prompt sent at once reaches the turn that runs; one that was not read becomes the next turn", async () => {
+  const { store, scheduler } = createHouse();
+  const bob = store.people.ensure("bob");
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  const read = addPrompt(store, ids, id, bob, { text: "by the way", now: true });
+  const unread = addPrompt(store, ids, id, bob, { text: "and that", now: true });
+  await until("both sent", () => commandsOf(store, sandbox).length === 3);
+  expect(commandsOf(store, sandbox).slice(1)).toMatchObject([
+    { promptId: read, now: true },
+    { promptId: unread, now: true },
+  ]);
+  say(store, sandbox, { kind: "prompt_taken", promptId: read }, turnEnded(prompt));
+  await until("taken over", () => store.sandboxes.get(sandbox)?.busyWith === unread);
+  expect(store.prompts.get(read)?.state).toBe("taken");
+  say(store, sandbox, { kind: "turn_started", promptId: unread }, turnEnded(unread));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+});
+
+test("a paused task is cut off in its turn, and goes on by itself when its time has come", async () => {
+  const { store, engine, scheduler } = createHouse({ leaseMs: 90 });
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  const prompt = await firstPrompt(store, sandbox);
+  say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  store.events.append(id, {
+    ...{
+      kind: "pause_requested",
+      why: "usage_limit",
+      reason: "The account has reached its limit.",
+      hint: "",
+    },
+    until: Date.now() + 300,
+  });
+  // The agent's turn fails of it, and says so before or after the pause.
+  say(store, sandbox, turnEnded(prompt, "error"));
+  await until("paused", () => stateOf(store, id)?.kind === "paused");
+  await until("asleep", () => engine.stopped.has(sandbox));
+  await until("awake", () => engine.running.has(sandbox));
+  const next = await until("the turn goes on", () => commandsOf(store, sandbox)[1]);
+  expect(next).toMatchObject({ kind: "prompt", text: expect.stringContaining("Go on where you were") });
+});
+
+test("a question that nobody answers is answered for them after the set time", async () => {
+  const { store, scheduler } = createHouse({}, undefined, undefined, ids, { questionMs: 30 });
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, question("q1"));
+  const answer = await until("an answer", () => commandsOf(store, sandbox)[1]);
+  expect(answer).toMatchObject({ kind: "answer", requestId: "q1", answer: { behavior: "deny" } });
 });
 
 test("a new server process goes on with a running task: one sandbox, one prompt, no event acted on twice", async () => {
@@ -122,7 +303,7 @@ test("a new server process goes on with a running task: one sandbox, one prompt,
   expect(engine.started).toBe(1);
 });
 
-test("a sandbox that vanished while the server was away fails its task", async () => {
+test("a sandbox that vanished while the server was away is built again, with the prompt that was lost with it", async () => {
   const first = createHouse();
   const id = submit(first.store);
   await first.scheduler.start();
@@ -133,19 +314,20 @@ test("a sandbox that vanished while the server was away fails its task", async (
   first.engine.running.clear();
   const second = createHouse({}, first.store, first.engine);
   await second.scheduler.start();
-  await until("failed", () => stateOf(first.store, id)?.kind === "failed");
-  expect(first.store.tasks.get(id)?.state).toMatchObject({
-    reason: expect.stringContaining("removed while the server was away"),
+  const another = await until("another", () => {
+    const state = stateOf(first.store, id);
+    return state?.kind === "starting" && state.sandboxId !== sandbox && state.sandboxId;
   });
+  expect(await firstPrompt(first.store, another)).toBe(await firstPrompt(first.store, sandbox));
+  expect(first.store.sandboxes.get(sandbox)?.endedAt).toBeNumber();
 });
 
 test("a server that died between claiming and starting starts the sandbox afterwards", async () => {
   const { store, engine, scheduler } = createHouse();
-  const id = submit(store);
+  submit(store);
   const sandboxId = newId("SandboxId", ids);
   store.atomically(() => {
     store.tasks.claim({ owner: "dead", until: 1e15 }, sandboxId, 5);
-    store.sandboxes.create(sandboxId, id);
   });
   await scheduler.start();
   await until("started", () => engine.running.has(sandboxId));

@@ -1,8 +1,8 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
-import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
-import { putBack, type RunContext, removeSandbox, runTask } from "./run-task.ts";
+import { putBack, putToSleep, type RunContext, rest, runTask } from "./run-task.ts";
 
 export interface Scheduler {
   /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */
@@ -12,11 +12,12 @@ export interface Scheduler {
 }
 
 export interface SchedulerOptions {
-  ids: IdSource;
   /** Names this server process in leases. */
   owner: string;
-  /** Tasks that run at once. */
+  /** Sandboxes that are awake at once. */
   parallel: number;
+  /** How long a sandbox that sleeps is kept. */
+  keepMs?: number;
   leaseMs?: number;
   /** How long nothing is claimed after the engine was found to be down. */
   holdMs?: number;
@@ -26,8 +27,8 @@ export interface SchedulerOptions {
 const maxCrashes = 3;
 
 export function createScheduler(context: RunContext, options: SchedulerOptions): Scheduler {
-  const { store, engine, doors, log } = context;
-  const { ids, owner, parallel, leaseMs = 30_000, holdMs = 10_000 } = options;
+  const { store, engine, doors, log, ids } = context;
+  const { owner, parallel, keepMs = 72 * 3_600_000, leaseMs = 30_000, holdMs = 10_000 } = options;
   const running = new Map<TaskId, Promise<void>>();
   const crashes = new Map<TaskId, number>();
   const stopped = new AbortController();
@@ -41,12 +42,10 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
   const claimNext = () =>
     store.atomically(() => {
       for (const [id, until] of held) if (performance.now() >= until) held.delete(id);
-      const task = store.tasks.claim(lease(), newId("SandboxId", ids), parallel, new Set(held.keys()));
-      if (task !== undefined && isActive(task.state)) store.sandboxes.create(task.state.sandboxId, task.id);
-      return task;
+      return store.tasks.claim(lease(), newId("SandboxId", ids), parallel, new Set(held.keys()));
     });
 
-  const run = async (task: TaskRow): Promise<void> => {
+  const run = async (task: TaskRow): Promise<"over" | "broke off"> => {
     try {
       const result = await runTask(task, context, stopped.signal);
       if (result.kind === "no engine") {
@@ -59,6 +58,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
         await putBack(task, result.cause, context);
       }
       crashes.delete(task.id);
+      return "over";
     } catch (thrown) {
       const passing =
         thrown instanceof CcwError && (thrown.code === "unavailable" || thrown.code === "no_space");
@@ -72,6 +72,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       });
       if (count >= maxCrashes) await giveUp(task.id);
       // Otherwise its lease runs out, and it is taken up again.
+      return "broke off";
     }
   };
 
@@ -86,7 +87,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
         hint: "Look at the server's log, which says why, then submit the task again.",
       });
       crashes.delete(id);
-      await removeSandbox(state.sandboxId, context);
+      await putToSleep(state.sandboxId, context);
     } catch (thrown) {
       log.error("a task could not be given up; trying again", { task: id, reason: messageOf(thrown) });
     }
@@ -94,21 +95,20 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
 
   const begin = (task: TaskRow) => {
     if (running.has(task.id) || stopped.signal.aborted) return;
-    const done = run(task).finally(() => {
+    const done = run(task).then((result) => {
       running.delete(task.id);
-      beginAgain(task);
+      beginAgain(task, result);
       fill();
     });
     running.set(task.id, done);
   };
 
-  /** A task that was reopened and claimed while the sandbox of its last run was still being removed. */
-  const beginAgain = ({ id, state: before }: TaskRow) => {
-    if (stopped.signal.aborted) return;
+  /** A task that was woken and claimed while its sandbox was still on its way to sleep. */
+  const beginAgain = ({ id }: TaskRow, result: "over" | "broke off") => {
+    if (stopped.signal.aborted || result === "broke off") return;
     try {
       const task = store.tasks.get(id);
-      if (task === undefined || !isActive(task.state) || !isActive(before)) return;
-      if (task.state.sandboxId !== before.sandboxId) begin(task);
+      if (task !== undefined && isActive(task.state)) begin(task);
     } catch (thrown) {
       // Its lease runs out, and it is taken up then.
       log.error("a task cannot be read; trying again", { task: id, reason: messageOf(thrown) });
@@ -119,6 +119,8 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     if (stopped.signal.aborted || performance.now() < holdUntil) return;
     try {
       for (let task = claimNext(); task !== undefined; task = claimNext()) begin(task);
+      const idle = store.tasks.crowdedOut(parallel);
+      if (idle !== undefined) rest(store, idle, "Its place is needed.");
     } catch (thrown) {
       log.error("the queue cannot be read; trying again", { reason: messageOf(thrown) });
       holdUntil = performance.now() + holdMs;
@@ -129,27 +131,42 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     try {
       store.tasks.renew([...running.keys()], lease());
       for (const task of store.tasks.takeUp(lease(), false)) begin(task);
+      for (const id of store.tasks.duePauses(ids.now())) store.tasks.reopen(id);
     } catch (thrown) {
       log.error("leases cannot be renewed; trying again", { reason: messageOf(thrown) });
     }
     fill();
   };
 
-  /** Whether an active task works in this sandbox. */
-  const owned = (id: SandboxId) => {
-    const taskId = store.sandboxes.get(id)?.taskId;
-    const state = taskId && store.tasks.get(taskId)?.state;
-    return state !== undefined && isActive(state) && state.sandboxId === id;
+  /** Whether an active task works in this sandbox, it sleeps for one, or it is nobody's. */
+  const placeOf = (id: SandboxId): "awake" | "asleep" | "nobody's" => {
+    const record = store.sandboxes.get(id);
+    if (record === undefined || record.endedAt !== undefined) return "nobody's";
+    const state = store.tasks.stateOf(record.taskId);
+    if (state !== undefined && isActive(state) && state.sandboxId === id) return "awake";
+    return store.sandboxes.current(record.taskId)?.id === id ? "asleep" : "nobody's";
   };
 
-  /** Removes sandboxes and doors that no active task owns: of a crash between an end and its clean-up. */
+  /** Ends what no task owns: of a crash between an end and its clean-up, and what has slept for long enough. */
   const reap = async () => {
     try {
-      for (const id of await doors.list()) {
-        if (!owned(id) && !stopped.signal.aborted) await doors.close(id);
+      for (const { id, taskId } of store.sandboxes.asleepSince(ids.now() - keepMs)) {
+        store.atomically(() => {
+          store.sandboxes.update(id, { endedAt: ids.now() });
+          const reason = `It had slept for ${keepMs / 3_600_000} h.`;
+          store.events.append(taskId, { kind: "sandbox_removed", sandboxId: id, reason });
+        });
       }
-      for (const { id, taskId } of await engine.list()) {
-        if (owned(id) || stopped.signal.aborted) continue;
+      for (const id of await doors.list()) {
+        const taskId = store.sandboxes.get(id)?.taskId;
+        if (taskId !== undefined && running.has(taskId)) continue;
+        if (placeOf(id) !== "awake" && !stopped.signal.aborted) await doors.close(id);
+      }
+      for (const { id, taskId, running: awake } of await engine.list()) {
+        if (stopped.signal.aborted || running.has(taskId)) continue;
+        const place = placeOf(id);
+        if (place === "asleep" && awake) await putToSleep(id, context);
+        if (place !== "nobody's") continue;
         log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
         await engine.remove(id);
       }

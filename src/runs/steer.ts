@@ -1,25 +1,121 @@
 import { CcwError } from "../domain/errors.ts";
-import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import { type IdSource, isId, newId, type PromptId, type TaskId } from "../domain/ids.ts";
 import type { Answer } from "../domain/question.ts";
 import { toPermissionResponse } from "../domain/question.ts";
-import type { Person, Store } from "../domain/store.ts";
-import { isActive, isEnded } from "../domain/task.ts";
+import type { Person, Prompt, Store } from "../domain/store.ts";
+import { type AgentMode, isActive, isEnded, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
-import { existing } from "./submit.ts";
+import { attachmentIdOf, existing } from "./submit.ts";
 
-/** What a person can say to a task after it was submitted. Each is one event; `react` carries it out. */
+/**
+ * What a person can say to a task after it was submitted. Each is one event. Of an active task `react` carries it out;
+ * one that rests goes back into the queue for it, and its sandbox is woken or built anew.
+ */
 
-export function addPrompt(store: Store, ids: IdSource, taskId: TaskId, person: Person, text: string): void {
-  store.atomically(() => {
-    const { state } = existing(store, taskId);
-    if (state.kind === "finishing" || isEnded(state.kind)) {
+/** Nobody plans so far ahead; and a script that runs wild is told so. */
+const maxQueued = 200;
+
+export interface NewPrompt {
+  text: string;
+  attachments?: readonly string[] | undefined;
+  /** Not to wait for its turn. */
+  now?: boolean | undefined;
+}
+
+export function addPrompt(
+  store: Store,
+  ids: IdSource,
+  taskId: TaskId,
+  person: Person,
+  { text, attachments = [], now = false }: NewPrompt,
+): PromptId {
+  return store.atomically(() => {
+    const task = existing(store, taskId);
+    if (store.prompts.list(taskId).filter(({ state }) => state === "queued").length >= maxQueued) {
       throw new CcwError(
         "conflict",
-        `The task is ${state.kind}, so it takes no more prompts.`,
-        "Submit a new task that starts from this one's branch.",
+        `${maxQueued} prompts wait for this task already.`,
+        "Remove some of them, or let the agent work on them first.",
       );
     }
-    store.prompts.add({ id: newId("PromptId", ids), taskId, person, text });
+    const id = newId("PromptId", ids);
+    const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, taskId);
+    // What is said to a task that was stopped comes before what had been waiting when it was.
+    const first = task.held || !isActive(task.state);
+    store.tasks.update(taskId, { held: false });
+    store.prompts.add({ id, taskId, person, text, attachments: files, first });
+    if (now) store.events.append(taskId, { kind: "prompt_sent_now", promptId: id, person: person.name });
+    goOnFrom(store, taskId, task.state);
+    return id;
+  });
+}
+
+export function editPrompt(store: Store, taskId: TaskId, person: Person, id: string, text: string): void {
+  store.atomically(() => {
+    const { id: promptId } = waitingPrompt(store, taskId, id);
+    store.prompts.edit(promptId, text);
+    store.events.append(taskId, { kind: "prompt_edited", promptId, person: person.name, text });
+  });
+}
+
+/** `position`: its new place among those that wait, from 1. */
+export function movePrompt(store: Store, taskId: TaskId, person: Person, id: string, position: number): void {
+  store.atomically(() => {
+    const { id: promptId } = waitingPrompt(store, taskId, id);
+    store.prompts.place(promptId, position);
+    store.events.append(taskId, { kind: "prompt_moved", promptId, person: person.name, position });
+  });
+}
+
+export function removePrompt(store: Store, taskId: TaskId, person: Person, id: string): void {
+  store.atomically(() => {
+    const { id: promptId } = waitingPrompt(store, taskId, id);
+    store.prompts.mark(promptId, "removed");
+    store.events.append(taskId, { kind: "prompt_removed", promptId, person: person.name });
+  });
+}
+
+/** Reaches the agent at the next step of the turn that runs; where none runs it is the next prompt. */
+export function sendPromptNow(store: Store, taskId: TaskId, person: Person, id: string): void {
+  store.atomically(() => {
+    const { state } = existing(store, taskId);
+    const { id: promptId } = waitingPrompt(store, taskId, id);
+    store.tasks.update(taskId, { held: false });
+    store.prompts.place(promptId, 1);
+    store.events.append(taskId, { kind: "prompt_sent_now", promptId, person: person.name });
+    goOnFrom(store, taskId, state);
+  });
+}
+
+/** Lets go on what was held: the queue after an interruption, a task that was paused, or that failed. */
+export function resumeTask(store: Store, ids: IdSource, taskId: TaskId, person: Person): void {
+  store.atomically(() => {
+    const { state, held } = existing(store, taskId);
+    const can = state.kind === "paused" || state.kind === "failed" || held;
+    if (!can) throw new CcwError("conflict", `The task is ${state.kind}: there is nothing to let go on.`);
+    store.tasks.update(taskId, { held: false });
+    if (state.kind === "failed" && store.prompts.nextQueued(taskId) === undefined) {
+      const text = "Try again, and go on where you were.";
+      store.prompts.add({ id: newId("PromptId", ids), taskId, person, text });
+    }
+    store.events.append(taskId, { kind: "resume_requested", person: person.name });
+    goOnFrom(store, taskId, state);
+  });
+}
+
+export function setModel(store: Store, taskId: TaskId, person: Person, model: string): void {
+  store.atomically(() => {
+    existing(store, taskId);
+    store.tasks.update(taskId, { model });
+    store.events.append(taskId, { kind: "model_changed", person: person.name, model });
+  });
+}
+
+export function setMode(store: Store, taskId: TaskId, person: Person, mode: AgentMode): void {
+  store.atomically(() => {
+    existing(store, taskId);
+    store.tasks.update(taskId, { mode });
+    store.events.append(taskId, { kind: "mode_changed", person: person.name, mode });
   });
 }
 
@@ -51,6 +147,7 @@ export function answerQuestion(
   });
 }
 
+/** Ends the turn that runs. The sandbox stays, and what waits does so until a person says something. */
 export function interruptTask(store: Store, taskId: TaskId, person: Person): void {
   store.atomically(() => {
     const { state } = existing(store, taskId);
@@ -68,4 +165,33 @@ export function cancelTask(store: Store, taskId: TaskId, person: Person): void {
     if (isActive(state)) store.events.append(taskId, { kind: "cancel_requested", person: person.name });
     else store.tasks.move(taskId, { kind: "cancelled", by: person.name });
   });
+}
+
+/** An active task hears of it by its events; one that rests is put back into the queue. */
+function goOnFrom(store: Store, taskId: TaskId, state: TaskState): void {
+  if (state.kind === "queued" || isActive(state)) return;
+  store.tasks.forgetDeaths(taskId);
+  store.tasks.reopen(taskId);
+}
+
+function waitingPrompt(store: Store, taskId: TaskId, id: string): Prompt {
+  existing(store, taskId);
+  const prompt = isId("PromptId", id) ? store.prompts.get(id) : undefined;
+  if (prompt === undefined || prompt.taskId !== taskId) {
+    throw new CcwError(
+      "not_found",
+      `The task has no prompt ${JSON.stringify(id.slice(0, 60))}.`,
+      "`ccw-server task prompts TASK` lists them.",
+    );
+  }
+  if (prompt.state !== "queued") {
+    throw new CcwError(
+      "conflict",
+      prompt.state === "removed"
+        ? "The prompt was removed already."
+        : "The agent has taken this prompt already.",
+      prompt.state === "removed" ? "" : "Say something else to it, or interrupt it.",
+    );
+  }
+  return prompt;
 }

@@ -26,6 +26,8 @@ test("a forge's default branch that reads like an option is no base for a task",
   const task = { prompt: "Do it", environment: "default", agent: "claude", model: "m" } as const;
   const submitted = submitTask({ store, host, ids }, person, {
     ...task,
+    mode: "act" as const,
+    attachments: [],
     pullRequest: "none",
     repositories: [{ name: "demo" }],
   });

@@ -1,8 +1,8 @@
 import { CcwError } from "../domain/errors.ts";
-import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
+import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
-import type { Person, Store, TaskRow } from "../domain/store.ts";
+import type { Person, Store, TaskRestore, TaskRow } from "../domain/store.ts";
 import { type NewTask, titleOf, workBranchOf } from "../domain/task.ts";
 
 export interface SubmitContext {
@@ -13,11 +13,15 @@ export interface SubmitContext {
 
 const agents = ["claude"];
 
-/** Checks everything that can be checked before a sandbox is started, and queues the task. */
+/**
+ * Checks everything that can be checked before a sandbox is started, and queues the task. `restore`: the work that it
+ * begins with, where that is not what the base branches have.
+ */
 export async function submitTask(
   { store, host, ids }: SubmitContext,
   person: Person,
   input: NewTask,
+  restore?: TaskRestore,
 ): Promise<TaskRow> {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
@@ -45,16 +49,11 @@ export async function submitTask(
   if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
     throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
   }
+  const { agent, model, mode, attachments } = input;
   store.tasks.create({
-    id,
-    title,
-    person,
-    environment,
-    agent: input.agent,
-    model: input.model,
+    ...{ id, title, person, environment, agent, model, mode, repositories, restore },
     pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
-    repositories,
-    prompt: { id: newId("PromptId", ids), text: input.prompt },
+    prompt: { id: newId("PromptId", ids), text: input.prompt, attachments: attachments.map(attachmentIdOf) },
   });
   return existing(store, id);
 }
@@ -94,6 +93,12 @@ async function findBase(
     );
   }
   return branch;
+}
+
+/** As a person's client gave it; `not_found` where it is none. */
+export function attachmentIdOf(text: string): AttachmentId {
+  if (isId("AttachmentId", text)) return text;
+  throw new CcwError("not_found", `There is no attachment ${JSON.stringify(text.slice(0, 60))}.`);
 }
 
 /** The task of that id; `not_found` where there is none. */

@@ -13,6 +13,8 @@ import type { EngineTraits } from "./traits.ts";
 
 /** How long `wait` goes on asking an engine that does not answer: a restart, an upgrade. */
 const engineAwayMs = 5 * 60_000;
+/** From SIGTERM to SIGKILL: the guest ends its agent and sends what it still holds. */
+const stopSeconds = 10;
 /** How long one request for a sandbox's end stays open. */
 const waitRoundMs = 10_000;
 
@@ -107,6 +109,27 @@ export function createEngine({
           }),
         );
         throw engineError(thrown, name, "start the sandbox");
+      }
+    },
+
+    async restart(id) {
+      try {
+        await containerOf(id).start();
+      } catch (thrown) {
+        // It runs already.
+        if (statusOf(thrown) === 304) return;
+        if (statusOf(thrown) === 404) throw new CcwError("not_found", "The sandbox's container is gone.");
+        throw engineError(thrown, name, "start the sandbox again");
+      }
+    },
+
+    async stop(id) {
+      try {
+        await containerOf(id).stop({ t: stopSeconds });
+      } catch (thrown) {
+        // Stopped already, or gone.
+        if (statusOf(thrown) === 304 || statusOf(thrown) === 404) return;
+        throw engineError(thrown, name, "stop the sandbox");
       }
     },
 

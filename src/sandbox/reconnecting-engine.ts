@@ -30,6 +30,8 @@ export function createReconnectingEngine(connect: () => Promise<ConnectedEngine>
 
   return {
     start: async (spec) => (await connected()).engine.start(spec),
+    restart: async (id) => (await connected()).engine.restart(id),
+    stop: async (id) => (await connected()).engine.stop(id),
     wait: async (id, signal) => (await connected()).engine.wait(id, signal),
     remove: async (id) => (await connected()).engine.remove(id),
     list: async () => (await connected()).engine.list(),

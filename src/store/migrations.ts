@@ -3,6 +3,8 @@ import sandboxEventBytes from "../../migrations/0001_sandbox-event-bytes.sql" wi
 import egress from "../../migrations/0002_egress.sql" with { type: "text" };
 import expiredAccessRequests from "../../migrations/0003_expired-access-requests.sql" with { type: "text" };
 import forges from "../../migrations/0004_forges.sql" with { type: "text" };
+import taskLife from "../../migrations/0005_task_life.sql" with { type: "text" };
+import life from "../../migrations/0005_task_life.sql" with { type: "text" };
 
 /** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -11,4 +13,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0002_egress", sql: egress },
   { name: "0003_expired-access-requests", sql: expiredAccessRequests },
   { name: "0004_forges", sql: forges },
+  { name: "0005_task_life", sql: taskLife },
 ];

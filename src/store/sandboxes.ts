@@ -1,6 +1,6 @@
-import { and, eq, gt, isNull, max, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, max, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
-import type { SandboxStore } from "../domain/store.ts";
+import type { SandboxRecord, SandboxStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { commands, events, sandboxes } from "./schema.ts";
 
@@ -23,6 +23,12 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       body: sql`${placeholder("body")}`,
     })
     .prepare();
+  const recordOf = (found: typeof sandboxes.$inferSelect): SandboxRecord => ({
+    ...found,
+    endedAt: found.endedAt ?? undefined,
+    asleepAt: found.asleepAt ?? undefined,
+    busyWith: found.busyWith ?? undefined,
+  });
   return {
     create(id, taskId) {
       const seen =
@@ -35,10 +41,28 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
     },
     get(id) {
       const found = row(id);
-      return (
-        found && { ...found, endedAt: found.endedAt ?? undefined, busyWith: found.busyWith ?? undefined }
-      );
+      return found && recordOf(found);
     },
+    current(taskId) {
+      const found = db
+        .select()
+        .from(sandboxes)
+        .where(and(eq(sandboxes.taskId, taskId), isNull(sandboxes.endedAt)))
+        .orderBy(desc(sql`rowid`))
+        .limit(1)
+        .get();
+      return found && recordOf(found);
+    },
+    wake(id) {
+      db.update(sandboxes).set({ asleepAt: null, startedAt: ids.now() }).where(eq(sandboxes.id, id)).run();
+    },
+    asleepSince: (time) =>
+      db
+        .select()
+        .from(sandboxes)
+        .where(and(isNull(sandboxes.endedAt), lt(sandboxes.asleepAt, time)))
+        .all()
+        .map(recordOf),
     update(id, change) {
       db.update(sandboxes).set(change).where(eq(sandboxes.id, id)).run();
     },

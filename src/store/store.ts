@@ -2,6 +2,7 @@ import type { IdSource } from "../domain/ids.ts";
 import type { Store, WakeTopic } from "../domain/store.ts";
 import { createAccessRequestStore } from "./access-requests.ts";
 import { eachAtomic } from "./atomic.ts";
+import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { asStoreError, openDatabase } from "./database.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
@@ -15,6 +16,7 @@ import { createRepositoryStore } from "./repositories.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import type { Seal } from "./seal.ts";
 import { createSettingStore } from "./settings.ts";
+import { createSnapshotStore } from "./snapshots.ts";
 import { createTaskStore } from "./tasks.ts";
 import { createUsageStore } from "./usage.ts";
 import { createWakes } from "./wakes.ts";
@@ -74,6 +76,8 @@ export function openStore(
     environments: eachAtomic(createEnvironmentStore(context), atomically),
     tasks: eachAtomic(createTaskStore(context), atomically),
     prompts: eachAtomic(createPromptStore(context), atomically),
+    attachments: eachAtomic(createAttachmentStore(context), atomically),
+    snapshots: eachAtomic(createSnapshotStore(context), atomically),
     events: eachAtomic(createEventStore(context), atomically),
     sandboxes: eachAtomic(createSandboxStore(context), atomically),
     usage: eachAtomic(createUsageStore(context), atomically),

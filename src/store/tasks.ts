@@ -1,4 +1,19 @@
-import { and, count, desc, eq, gt, inArray, isNull, lt, ne, or, type SQL, sql } from "drizzle-orm";
+import {
+  and,
+  count,
+  desc,
+  eq,
+  gt,
+  inArray,
+  isNotNull,
+  isNull,
+  lt,
+  lte,
+  ne,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
@@ -6,16 +21,19 @@ import {
   activeStateKinds,
   canMove,
   illegalMove,
+  isActive,
   isEnded,
   type TaskState,
   type TaskStateKind,
 } from "../domain/task.ts";
 import { expireAccessRequests } from "./access-requests.ts";
+import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
+import { createSandboxStore } from "./sandboxes.ts";
 import { people, sandboxes, tasks } from "./schema.ts";
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
@@ -28,7 +46,7 @@ const active = inArray(tasks.stateKind, [...activeStateKinds]);
 const queue = sql`
   WITH active AS (
     SELECT person_id, count(*) AS tasks FROM tasks
-    WHERE state_kind IN ('starting', 'running', 'waiting', 'finishing') GROUP BY person_id
+    WHERE state_kind IN ('starting', 'running', 'waiting', 'finishing', 'idle') GROUP BY person_id
   ), queued AS (
     SELECT t.id, t.rowid AS submitted, row_number() OVER (PARTITION BY t.person_id ORDER BY t.rowid) + coalesce(a.tasks, 0) AS turn
     FROM tasks t LEFT JOIN active a ON a.person_id = t.person_id WHERE t.state_kind = 'queued'
@@ -38,6 +56,8 @@ const queue = sql`
 export function createTaskStore(context: StoreContext): TaskStore {
   const { db, seal, ids, wakeAfterCommit } = context;
   const prompts = createPromptStore(context);
+  const attachments = createAttachmentStore(context);
+  const sandboxStore = createSandboxStore(context);
 
   const positions = () =>
     new Map(db.all<{ id: TaskId; position: number }>(queue).map((row) => [row.id, row.position]));
@@ -68,6 +88,9 @@ export function createTaskStore(context: StoreContext): TaskStore {
       environment: task.environment,
       agent: task.agent,
       model: task.model,
+      mode: task.mode,
+      held: task.held,
+      restore: task.restore ?? undefined,
       repositories: task.repositories,
       pullRequest: task.pullRequest,
       state: task.state,
@@ -95,6 +118,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
         state,
         stateKind: state.kind,
         updatedAt: ids.now(),
+        pausedUntil: (state.kind === "paused" ? state.until : undefined) ?? null,
         ...(lease && { leaseOwner: lease.owner, leaseUntil: lease.until }),
       })
       .where(eq(tasks.id, id))
@@ -104,7 +128,9 @@ export function createTaskStore(context: StoreContext): TaskStore {
   };
 
   return {
-    create({ id, title, person, environment, agent, model, repositories, pullRequest = "none", prompt }) {
+    create(task) {
+      const { id, title, person, environment, agent, model, repositories, prompt } = task;
+      const { mode = "act", pullRequest = "none", restore = null } = task;
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -116,9 +142,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
           // Secrets and egress are read from the environment itself, as it is by then: a copy would outlive them.
           sealedEnvironment: sealEnvironment(seal, { ...environment, secrets: {} }),
           agent,
-          model,
-          repositories,
-          pullRequest,
+          ...{ model, mode, repositories, pullRequest, restore },
           stateKind: state.kind,
           state,
           createdAt: now,
@@ -126,7 +150,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
         })
         .run();
       appendEvent(context, id, { kind: "state", state: "queued", detail: "" });
-      prompts.add({ id: prompt.id, taskId: id, person, text: prompt.text });
+      const files = attachments.claim(prompt.attachments ?? [], person.id, id);
+      prompts.add({ id: prompt.id, taskId: id, person, text: prompt.text, attachments: files });
       wakeAfterCommit("tasks");
     },
     get,
@@ -150,7 +175,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
       const first = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT ${except.size + 1}`);
       const next = first.find(({ id }) => !except.has(id));
       if (next === undefined) return undefined;
-      write(next.id, { kind: "starting", sandboxId }, lease);
+      const kept = sandboxStore.current(next.id);
+      if (kept === undefined) sandboxStore.create(sandboxId, next.id);
+      else sandboxStore.wake(kept.id);
+      write(next.id, { kind: "starting", sandboxId: kept?.id ?? sandboxId }, lease);
       return get(next.id);
     },
     renew(list, { owner, until }) {
@@ -179,20 +207,59 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (from === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
       if (!canMove(from, to.kind)) throw illegalMove(from, to.kind);
       if (isEnded(to.kind)) expireAccessRequests(context, id);
+      if (!isActive(to)) {
+        db.update(sandboxes)
+          .set({ asleepAt: ids.now() })
+          .where(and(eq(sandboxes.taskId, id), isNull(sandboxes.endedAt), isNull(sandboxes.asleepAt)))
+          .run();
+      }
       write(id, to);
     },
     reopen(id) {
-      const state = stateById.get({ id })?.state;
-      if (state?.kind !== "completed") throw illegalMove(state?.kind ?? "failed", "queued");
-      // Its last sandbox may still be on its way out: nothing that it says is heard any more.
-      db.update(sandboxes)
-        .set({ endedAt: ids.now() })
-        .where(and(eq(sandboxes.taskId, id), isNull(sandboxes.endedAt)))
-        .run();
+      const kind = stateById.get({ id })?.state.kind ?? "queued";
+      if (kind !== "paused" && !isEnded(kind)) throw illegalMove(kind, "queued");
       write(id, { kind: "queued" });
     },
+    update(id, change) {
+      const { restore, ...rest } = change;
+      db.update(tasks)
+        .set({ ...rest, ...("restore" in change && { restore: restore ?? null }) })
+        .where(eq(tasks.id, id))
+        .run();
+      wakeAfterCommit("tasks");
+    },
+    countDeath: (id) =>
+      db
+        .update(tasks)
+        .set({ deaths: sql`${tasks.deaths} + 1` })
+        .where(eq(tasks.id, id))
+        .returning({ deaths: tasks.deaths })
+        .get()?.deaths ?? 0,
+    forgetDeaths(id) {
+      db.update(tasks)
+        .set({ deaths: 0 })
+        .where(and(eq(tasks.id, id), ne(tasks.deaths, 0)))
+        .run();
+    },
+    crowdedOut(limit) {
+      if (countIn(context, ["queued"]) === 0 || countIn(context, activeStateKinds) < limit) return undefined;
+      return db
+        .select({ id: tasks.id })
+        .from(tasks)
+        .where(eq(tasks.stateKind, "idle"))
+        .orderBy(tasks.updatedAt)
+        .limit(1)
+        .get()?.id;
+    },
+    duePauses: (now) =>
+      db
+        .select({ id: tasks.id })
+        .from(tasks)
+        .where(and(isNotNull(tasks.pausedUntil), lte(tasks.pausedUntil, now)))
+        .all()
+        .map(({ id }) => id),
     owingPullRequests: (limit) =>
-      select(and(ne(tasks.pullRequest, "none"), eq(tasks.stateKind, "completed")), limit),
+      select(and(ne(tasks.pullRequest, "none"), inArray(tasks.stateKind, ["idle", "completed"])), limit),
     settlePullRequest(id) {
       db.update(tasks).set({ pullRequest: "none" }).where(eq(tasks.id, id)).run();
     },
@@ -214,6 +281,9 @@ function detailOf(state: TaskState): string {
   switch (state.kind) {
     case "failed":
       return [state.reason, state.hint].filter(Boolean).join(" ");
+    case "paused":
+      return [state.reason, state.hint].filter(Boolean).join(" ");
+    case "idle":
     case "completed":
       return state.summary;
     case "cancelled":

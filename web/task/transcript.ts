@@ -15,6 +15,8 @@ export interface Transcript {
   waiting: readonly PromptItem[];
   /** Pushes so far: at each the diff is another. */
   pushes: number;
+  /** Turns with a snapshot so far. */
+  snapshots: number;
   /** Requests for access, and decisions on them, so far. */
   accessSteps: number;
   /** What happened to pull requests so far. */
@@ -28,6 +30,7 @@ export const emptyTranscript: Transcript = {
   items: [],
   waiting: [],
   pushes: 0,
+  snapshots: 0,
   accessSteps: 0,
   pullRequestSteps: 0,
   index: new Map(),
@@ -43,6 +46,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     items: [...transcript.items],
     waiting: [...transcript.waiting],
     pushes: transcript.pushes,
+    snapshots: transcript.snapshots,
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
     index: new Map(transcript.index),
@@ -59,6 +63,7 @@ interface Draft {
   items: Item[];
   waiting: PromptItem[];
   pushes: number;
+  snapshots: number;
   accessSteps: number;
   pullRequestSteps: number;
   index: Map<string, number>;
@@ -152,6 +157,9 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       return;
     case "unknown":
       put(draft, { kind: "raw", key: `raw:${seq}`, at, raw: body.raw });
+      return;
+    case "snapshot":
+      draft.snapshots += 1;
       return;
     case "pushed":
       draft.pushes += 1;

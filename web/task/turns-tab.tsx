@@ -4,7 +4,7 @@ import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { submits, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
-import { navigate } from "../router.tsx";
+import { useRouter } from "../router.tsx";
 import { plainLine } from "../text/plain.ts";
 import { counted, timeAgo } from "../words.ts";
 import { RepositoryDiff } from "./repository-diff.tsx";
@@ -27,7 +27,7 @@ export function TurnsTab({ task, feed }: { task: TaskJson; feed: TaskFeed }) {
   const { id } = task;
   const { state, reload } = useLoaded(
     () => client.read(client.api.tasks[":id"].snapshots.$get({ param: { id } })),
-    [id, feed.transcript.value.turns, task.state],
+    [id, feed.transcript.value.snapshots, task.state],
   );
   const loaded = state.value;
   if (loaded.kind === "loading") {
@@ -189,12 +189,13 @@ function TurnDiff({ task, turn }: { task: TaskJson; turn: Turn }) {
 
 function ForkForm({ task, turn }: { task: TaskJson; turn: number }) {
   const { client } = useAppliance();
+  const router = useRouter();
   const prompt = useDraft(`fork:${task.id}:${turn}`);
   const fork = useAction(async () => {
     const json = { turn, prompt: prompt.value };
     const made = await client.read(client.api.tasks[":id"].fork.$post({ param: { id: task.id }, json }));
     prompt.value = "";
-    navigate(`/tasks/${made.id}`);
+    router.go(`/tasks/${made.id}`);
   });
   return (
     <form
