@@ -111,6 +111,11 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const idleMinutes = z.coerce
+  .number()
+  .min(0)
+  .max(7 * 24 * 60);
+
 const fileSchema = z.strictObject({
   http: z
     .strictObject({
@@ -125,11 +130,7 @@ const fileSchema = z.strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
       keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
       max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
-      idle_minutes: z
-        .number()
-        .min(0)
-        .max(7 * 24 * 60)
-        .default(10),
+      idle_minutes: idleMinutes.default(10),
       keep_hours: z
         .number()
         .min(0)
@@ -202,7 +203,9 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       file.tasks.parallel ??
       4,
     patience: {
-      idleMs: file.tasks.idle_minutes * 60_000,
+      idleMs:
+        (check("CCW_IDLE_MINUTES", idleMinutes, variables["CCW_IDLE_MINUTES"]) ?? file.tasks.idle_minutes) *
+        60_000,
       questionMs:
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },

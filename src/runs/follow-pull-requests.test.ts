@@ -5,8 +5,8 @@ import { createPullRequestFollower } from "./follow-pull-requests.ts";
 import {
   closeHouses,
   commandsOf,
-  firstPrompt,
   ids,
+  openPrompt,
   sandboxOf,
   say,
   started,
@@ -83,6 +83,9 @@ test("a completed task is reopened by a failed check and a comment, and whoever 
   const { id, taskId, person, row, prompts, store, replies, complete, push, engine } = house;
   house.comment({ body: "An old remark" });
   const follower = house.begin();
+  // Nothing is left that remembers what it did.
+  const { id: sandboxId } = store.sandboxes.current(taskId) ?? {};
+  if (sandboxId !== undefined) store.sandboxes.update(sandboxId, { endedAt: 1 });
   await follower.follow(id, person, { on: true, maxRounds: 3 });
   const asked = house.comment({
     body: "Use a loop",
@@ -118,7 +121,7 @@ test("an active task is steered, and what arrives meanwhile waits for the next r
   await follower.follow(id, person, { on: true });
   house.comment({ body: "first" });
   const sandboxId = await sandboxOf(store, taskId);
-  const promptId = await firstPrompt(store, sandboxId);
+  const promptId = await openPrompt(store, sandboxId);
   say(store, sandboxId, started, { kind: "turn_started", promptId });
   for (const body of ["second", "third"]) house.comment({ body });
   await house.someLooks();
@@ -131,7 +134,7 @@ test("an active task is steered, and what arrives meanwhile waits for the next r
   expect(prompts()[3]).toContain("second");
   expect(prompts()[3]).toContain("third");
   expect(stateOf(store, taskId)?.kind).toBe("running");
-  expect(commandsOf(store, sandboxId).filter(({ kind }) => kind === "finish")).toEqual([]);
+  expect(commandsOf(store, sandboxId).at(-1)?.kind).toBe("prompt");
   expect(row().follow.rounds).toBe(2);
 });
 

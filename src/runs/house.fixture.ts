@@ -193,9 +193,7 @@ export const question = (requestId: string): GuestEvent => ({
   input: { command: "rm" },
 });
 
-export async function firstPrompt(store: Store, sandboxId: SandboxId): Promise<string> {
-  return until("the first prompt", () => {
-    const command = commandsOf(store, sandboxId)[0];
-    return command?.kind === "prompt" && command.promptId;
-  });
+/** The prompt that the sandbox was given and has not answered. */
+export async function openPrompt(store: Store, sandboxId: SandboxId): Promise<string> {
+  return until("a prompt", () => store.sandboxes.get(sandboxId)?.busyWith);
 }

@@ -13,8 +13,8 @@ import { endpointAt } from "../forge/repositories.ts";
 import {
   createHouse,
   finished,
-  firstPrompt,
   ids,
+  openPrompt,
   sandboxOf,
   say,
   started,
@@ -205,7 +205,7 @@ export async function createReviewHouse() {
   /** Plays the sandbox of a task that was claimed: its next prompt is taken, worked on and pushed. */
   const complete = async (id: TaskId, push?: () => Promise<{ repository: string; commit: string }>) => {
     const sandboxId = await sandboxOf(store, id);
-    const promptId = await firstPrompt(store, sandboxId);
+    const promptId = await openPrompt(store, sandboxId);
     say(store, sandboxId, started, { kind: "turn_started", promptId }, turnEnded(promptId));
     await until("it finishes", () => stateOf(store, id)?.kind === "finishing");
     const pushed = await push?.();

@@ -6,7 +6,7 @@ import {
   closeHouses,
   createHouse,
   finished,
-  firstPrompt,
+  openPrompt,
   sandboxOf,
   say,
   started,
@@ -74,7 +74,7 @@ test("a person has it pushed once the task is over; what is not taken is tried a
   let answers: (string | undefined)[] = [undefined, "0123456789abcdef"];
   const kept: Pick<KeptWork, "push"> = { push: async () => answers.shift() };
   await expect(pushKeptWork({ store, kept }, id, ada, {})).rejects.toMatchObject({ code: "conflict" });
-  const promptId = await firstPrompt(store, sandbox);
+  const promptId = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId }, turnEnded(promptId));
   await until("finishing", () => stateOf(store, id)?.kind === "finishing");
   say(store, sandbox, finished);

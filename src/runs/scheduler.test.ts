@@ -7,8 +7,8 @@ import {
   commandsOf,
   createHouse,
   finished,
-  firstPrompt,
   ids,
+  openPrompt,
   question,
   sandboxOf,
   say,
@@ -27,7 +27,7 @@ test("a task runs its prompt, finishes and is cleaned up", async () => {
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
   expect(store.prompts.list(id)[0]?.state).toBe("taken");
@@ -45,7 +45,7 @@ test("prompts run one a turn, in order, and the task finishes after the last", a
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started);
   addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
   await Bun.sleep(20);
@@ -66,7 +66,7 @@ test("the end of a turn that was over before, told again, neither ends nor overt
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
   say(store, sandbox, started, turnEnded(prompt));
   await until("the second prompt", () => commandsOf(store, sandbox).length === 2);
@@ -80,7 +80,7 @@ test("a turn that ends in an error fails the task after its work was saved", asy
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started, turnEnded(await firstPrompt(store, sandbox), "error"));
+  say(store, sandbox, started, turnEnded(await openPrompt(store, sandbox), "error"));
   await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
   say(store, sandbox, finished);
   expect(
@@ -121,7 +121,7 @@ test("a turn that ends well forgets the deaths before it", async () => {
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   addPrompt(store, ids, id, store.people.ensure("bob"), { text: "second" });
   const die = async () => {
     (await until("started", () => engine.running.get(sandbox))).end({ exitCode: 137, reason: "was killed" });
@@ -141,7 +141,7 @@ test("an idle task gives its place up to one that waits, and takes its next prom
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started, turnEnded(await firstPrompt(store, sandbox)));
+  say(store, sandbox, started, turnEnded(await openPrompt(store, sandbox)));
   await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
   say(store, sandbox, finished);
   await until("idle", () => stateOf(store, id)?.kind === "idle");
@@ -167,7 +167,7 @@ test("a sandbox that has slept for long enough is removed; the next prompt build
   const id = submit(store);
   await first.scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started, turnEnded(await firstPrompt(store, sandbox)));
+  say(store, sandbox, started, turnEnded(await openPrompt(store, sandbox)));
   await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
   say(store, sandbox, finished);
   await until("asleep", () => engine.stopped.has(sandbox));
@@ -179,7 +179,7 @@ test("a sandbox that has slept for long enough is removed; the next prompt build
   addPrompt(store, ids, id, store.people.ensure("bob"), { text: "more" });
   const another = await sandboxOf(store, id);
   expect(another).not.toBe(sandbox);
-  expect(await firstPrompt(store, another)).toBeString();
+  expect(await openPrompt(store, another)).toBeString();
 });
 
 test("an interruption holds what waits until a person says something, which is taken first", async () => {
@@ -188,7 +188,7 @@ test("an interruption holds what waits until a person says something, which is t
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   addPrompt(store, ids, id, bob, { text: "second" });
   say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
@@ -211,7 +211,7 @@ test("an interrupted task whose sandbox falls asleep is paused, and goes on with
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started);
   await until("running", () => stateOf(store, id)?.kind === "running");
   addPrompt(store, ids, id, bob, { text: "second" });
@@ -230,7 +230,7 @@ test("a prompt sent at once reaches the turn that runs; one that was not read be
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
   const read = addPrompt(store, ids, id, bob, { text: "by the way", now: true });
@@ -252,7 +252,7 @@ test("a paused task is cut off in its turn, and goes on by itself when its time 
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
   store.events.append(id, {
@@ -289,7 +289,7 @@ test("a new server process goes on with a running task: one sandbox, one prompt,
   const id = submit(store);
   await first.scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
   await first.scheduler.close();
@@ -318,7 +318,7 @@ test("a sandbox that vanished while the server was away is built again, with the
     const state = stateOf(first.store, id);
     return state?.kind === "starting" && state.sandboxId !== sandbox && state.sandboxId;
   });
-  expect(await firstPrompt(first.store, another)).toBe(await firstPrompt(first.store, sandbox));
+  expect(await openPrompt(first.store, another)).toBe(await openPrompt(first.store, sandbox));
   expect(first.store.sandboxes.get(sandbox)?.endedAt).toBeNumber();
 });
 
@@ -331,7 +331,7 @@ test("a server that died between claiming and starting starts the sandbox afterw
   });
   await scheduler.start();
   await until("started", () => engine.running.has(sandboxId));
-  expect(await firstPrompt(store, sandboxId)).toBeDefined();
+  expect(await openPrompt(store, sandboxId)).toBeDefined();
 });
 
 test("while the engine is down tasks wait, say so once, and run when it is back", async () => {
@@ -385,7 +385,7 @@ test("a task waits while any of its questions is open, and each answer reaches t
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  await firstPrompt(store, sandbox);
+  await openPrompt(store, sandbox);
   say(store, sandbox, started, question("q1"), question("q2"));
   await until("waiting", () => stateOf(store, id)?.kind === "waiting");
   const ada = store.people.ensure("ada");
@@ -408,7 +408,7 @@ test("what an agent only says is not written down a second time, and what follow
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started);
   await until("running", () => stateOf(store, id)?.kind === "running");
   await Bun.sleep(10); // the state's own event
@@ -428,7 +428,7 @@ test("a sandbox cannot call its own task completed before the work was done", as
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  await firstPrompt(store, sandbox);
+  await openPrompt(store, sandbox);
   say(store, sandbox, started, finished);
   await until("failed", () => stateOf(store, id)?.kind === "failed");
 });
@@ -463,7 +463,7 @@ test("a prompt id of another task has no effect", async () => {
   const [id, other] = [submit(store), submit(store)];
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  await firstPrompt(store, sandbox);
+  await openPrompt(store, sandbox);
   const foreign = store.prompts.list(other)[0]?.id as PromptId;
   say(store, sandbox, started, { kind: "turn_started", promptId: foreign });
   await until("running", () => stateOf(store, id)?.kind === "running");

@@ -9,8 +9,8 @@ import {
   createHouse,
   createTableEngine,
   finished,
-  firstPrompt,
   ids,
+  openPrompt,
   question,
   sandboxOf,
   say,
@@ -34,7 +34,7 @@ test("a guest whose turn ends before it said that anything began does not stop i
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, turnEnded(await firstPrompt(store, sandbox)));
+  say(store, sandbox, turnEnded(await openPrompt(store, sandbox)));
   await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
   say(store, sandbox, finished);
   await until("completed", () => stateOf(store, id)?.kind === "completed");
@@ -143,7 +143,7 @@ test("a full disk is no defect of a task, however long it lasts", async () => {
   let refused = 0;
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  const prompt = await firstPrompt(store, sandbox);
+  const prompt = await openPrompt(store, sandbox);
   store.sandboxes.update = () => {
     refused += 1;
     throw fullDisk();

@@ -4,7 +4,6 @@ import egress from "../../migrations/0002_egress.sql" with { type: "text" };
 import expiredAccessRequests from "../../migrations/0003_expired-access-requests.sql" with { type: "text" };
 import forges from "../../migrations/0004_forges.sql" with { type: "text" };
 import taskLife from "../../migrations/0005_task_life.sql" with { type: "text" };
-import life from "../../migrations/0005_task_life.sql" with { type: "text" };
 
 /** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
 export const migrations: readonly { name: string; sql: string }[] = [

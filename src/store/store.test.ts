@@ -53,7 +53,6 @@ function runningTask(store: Store): { taskId: TaskId; sandboxId: SandboxId } {
   const taskId = submit(store, "ada");
   const sandboxId = newId("SandboxId", ids);
   store.tasks.claim(lease, sandboxId, 10);
-  store.sandboxes.create(sandboxId, taskId);
   return { taskId, sandboxId };
 }
 const note = (text: string) => ({ kind: "notice", level: "info", text }) as const;
@@ -95,8 +94,8 @@ test("only legal moves are written", () => {
   const id = submit(store, "ada");
   expect(() => store.tasks.move(id, { kind: "completed", summary: "" })).toThrow("cannot become completed");
   store.tasks.move(id, { kind: "cancelled", by: "ada" });
-  expect(() => store.tasks.move(id, { kind: "queued" })).toThrow(
-    "A task that is cancelled cannot become queued",
+  expect(() => store.tasks.move(id, { kind: "running", sandboxId: newId("SandboxId", ids) })).toThrow(
+    "A task that is cancelled cannot become running",
   );
   expect(store.tasks.get(id)?.state).toEqual({ kind: "cancelled", by: "ada" });
 });
@@ -321,17 +320,57 @@ test("the key file is readable by its owner alone, and stays the same", () => {
   );
 });
 
-test("a completed task is reopened, others are not, and its earlier sandbox is not heard any more", () => {
+test("what rests is reopened and keeps its sandbox, which sleeps meanwhile; what is active is not", () => {
   const store = freshStore();
   const { taskId, sandboxId } = runningTask(store);
   expect(() => store.tasks.reopen(taskId)).toThrow("cannot become queued");
   store.tasks.move(taskId, { kind: "running", sandboxId });
   store.tasks.move(taskId, { kind: "finishing", sandboxId });
+  store.tasks.move(taskId, { kind: "idle", sandboxId, summary: "", interrupted: false });
+  expect(store.sandboxes.current(taskId)?.asleepAt).toBeUndefined();
   store.tasks.move(taskId, { kind: "completed", summary: "" });
-  expect(() => store.tasks.move(taskId, { kind: "queued" })).toThrow("cannot become queued");
+  expect(store.sandboxes.asleepSince(9e15).map(({ id }) => id)).toEqual([sandboxId]);
+  // The last words of its guest, on the way to sleep.
+  expect(store.sandboxes.appendEvents(sandboxId, [{ n: 1, event: note("still here") }])).toBe(1);
   store.tasks.reopen(taskId);
-  expect(() => store.sandboxes.appendEvents(sandboxId, [{ n: 1, event: note("still here") }])).toThrow(
-    "has ended",
-  );
-  expect(claim(store)?.id).toBe(taskId);
+  expect(claim(store)?.state).toEqual({ kind: "starting", sandboxId });
+  expect(store.sandboxes.current(taskId)?.asleepAt).toBeUndefined();
+  store.sandboxes.update(sandboxId, { endedAt: 1 });
+  expect(store.sandboxes.current(taskId)).toBeUndefined();
+  expect(() => store.sandboxes.appendEvents(sandboxId, [{ n: 2, event: note("late") }])).toThrow("has ended");
+});
+
+test("prompts that wait are edited, put elsewhere and sent at once; one that is put back comes first", () => {
+  const store = freshStore();
+  const taskId = submit(store, "ada", "a");
+  const person = { name: "ada" };
+  const [b, c, d] = ["b", "c", "d"].map((text) => {
+    const id = newId("PromptId", ids);
+    store.prompts.add({ id, taskId, person, text });
+    return id;
+  });
+  if (b === undefined || c === undefined || d === undefined) throw new Error("three were made");
+  const waiting = () =>
+    store.prompts
+      .list(taskId)
+      .filter(({ state }) => state === "queued")
+      .map(({ text }) => text)
+      .join("");
+  store.prompts.place(d, 1);
+  expect(waiting()).toBe("dabc");
+  store.prompts.place(d, 3);
+  expect(waiting()).toBe("abdc");
+  store.prompts.place(b, 99);
+  expect(waiting()).toBe("adcb");
+  store.prompts.edit(c, "C");
+  store.prompts.add({ id: newId("PromptId", ids), taskId, person, text: "0", first: true });
+  expect(waiting()).toBe("0adCb");
+  store.prompts.mark(d, "sent");
+  store.prompts.sendNow(c);
+  expect(store.prompts.underway(taskId).map(({ text }) => text)).toEqual(["C"]);
+  expect(waiting()).toBe("0ab");
+  store.prompts.mark(c, "queued");
+  expect(waiting()).toBe("C0ab");
+  expect(store.prompts.underway(taskId)).toEqual([]);
+  expect(store.prompts.list(taskId).map(({ text }) => text)).toEqual(["d", "C", "0", "a", "b"]);
 });

@@ -1,3 +1,4 @@
+import { afterAll } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,11 +68,16 @@ export async function startAppliance(options: {
   const { engine, dataFolder, env = {}, argv = [], under = [] } = options;
   const socket = typeof engine === "string" ? engine : engine.socket;
   rmSync(join(dataFolder, "server.json"), { force: true });
+  folders.add(dataFolder);
   let printed = "";
   const command = [...under, executable, "start", "--data", dataFolder, "--port", "0", ...argv];
   const child = Bun.spawn(command, {
     cwd: tmpdir(),
-    env: { PATH: process.env["PATH"] ?? "", HOME: dataFolder, CCW_ENGINE_SOCKET: socket, ...env },
+    env: {
+      ...{ PATH: process.env["PATH"] ?? "", HOME: dataFolder, CCW_ENGINE_SOCKET: socket },
+      // A task that is done is completed at once, and its sandbox sleeps.
+      ...{ CCW_IDLE_MINUTES: "0", ...env },
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   for (const stream of [child.stdout, child.stderr]) {
@@ -130,15 +136,12 @@ export interface Submission {
   pullRequest?: "none" | "draft" | "ready";
 }
 
-/** Every task that was submitted here, for cleaning up. */
-const submitted = new Set<string>();
+/** The data folders of all that were started here: what sleeps on an engine is found by them. */
+const folders = new Set<string>();
+afterAll(() => Promise.all(enginesUnderTest().map(removeLeftOvers)));
 
 export async function submit({ client }: Appliance, task: Submission): Promise<TaskJson> {
-  const made = await client.read(
-    client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }),
-  );
-  submitted.add(made.id);
-  return made;
+  return client.read(client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }));
 }
 
 export async function taskOf({ client }: Appliance, id: string): Promise<TaskJson> {
@@ -209,19 +212,31 @@ export async function run(
   return { code, out, err };
 }
 
-/** Removes what a scenario that failed has left on the engine. */
-export async function removeLeftOvers({ docker }: EngineUnderTest): Promise<void> {
-  for (const task of submitted) {
-    for (const { Id } of await docker.listContainers({
-      all: true,
-      filters: { label: [`ccw.task=${task}`] },
-    })) {
-      await docker
-        .getContainer(Id)
-        .remove({ force: true })
-        .catch(() => {});
-    }
+/** Removes the sandboxes of all appliances that were started here, asleep or left by a scenario that failed. */
+async function removeLeftOvers({ docker }: EngineUnderTest): Promise<void> {
+  for (const { Id, Mounts } of await docker.listContainers({
+    all: true,
+    filters: { label: ["ccw.appliance"] },
+  })) {
+    const ours = Mounts.some(({ Source }) => [...folders].some((folder) => Source.startsWith(`${folder}/`)));
+    if (!ours) continue;
+    await docker
+      .getContainer(Id)
+      .remove({ force: true })
+      .catch(() => {});
   }
+}
+
+/** Waits until the task's container is there and does not run. */
+export function sleeps(engine: EngineUnderTest, taskId: string, seconds = 60): Promise<unknown> {
+  return until(
+    "its sandbox sleeps",
+    async () => {
+      const containers = await containersOf(engine, taskId);
+      return containers.length === 1 && containers[0]?.State === "exited";
+    },
+    seconds,
+  );
 }
 
 /** Containers of one task on the engine. */

@@ -10,7 +10,6 @@ import {
   executable,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -160,7 +159,6 @@ export async function openWorld(options: {
     async close() {
       await world.appliance.stop();
       await stopOrigins();
-      await removeLeftOvers(engine);
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -9,7 +9,6 @@ import {
   executable,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -26,7 +25,6 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 afterAll(async () => {
-  await removeLeftOvers(engine);
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 

@@ -9,7 +9,6 @@ import {
   enginesUnderTest,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -18,9 +17,7 @@ import {
 /** A mirror on a disk that fills up; and sandboxes that borrow objects of repositories that the appliance holds: real containers, both engines, real git. */
 
 const engines = enginesUnderTest();
-afterAll(async () => {
-  for (const engine of engines) await removeLeftOvers(engine);
-});
+afterAll(async () => {});
 
 /** Runs in the checkout, as root in the sandbox; what it prints stands in the transcript. */
 const look = `

@@ -13,7 +13,7 @@ import {
   closeHouses,
   createHouse,
   finished,
-  firstPrompt,
+  openPrompt,
   ids,
   sandboxOf,
   say,
@@ -31,7 +31,6 @@ import {
   executable,
   freshFolder,
   reaches,
-  removeLeftOvers,
   run,
   startAppliance,
   submit,
@@ -55,7 +54,6 @@ afterEach(closeHouses);
 afterAll(async () => {
   await browser?.close();
   await appliance?.stop();
-  await removeLeftOvers(engine);
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -182,7 +180,7 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
     await scheduler.start();
     const work = async (files: Record<string, string>) => {
       const sandboxId = await sandboxOf(store, taskId);
-      const promptId = await firstPrompt(store, sandboxId);
+      const promptId = await openPrompt(store, sandboxId);
       say(store, sandboxId, started, { kind: "turn_started", promptId }, turnEnded(promptId));
       await until("it finishes", () => stateOf(store, taskId)?.kind === "finishing");
       const commit = await github.bare.commit(path, workBranch, files);

@@ -1,16 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  bodiesOf,
-  enginesUnderTest,
-  freshFolder,
-  reaches,
-  removeLeftOvers,
-  run,
-  taskOf,
-  until,
-} from "./appliance.ts";
+import { bodiesOf, enginesUnderTest, freshFolder, reaches, run, taskOf, until } from "./appliance.ts";
 import { noise, openRemoteWorld, type RemoteWorld } from "./remote-world.ts";
 
 /** What may happen to a repository, its forge and the credential while a task works: nothing is lost, and it is told. */
@@ -24,7 +15,6 @@ beforeAll(async () => {
 afterEach(() => world.github.heal());
 afterAll(async () => {
   await world?.close();
-  await removeLeftOvers(engine);
 });
 
 const create = async (...argv: string[]) =>

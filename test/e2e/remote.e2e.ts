@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bodiesOf, enginesUnderTest, eventsOf, reaches, removeLeftOvers, run, taskOf } from "./appliance.ts";
+import { bodiesOf, enginesUnderTest, eventsOf, reaches, run, taskOf } from "./appliance.ts";
 import { noise, openRemoteWorld, type RemoteWorld } from "./remote-world.ts";
 
 /** Work on a repository that lives on a forge, from `forge add` to the pull request: real git servers, both engines. */
@@ -12,7 +12,6 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 60_000);
   afterAll(async () => {
     await world?.close();
-    await removeLeftOvers(engine);
   });
 
   const create = async (...argv: string[]) =>

@@ -7,12 +7,12 @@ import { canMove, isEnded, type TaskStateKind, taskStateKinds } from "../../src/
 import {
   type Appliance,
   bodiesOf,
-  containersOf,
   type EngineUnderTest,
   enginesUnderTest,
   executable,
   freshFolder,
   reaches,
+  sleeps,
   startAppliance,
   submit,
   taskOf,
@@ -54,7 +54,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       }
       checkNumbers(join(dataFolder, "ccw.sqlite"));
       for (const id of tasks) {
-        await until("its sandbox is removed", async () => (await containersOf(engine, id)).length === 0);
+        await sleeps(engine, id);
       }
       await until("the door folders are removed", () => readdirSync(join(dataFolder, "doors")).length === 0);
     } finally {

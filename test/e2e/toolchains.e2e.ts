@@ -9,7 +9,6 @@ import {
   bodiesOf,
   enginesUnderTest,
   freshFolder,
-  removeLeftOvers,
   startAppliance,
   submit,
   taskOf,
@@ -245,7 +244,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await appliance?.stop();
-  await removeLeftOvers(engine);
   rmSync(dataFolder, { recursive: true, force: true });
 });
 
