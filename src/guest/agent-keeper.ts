@@ -1,18 +1,23 @@
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
-import { pause } from "../domain/pause.ts";
+import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
-import type { StateFile } from "./state.ts";
+import { keepPrompts } from "./kept-prompts.ts";
+import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 
-/** Keeps one conversation going over the deaths of the agent's process. */
+/** Keeps one conversation going over the deaths of the agent's process. It is started when there is work for it. */
 export interface AgentKeeper {
-  prompt(promptId: string, text: string): Promise<void>;
+  /** A turn of its own, once those before it have ended; with `now`, told within the turn that runs. */
+  prompt(prompt: Omit<KeptPrompt, "key">, now: boolean): void;
   answer(requestId: string, answer: Json): Promise<void>;
-  interrupt(): void;
-  /** Lets the turn end, for a minute at most, then the process. */
-  end(): Promise<void>;
+  /** Ends the turn that runs; what was to be told within it, or waits for its end, does not run. */
+  interrupt(): Promise<void>;
+  setModel(model: string): void;
+  setMode(mode: AgentMode): void;
+  /** Starts the process now, where it does not run. Throws as `Agent.start` does. */
+  wake(): void;
   kill(): Promise<void>;
   /** Rejects when the agent cannot be kept alive; never resolves. */
   readonly failed: Promise<never>;
@@ -20,37 +25,63 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId">;
+  start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
   state: StateFile;
+  /** Done, and waited for, before the end of a turn is told. */
+  beforeTurnEnds: (promptId: string) => Promise<void>;
 }
 
 /** Deaths in a row, without one finished turn between them. */
 const maxRestarts = 2;
-const endMs = 60_000;
 
-/** Starts the agent, and gives it again the prompt that the last guest left open. Throws as `Agent.start` does. */
-export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Promise<AgentKeeper> {
+export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeeper> {
+  const { agent, start, state, beforeTurnEnds } = options;
+  const prompts = keepPrompts(state);
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
+  let run: AgentRun | undefined;
   let restarts = 0;
   let ending = false;
 
   const emit = async (event: GuestEvent) => {
-    await start.emit(event);
-    remember(state, event);
+    if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId);
+    if (!prompts.isStale(event)) await start.emit(event);
+    const next = prompts.remember(event);
+    if (next !== undefined) run?.prompt(next);
     if (event.kind === "turn_ended" && event.outcome === "done") restarts = 0;
+  };
+  const emitAll = async (events: GuestEvent[]) => {
+    for (const event of events) await emit(event);
+  };
+
+  // In force now: what was set here, unless the appliance has said something else since.
+  const current = <Value>(set: { base: Value; value: Value } | null, base: Value): Value =>
+    set !== null && set.base === base ? set.value : base;
+  const model = () => current(state.value.model, start.model);
+  const mode = () => current(state.value.mode, start.mode);
+  const keepMode = (value: AgentMode) => {
+    if (value !== mode()) state.update({ mode: { base: start.mode, value } });
   };
 
   const launch = (): AgentRun => {
-    const run = agent.start({ ...start, emit, lastPromptId: state.value.lastPromptId });
-    const open = state.value.openPrompt;
-    if (open !== null) run.prompt(open.promptId, open.text);
-    run.exited.then(onExit).catch(failed.reject);
-    return run;
+    const launched = agent.start({
+      ...{ ...start, emit, model: model(), mode: mode(), lastPromptId: state.value.lastPromptId },
+      modeChanged: keepMode,
+    });
+    run = launched;
+    launched.exited.then(onExit).catch(failed.reject);
+    const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
+    emitAll(events).catch(failed.reject);
+    if (state.value.openPrompt !== null) launched.prompt(state.value.openPrompt);
+    for (const prompt of again) launched.now(prompt);
+    return launched;
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
+    run = undefined;
     if (ending) return;
+    // Between turns it may end: the next prompt starts it again.
+    if (state.value.openPrompt === null) return;
     const words = stderr === "" ? "" : ` It said: ${tailOf(stderr, 2000)}`;
     if (restarts >= maxRestarts) {
       throw new CcwError(
@@ -62,51 +93,45 @@ export async function keepAgent({ agent, start, state }: AgentKeeperOptions): Pr
     restarts++;
     const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
-    if (!ending) run = launch();
+    if (!ending && run === undefined) launch();
   };
 
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
-  let run = launch();
 
   return {
-    async prompt(promptId, text) {
-      const open = state.value.openPrompt;
-      if (open !== null && open.promptId !== promptId) {
-        const usage = { inputTokens: 0, outputTokens: 0 };
-        const words = "The agent still works on another prompt. Send this one again when that has ended.";
-        return start.emit({ kind: "turn_ended", promptId, outcome: "error", text: words, usage });
+    prompt(given, now) {
+      const { kind, prompt } = prompts.add(given, now);
+      try {
+        // A process that is started takes all that is kept.
+        if (run === undefined) launch();
+        else if (kind === "open") run.prompt(prompt);
+        else if (kind === "join") run.now(prompt);
+      } catch (thrown) {
+        failed.reject(thrown);
       }
-      state.update({ openPrompt: { promptId, text } });
-      run.prompt(promptId, text);
     },
-    answer: (requestId, answer) => run.answer(requestId, answer),
-    interrupt: () => run.interrupt(),
-    async end() {
-      ending = true;
-      const timeout = new AbortController();
-      const ended = await Promise.race([
-        run.end().then(() => true),
-        pause(endMs, timeout.signal).then(() => false),
-      ]);
-      timeout.abort();
-      if (!ended) await run.kill();
+    async answer(requestId, answer) {
+      await run?.answer(requestId, answer);
+    },
+    async interrupt() {
+      await emitAll(prompts.interrupt());
+      run?.interrupt();
+    },
+    setModel(value) {
+      state.update({ model: { base: start.model, value } });
+      run?.setModel(value);
+    },
+    setMode(value) {
+      state.update({ mode: { base: start.mode, value } });
+      run?.setMode(value);
+    },
+    wake() {
+      if (run === undefined) launch();
     },
     async kill() {
       ending = true;
-      await run.kill();
+      await run?.kill();
     },
     failed: failed.promise,
   };
-}
-
-/** Keeps in the state file what the next guest has to know. The event is in the spool by then. */
-function remember(state: StateFile, event: GuestEvent): void {
-  const { openPrompt, questions } = state.value;
-  if (event.kind === "turn_started") state.update({ lastPromptId: event.promptId });
-  if (event.kind === "turn_ended" && openPrompt?.promptId === event.promptId)
-    state.update({ openPrompt: null });
-  if (event.kind === "question") state.update({ questions: [...questions, event.requestId] });
-  if (event.kind === "question_closed") {
-    state.update({ questions: questions.filter((open) => open !== event.requestId) });
-  }
 }

@@ -7,8 +7,9 @@ import type { Agent } from "./agents/agent.ts";
 import { createClaude } from "./agents/claude.ts";
 import { claudeVariables } from "./agents/claude-command.ts";
 import { createCommandRunner } from "./commands.ts";
-import { isNoSpace } from "./disk.ts";
 import { startForward } from "./forward.ts";
+import { createRunGit } from "./git-process.ts";
+import { failure } from "./last-word.ts";
 import { createProcesses, killAllOthers } from "./processes.ts";
 import { startReaper } from "./reaper.ts";
 import { createSessionClient } from "./session-client.ts";
@@ -52,8 +53,8 @@ const inSandbox: GuestOptions = {
 const flushMs = 2000;
 
 /**
- * What a sandbox runs as its first process. Returns its exit code: 0 when the task completed, 1 when it failed and
- * the transcript says why, 143 when it was told to stop.
+ * What a sandbox runs as its first process, until it is told to stop. Returns its exit code: 143 then, or 1 when it cannot
+ * go on and the transcript says why. Started again, it goes on where it was, and tries again what had failed.
  */
 export async function runGuest(given: Partial<GuestOptions> = {}): Promise<number> {
   const options = { ...inSandbox, ...given };
@@ -77,32 +78,30 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
     const emit = (event: GuestEvent) => spool.append(bounded(event));
 
     let exitCode = 0;
-    if (!state.value.finished) {
-      const last = await lastWord(
-        () =>
-          runTaskFlow({
-            ...{ start, session, state, processes, commands, emit },
-            agent: agentOf(start, options),
-            variables: sandboxVariables({
-              inherited: process.env,
-              start,
-              port: forward.port,
-              gitConfigPath: options.gitConfigPath,
-              trust: trustOf(start, options.root),
-              agent: claudeVariables,
-            }),
-            workspace: options.workspace,
-            gitConfigPath: options.gitConfigPath,
-            gitBase: options.gitBase ?? `http://127.0.0.1:${forward.port}/git`,
-            scriptPath: join(options.spoolFolder, "setup.sh"),
-            signal: stop.signal,
-          }),
-        (line) => stop.signal.aborted || report(line),
-      );
+    try {
+      await runTaskFlow({
+        ...{ start, session, state, processes, commands, emit, report },
+        git: createRunGit(processes),
+        agent: agentOf(start, options),
+        variables: sandboxVariables({
+          inherited: process.env,
+          start,
+          port: forward.port,
+          gitConfigPath: options.gitConfigPath,
+          trust: trustOf(start, options.root),
+          agent: claudeVariables,
+        }),
+        workspace: options.workspace,
+        gitConfigPath: options.gitConfigPath,
+        gitBase: options.gitBase ?? `http://127.0.0.1:${forward.port}/git`,
+        scriptPath: join(options.spoolFolder, "setup.sh"),
+        sessionRepository: join(options.spoolFolder, "../session.git"),
+        signal: stop.signal,
+      });
+    } catch (thrown) {
       if (!stop.signal.aborted) {
-        await emit(last);
-        state.update({ finished: true });
-        exitCode = last.outcome === "completed" ? 0 : 1;
+        await emit(failure(thrown, report));
+        exitCode = 1;
       }
     }
     await deliver(spool, stop.signal, options.lastWordsMs);
@@ -121,29 +120,6 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
     process.off("SIGTERM", onStop);
     process.off("SIGINT", onStop);
     killAllOthers();
-  }
-}
-
-type Finished = Extract<GuestEvent, { kind: "finished" }>;
-
-async function lastWord(work: () => Promise<string>, report: (line: string) => unknown): Promise<Finished> {
-  try {
-    const text = await work();
-    return { kind: "finished", outcome: "completed", text, hint: "" };
-  } catch (thrown) {
-    if (isNoSpace(thrown)) {
-      const text = "The sandbox's disk is full.";
-      const hint =
-        "Clear files in the task's work, or give the machine more disk; then start the task again.";
-      return { kind: "finished", outcome: "failed", text, hint };
-    }
-    if (!(thrown instanceof CcwError)) {
-      // A defect of ours: whole in the container's log, in words in the transcript.
-      report(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-      const text = `The guest failed: ${messageOf(thrown)}`;
-      return { kind: "finished", outcome: "failed", text, hint: "Start the task again." };
-    }
-    return { kind: "finished", outcome: "failed", text: thrown.message, hint: thrown.hint };
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { messageOf } from "../domain/errors.ts";
+import { CcwError, messageOf } from "../domain/errors.ts";
 import { pause } from "../domain/pause.ts";
 import {
   type SessionCommand,
@@ -25,6 +25,8 @@ export interface SessionClient {
     handle: (command: SessionCommand) => Promise<void>,
     signal: AbortSignal,
   ): Promise<void>;
+  /** The bytes of an attachment. Tries for a minute; throws `not_found` where the appliance has it not. */
+  attachment(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>;
 }
 
 export interface SessionClientOptions {
@@ -37,6 +39,7 @@ const ackSchema = z.object({ acked: z.number().int().nonnegative() });
 
 /** A command carries a prompt of at most 1 MiB, which JSON may make six times as long. */
 const maxCommandBytes = 8 * 1024 ** 2;
+const attachmentMs = 60_000;
 /** How long one exchange may take before it is tried again; the command stream has no such limit. */
 const exchangeMs = 30_000;
 /**
@@ -144,6 +147,22 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
         } catch (thrown) {
           if (signal.aborted) return;
           await backoff.wait(thrown, signal);
+        }
+      }
+    },
+
+    async attachment(id, signal) {
+      const backoff = createBackoff(options.report, "no attachment");
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(attachmentMs)]);
+      for (;;) {
+        try {
+          const { body } = await request(`/session/attachments/${encodeURIComponent(id)}`, limit);
+          return body ?? new Blob([]).stream();
+        } catch (thrown) {
+          if (thrown instanceof RefusedError && thrown.status < 500)
+            throw new CcwError("not_found", "The appliance does not have it.");
+          if (limit.aborted) throw thrown;
+          await backoff.wait(thrown, limit);
         }
       }
     },

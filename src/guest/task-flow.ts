@@ -5,11 +5,17 @@ import type { GuestEvent } from "../domain/event.ts";
 import { keptRepository, type SessionCommand, type SessionStart } from "../domain/session.ts";
 import { type AgentKeeper, keepAgent } from "./agent-keeper.ts";
 import type { Agent } from "./agents/agent.ts";
+import { placeAttachments } from "./attachments.ts";
 import { type CommandRunner, createStepOutput, type OnLines } from "./commands.ts";
 import { writeGitConfig } from "./git-config.ts";
+import type { RunGit } from "./git-process.ts";
 import { instructionsFor } from "./instructions.ts";
+import { lastWord } from "./last-word.ts";
 import type { Processes } from "./processes.ts";
+import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
+import type { SessionFiles } from "./session-files.ts";
+import { createSnapshots } from "./snapshots.ts";
 import type { StateFile } from "./state.ts";
 import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
@@ -32,8 +38,13 @@ export interface TaskFlow {
   commands: CommandRunner;
   variables: SandboxVariables;
   agent: Agent;
+  git: RunGit;
   emit: (event: GuestEvent) => Promise<void>;
+  /** One line for the container's log. */
+  report: (line: string) => unknown;
   workspace: string;
+  /** Where the guest keeps the conversation's snapshots. */
+  sessionRepository: string;
   gitConfigPath: string;
   gitBase: string;
   /** Where the set-up script is written. */
@@ -43,33 +54,33 @@ export interface TaskFlow {
 }
 
 /**
- * The task, seen from inside: clone, set up, let the agent work on what the commands say, commit, push. Returns the
- * words for `finished`. Throws a CcwError for what can go wrong; after `signal` what it throws means nothing.
+ * The task, seen from inside: clone, set up, let the agent work on what the commands say; commit and push when they say
+ * that nothing is left to do. Goes on until `signal`; rejects with a CcwError for what the sandbox cannot go on with, and
+ * after `signal` what it throws means nothing. Begun again after that, it tries again.
  */
-export async function runTaskFlow(flow: TaskFlow): Promise<string> {
+export async function runTaskFlow(flow: TaskFlow): Promise<void> {
   const { start, state, emit, variables } = flow;
   const checkouts = placeCheckouts(flow.workspace, start.repositories);
   writeGitConfig(flow.gitConfigPath, start, { base: flow.gitBase });
 
-  if (!state.value.prepared) {
+  const isFirst = !state.value.prepared;
+  if (isFirst) {
     if (variables.refused.length > 0) {
       const text = `These variables of the environment are the appliance's own and were left out: ${variables.refused.join(", ")}.`;
       await emit({ kind: "notice", level: "warning", text });
     }
     await prepare(flow, checkouts);
     state.update({ prepared: true });
-  } else if (!state.value.finishing) {
+  } else if (state.value.openPrompt !== null) {
     await emit({ kind: "notice", level: "info", text: "The sandbox was started again. The agent goes on." });
   }
   try {
-    if (!state.value.finishing) await letAgentWork(flow, checkouts);
+    await letAgentWork(flow, checkouts, isFirst);
   } catch (thrown) {
     // An agent that cannot go on may have left work behind: it is worth keeping, whatever the task's end.
     if (state.value.lastPromptId !== null) await publishAll(flow, checkouts).catch(() => {});
     throw thrown;
   }
-  flow.signal.throwIfAborted();
-  return publishAll(flow, checkouts);
 }
 
 async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<void> {
@@ -84,13 +95,22 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
       await initSubmodules(checkout, flow.start.repositories, options);
     });
   }
-  if (flow.start.setupScript.trim() === "") return;
+  const { agent, start, variables } = flow;
+  if (start.restore !== undefined) {
+    const cwd = checkouts[0]?.folder ?? flow.workspace;
+    await restore(start.restore, {
+      ...{ ...flow, checkouts, env: variables.shell },
+      session: sessionFilesOf(flow),
+      conversationHome: agent.conversationHome({ env: variables.agent, cwd }),
+    });
+  }
+  if (start.setupScript.trim() === "") return;
   await step(flow, "setup", "set-up script", async (onLines) => {
     mkdirSync(dirname(flow.scriptPath), { recursive: true });
-    writeFileSync(flow.scriptPath, flow.start.setupScript, { mode: 0o700 });
+    writeFileSync(flow.scriptPath, start.setupScript, { mode: 0o700 });
     const { code, output } = await flow.commands.run(["bash", flow.scriptPath], {
       cwd: checkouts[0]?.folder ?? flow.workspace,
-      env: flow.variables.shell,
+      env: variables.shell,
       onLines,
     });
     if (code === 0) return;
@@ -106,47 +126,88 @@ function workspaceOf(flow: TaskFlow): WorkspaceOptions {
   return { ...flow, env: flow.variables.shell, trailers: flow.start.trailers };
 }
 
-/** Returns when the appliance says that nothing is left to do; throws when the agent cannot go on. */
-async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<void> {
-  const { start, state, session, agent } = flow;
-  let keeper: AgentKeeper | undefined;
-  await step(flow, "agent", agent.title, async () => {
-    keeper = await keepAgent({
-      agent,
-      state,
-      start: {
-        processes: flow.processes,
-        cwd: checkouts[0]?.folder ?? flow.workspace,
-        env: flow.variables.agent,
-        model: start.agent.model,
-        sessionId: start.agent.sessionId,
-        trailers: start.trailers,
-        instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
-        emit: flow.emit,
-      },
-    });
+/** Follows commands until the sandbox is stopped; throws when the agent cannot go on. */
+async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFirst: boolean): Promise<void> {
+  const { start, state, session, agent, signal } = flow;
+  const cwd = checkouts[0]?.folder ?? flow.workspace;
+  const snapshots = createSnapshots({
+    ...{ ...flow, checkouts, env: flow.variables.shell },
+    session: sessionFilesOf(flow),
+    ignored: start.snapshotIgnored ?? false,
   });
-  if (keeper === undefined) return;
-  const kept = keeper;
-  const finish = Promise.withResolvers<void>();
+  const keeper = await keepAgent({
+    agent,
+    state,
+    start: {
+      processes: flow.processes,
+      cwd,
+      env: flow.variables.agent,
+      model: start.agent.model,
+      mode: start.agent.mode ?? "act",
+      sessionId: start.agent.sessionId,
+      trailers: start.trailers,
+      instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
+      emit: flow.emit,
+    },
+    beforeTurnEnds: snapshots.take,
+  });
+  // The first prompt is on its way, or the turn that ran is to go on; else it is started by what comes.
+  if (isFirst) await step(flow, "agent", agent.title, async () => keeper.wake());
+  else if (state.value.openPrompt !== null) keeper.wake();
+
   const following = new AbortController();
-  const handle = async ({ n, command }: SessionCommand) => {
-    if (command.kind === "prompt") await kept.prompt(command.promptId, command.text);
-    if (command.kind === "answer") await kept.answer(command.requestId, command.answer);
-    if (command.kind === "interrupt") kept.interrupt();
-    state.update({ lastCommand: n, finishing: command.kind === "finish" });
-    if (command.kind === "finish") finish.resolve();
-  };
-  const stopped = new Promise<void>((resolve) => flow.signal.addEventListener("abort", () => resolve()));
-  const commands = session.followCommands(state.value.lastCommand, handle, following.signal);
+  const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  const commands = session.followCommands(
+    state.value.lastCommand,
+    (command) => carryOut(command, keeper, flow, checkouts),
+    following.signal,
+  );
   try {
-    await Promise.race([finish.promise, kept.failed, stopped]);
-    if (flow.signal.aborted) await kept.kill();
-    else await kept.end();
+    await Promise.race([keeper.failed, stopped]);
   } finally {
     following.abort();
+    await keeper.kill();
     await commands;
   }
+}
+
+async function carryOut(
+  { n, command }: SessionCommand,
+  keeper: AgentKeeper,
+  flow: TaskFlow,
+  checkouts: readonly Checkout[],
+): Promise<void> {
+  switch (command.kind) {
+    case "prompt":
+      keeper.prompt(await placeAttachments(command, command.attachments ?? [], flow), command.now ?? false);
+      break;
+    case "answer":
+      await keeper.answer(command.requestId, command.answer);
+      break;
+    case "interrupt":
+      await keeper.interrupt();
+      break;
+    case "set_model":
+      keeper.setModel(command.model);
+      break;
+    case "set_mode":
+      keeper.setMode(command.mode);
+      break;
+    case "finish":
+      // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
+      await flow.emit(await lastWord(() => publishAll(flow, checkouts), flow.report));
+      break;
+  }
+  flow.state.update({ lastCommand: n });
+}
+
+function sessionFilesOf({ start, workspace, sessionRepository, agent, variables }: TaskFlow): SessionFiles {
+  const { sessionId } = start.agent;
+  const of = { env: variables.agent, sessionId };
+  return {
+    ...{ sandboxId: start.sandboxId, sessionId, workspace, gitDir: sessionRepository },
+    conversation: () => agent.conversationFolder(of),
+  };
 }
 
 async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<string> {

@@ -1,5 +1,6 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
+import type { AgentMode } from "../../domain/task.ts";
 import type { Processes } from "../processes.ts";
 
 /** An agent CLI that the guest can drive. Claude Code is the first of several. */
@@ -8,6 +9,12 @@ export interface Agent {
   readonly title: string;
   /** Starts its process. Throws `not_found` when the image has no such program. */
   start(options: AgentStart): AgentRun;
+  /** The folder that holds the conversation, as `<sessionId>.jsonl` and what belongs to it; undefined where there is none. */
+  conversationFolder(of: Pick<AgentStart, "env" | "sessionId">): string | undefined;
+  /** Where it would look for one that was brought from elsewhere. */
+  conversationHome(of: Pick<AgentStart, "env" | "cwd">): string;
+  /** Whether the conversation on disk holds the prompt that was given under this key. */
+  holdsPrompt(of: Pick<AgentStart, "env" | "sessionId">, key: string): boolean;
 }
 
 export interface AgentStart {
@@ -16,6 +23,7 @@ export interface AgentStart {
   /** Everything it sees; nothing is inherited. */
   env: Record<string, string>;
   model: string;
+  mode: AgentMode;
   /** The agent's own name for the conversation. It goes on where the conversation exists already. */
   sessionId: string;
   /** What it has to know about the sandbox, beside its own instructions. */
@@ -26,6 +34,16 @@ export interface AgentStart {
   lastPromptId: string | null;
   /** One event at a time, in order; the agent's output is read no faster than this resolves. */
   emit: (event: GuestEvent) => Promise<void>;
+  /** It has changed its mode by itself, as by a plan that was approved. */
+  modeChanged: (mode: AgentMode) => void;
+}
+
+export interface AgentPrompt {
+  promptId: string;
+  /** What is given twice under one key counts once. Another one than before where it is meant to count again. */
+  key: string;
+  text: string;
+  images: readonly { path: string; mediaType: string }[];
 }
 
 /**
@@ -33,13 +51,19 @@ export interface AgentStart {
  * the next prompt may come after that. A prompt given again to a later run of the same conversation counts once.
  */
 export interface AgentRun {
-  prompt(promptId: string, text: string): void;
+  prompt(prompt: AgentPrompt): void;
+  /**
+   * While the turn of a prompt runs: given at its next step, and answered by `prompt_taken`. Where the turn ends first it
+   * becomes a turn of its own. What an interrupt finds not yet taken never runs, and is answered by `turn_ended` alone.
+   */
+  now(prompt: AgentPrompt): void;
+  /** From the next request on; empty for the agent's default. */
+  setModel(model: string): void;
+  setMode(mode: AgentMode): void;
   /** Answers an open `question`; one that is closed already is ignored. */
   answer(requestId: string, answer: Json): Promise<void>;
   /** Ends the turn that runs or is about to. */
   interrupt(): void;
-  /** Lets the turn end, then the process. */
-  end(): Promise<AgentExit>;
   /** Ends the process now, with everything it started. */
   kill(): Promise<AgentExit>;
   /** Resolves after the last event was taken. */

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import type { AgentStart } from "./agent.ts";
+import { conversationFolder } from "./claude-conversation.ts";
 
 /** Settings of the CLI that an environment's variables cannot change. */
 export const claudeVariables: Record<string, string> = {
@@ -33,25 +32,16 @@ export function claudeArguments({ model, sessionId, instructions, trailers, env 
     "--append-system-prompt",
     instructions,
     // The CLI writes a conversation down some time after it began; `--resume` of one that is not there ends it.
-    ...(hasConversation(env, sessionId) ? ["--resume", sessionId] : ["--session-id", sessionId]),
+    ...(conversationFolder(env, sessionId) === undefined
+      ? ["--session-id", sessionId]
+      : ["--resume", sessionId]),
   ];
 }
 
-/** A UUID that depends on the prompt's id alone (RFC 9562, version 5), so that a prompt given twice counts once. */
-export function promptUuid(promptId: string): string {
-  const bytes = createHash("sha1").update(`ccw-server prompt ${promptId}`).digest().subarray(0, 16);
+/** A UUID that depends on the prompt's key alone (RFC 9562, version 5), so that a prompt given twice counts once. */
+export function promptUuid(key: string): string {
+  const bytes = createHash("sha1").update(`ccw-server prompt ${key}`).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x50;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-}
-
-function hasConversation(env: Record<string, string>, sessionId: string): boolean {
-  const projects = join(env["CLAUDE_CONFIG_DIR"] ?? join(env["HOME"] ?? "/root", ".claude"), "projects");
-  try {
-    return readdirSync(projects).some((folder) =>
-      readdirSync(join(projects, folder)).includes(`${sessionId}.jsonl`),
-    );
-  } catch {
-    return false;
-  }
 }

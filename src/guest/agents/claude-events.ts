@@ -13,6 +13,9 @@ export type ClaudeMeaning =
   | { kind: "turn_over"; outcome: "done" | "error" | "interrupted"; text: string; usage: Usage }
   | { kind: "asked"; requestId: string; tool: string; input: Record<string, Json> }
   | { kind: "ask_withdrawn"; requestId: string }
+  /** To a request of ours. */
+  | { kind: "answered"; requestId: string; error: string | undefined; cancelled: boolean }
+  | { kind: "mode_changed"; permissionMode: string }
   /** A request that only an SDK's host could answer. */
   | { kind: "asked_beyond_us"; requestId: string; subtype: string };
 
@@ -107,7 +110,12 @@ export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
         return [{ kind: "ask_withdrawn", requestId: message.request_id }];
       case "rate_limit_event":
         return rateLimitMeaning(message.rate_limit_info);
-      case "control_response":
+      case "control_response": {
+        const { response } = message;
+        if (response === undefined) return [];
+        const { request_id: requestId, error } = response;
+        return [{ kind: "answered", requestId, error, cancelled: response.response?.cancelled === true }];
+      }
       case "keep_alive":
       case "tool_progress":
       case "tool_use_summary":
@@ -191,6 +199,9 @@ function systemMeaning(message: Extract<ClaudeMessage, { type: "system" }>): Cla
     case "notification":
       return notice("info", message.text);
     case "status":
+      return message.permissionMode === undefined
+        ? []
+        : [{ kind: "mode_changed", permissionMode: message.permissionMode }];
     case "thinking_tokens":
     case "hook_started":
     case "hook_progress":

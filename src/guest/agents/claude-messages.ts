@@ -89,8 +89,13 @@ const systemMessage = z.discriminatedUnion("subtype", [
   // Progress for spinners, and what other messages say as well.
   z.object({
     type: z.literal("system"),
+    subtype: z.literal("status"),
+    /** There where it has changed, whoever changed it. */
+    permissionMode: z.string().optional(),
+  }),
+  z.object({
+    type: z.literal("system"),
     subtype: z.enum([
-      "status",
       "thinking_tokens",
       "hook_started",
       "hook_progress",
@@ -146,7 +151,20 @@ export const claudeMessageSchema = z.discriminatedUnion("type", [
     request: z.union([permissionRequest, z.object({ subtype: z.string() })]),
   }),
   z.object({ type: z.literal("control_cancel_request"), request_id: z.string().min(1) }),
-  z.object({ type: z.literal("control_response") }),
+  z.object({
+    type: z.literal("control_response"),
+    /** Echoes of our own answers come in other shapes, and mean nothing. */
+    response: z
+      .object({
+        subtype: z.enum(["success", "error"]),
+        request_id: z.string(),
+        error: z.string().optional(),
+        /** To `cancel_async_message`: whether the message had not been taken yet. */
+        response: z.object({ cancelled: z.boolean().optional() }).optional().catch(undefined),
+      })
+      .optional()
+      .catch(undefined),
+  }),
   z.object({
     type: z.literal("rate_limit_event"),
     rate_limit_info: z.object({

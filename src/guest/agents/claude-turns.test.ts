@@ -8,9 +8,11 @@ const result = { kind: "turn_over", outcome: "done", text: "ok", usage } as cons
 /** Time passes when the test says so. */
 function openTurns(lastPromptId: string | null = null) {
   const late: GuestEvent[] = [];
+  const given: string[] = [];
   let waiting: (() => void) | undefined;
   const turns = createClaudeTurns({
     lastPromptId,
+    give: ({ promptId }) => void given.push(promptId),
     after: (_, then) => {
       waiting = then;
       return () => {
@@ -22,6 +24,7 @@ function openTurns(lastPromptId: string | null = null) {
   return {
     turns,
     late,
+    given,
     silence() {
       waiting?.();
       waiting = undefined;
@@ -99,4 +102,87 @@ test("an end without a beginning, as of a process that cannot start, ends nothin
   turns.opened({ promptId: "prm_1", uuid: "u1" });
   expect(turns.over({ ...result, outcome: "error" })).toEqual([]);
   expect(turns.pending).toBe(true);
+});
+
+const first = { promptId: "prm_1", uuid: "u1" };
+const second = { promptId: "prm_2", uuid: "u2" };
+const third = { promptId: "prm_3", uuid: "u3" };
+
+test("prompts that join a turn are given one by one, and none before the turn has begun", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.joined(second);
+  turns.joined(third);
+  expect(given).toEqual(["prm_1"]);
+  turns.began();
+  expect(given).toEqual(["prm_1", "prm_2"]);
+  turns.taken("u1");
+  expect(named(turns.taken("u2"))).toEqual(["prompt_taken prm_2"]);
+  expect(given).toEqual(["prm_1", "prm_2", "prm_3"]);
+  expect(named(turns.taken("u3"))).toEqual(["prompt_taken prm_3"]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+});
+
+test("what the end of a turn finds not taken has turns of its own, or joins them", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.joined(second);
+  turns.joined(third);
+  turns.taken("u1");
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+  expect(given).toEqual(["prm_1", "prm_2"]);
+  expect(named(turns.began())).toEqual(["turn_started prm_2"]);
+  expect(given).toEqual(["prm_1", "prm_2", "prm_3"]);
+  turns.taken("u2");
+  expect(named(turns.taken("u3"))).toEqual(["prompt_taken prm_3"]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_2"]);
+});
+
+test("a prompt that is to join after the turn's end has a turn of its own", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.taken("u1");
+  turns.over(result);
+  turns.joined(second);
+  expect(given).toEqual(["prm_1", "prm_2"]);
+  expect(named(turns.began())).toEqual(["turn_started prm_2"]);
+});
+
+test("what is withdrawn in time never runs, and what was taken already did", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.taken("u1");
+  turns.joined(second);
+  turns.joined(third);
+  const { events, cancel } = turns.withdraw();
+  expect(named(events)).toEqual(["turn_ended prm_3"]);
+  expect(cancel).toBe("u2");
+  expect(named(turns.withdrawn("u2", true))).toEqual(["turn_ended prm_2"]);
+  expect(named(turns.over({ ...result, outcome: "interrupted" }))).toEqual(["turn_ended prm_1"]);
+  expect(turns.pending).toBe(false);
+  expect(given).toEqual(["prm_1", "prm_2"]);
+
+  turns.opened(third);
+  turns.began();
+  turns.taken("u3");
+  turns.joined(second);
+  turns.withdraw();
+  expect(named(turns.taken("u2"))).toEqual(["prompt_taken prm_2"]);
+  expect(turns.withdrawn("u2", false)).toEqual([]);
+});
+
+test("a withdrawal that came too late, after the turn, lets the prompt have its own", () => {
+  const { turns } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.taken("u1");
+  turns.joined(second);
+  turns.withdraw();
+  turns.over({ ...result, outcome: "interrupted" });
+  expect(turns.pending).toBe(false);
+  turns.withdrawn("u2", false);
+  expect(named(turns.began())).toEqual(["turn_started prm_2"]);
 });

@@ -1,4 +1,5 @@
 import type { GuestEvent } from "../../domain/event.ts";
+import { neverRan } from "../kept-prompts.ts";
 import type { ClaudeMeaning } from "./claude-events.ts";
 
 type TurnOver = Extract<ClaudeMeaning, { kind: "turn_over" }>;
@@ -8,20 +9,35 @@ type TurnOver = Extract<ClaudeMeaning, { kind: "turn_over" }>;
  * - the echo comes with the first whole block of the answer, long after the turn began;
  * - a slash command gets none at all;
  * - a prompt that an earlier process answered already gets the echo and no turn;
- * - a background command that ends starts a turn of its own, which may swallow a prompt that comes meanwhile.
+ * - a background command that ends starts a turn of its own, which may swallow a prompt that comes meanwhile;
+ * - of several messages that wait when a turn ends it makes one turn. So it is given one at a time.
  */
-export interface ClaudeTurns {
-  opened(prompt: { promptId: string; uuid: string }): void;
+export interface ClaudeTurns<Prompt extends TurnPrompt> {
+  /** Gives a prompt that is to have a turn. */
+  opened(prompt: Prompt): void;
+  /** Gives a prompt into the turn that runs, as soon as that has begun and those before it are taken. */
+  joined(prompt: Prompt): void;
   began(): GuestEvent[];
   taken(uuid: string): GuestEvent[];
   over(result: TurnOver): GuestEvent[];
+  /** What waits to join shall not: `cancel` is with the CLI already, which has to be asked. */
+  withdraw(): { events: GuestEvent[]; cancel: string | undefined };
+  /** The CLI's answer: whether it had not taken the prompt yet. */
+  withdrawn(uuid: string, cancelled: boolean): GuestEvent[];
   readonly running: boolean;
   /** A prompt waits for its turn to begin. */
   readonly pending: boolean;
 }
 
-export interface ClaudeTurnsOptions {
+export interface TurnPrompt {
+  promptId: string;
+  uuid: string;
+}
+
+export interface ClaudeTurnsOptions<Prompt extends TurnPrompt> {
   lastPromptId: string | null;
+  /** Writes it to the CLI. */
+  give: (prompt: Prompt) => void;
   /** Runs `then` unless the returned function is called first. */
   after: (ms: number, then: () => void) => () => void;
   /** Events that no line of the CLI brings, but its silence. */
@@ -31,12 +47,19 @@ export interface ClaudeTurnsOptions {
 /** The CLI begins the turn of a prompt it has taken within some 40 ms. */
 const silenceMs = 2000;
 
-export function createClaudeTurns(options: ClaudeTurnsOptions): ClaudeTurns {
+const unused = { inputTokens: 0, outputTokens: 0 };
+
+export function createClaudeTurns<Prompt extends TurnPrompt>(
+  options: ClaudeTurnsOptions<Prompt>,
+): ClaudeTurns<Prompt> {
   let prompt: { promptId: string; uuid: string; echoed: boolean } | null = null;
   let last = options.lastPromptId;
   let running = false;
   let announced: string | null = null;
   let cancelSilence = () => {};
+  const joining: Prompt[] = [];
+  /** Given into the turn that runs, and not taken yet. */
+  let given: { prompt: Prompt; withdrawn: boolean } | null = null;
 
   const announce = (): GuestEvent[] => {
     const promptId = prompt?.promptId ?? last;
@@ -45,10 +68,37 @@ export function createClaudeTurns(options: ClaudeTurnsOptions): ClaudeTurns {
     return [{ kind: "turn_started", promptId }];
   };
 
+  const open = (next: Prompt) => {
+    prompt = { promptId: next.promptId, uuid: next.uuid, echoed: false };
+  };
+
+  const giveNext = () => {
+    if (!running || given !== null) return;
+    const next = joining.shift();
+    if (next === undefined) return;
+    given = { prompt: next, withdrawn: false };
+    options.give(next);
+  };
+
+  /** What came too late for a turn has the next one. */
+  const promote = () => {
+    if (prompt !== null || given?.withdrawn === true) return;
+    if (given !== null) {
+      open(given.prompt);
+      given = null;
+      return;
+    }
+    const next = joining.shift();
+    if (next === undefined) return;
+    open(next);
+    options.give(next);
+  };
+
   const close = ({ outcome, text, usage }: Omit<TurnOver, "kind">): GuestEvent[] => {
     const promptId = prompt?.promptId ?? last;
     prompt = null;
     announced = null;
+    promote();
     if (promptId === null) return [];
     last = promptId;
     return [{ kind: "turn_ended", promptId, outcome, text, usage }];
@@ -60,15 +110,28 @@ export function createClaudeTurns(options: ClaudeTurnsOptions): ClaudeTurns {
   };
 
   return {
-    opened(given) {
-      prompt = { ...given, echoed: false };
+    opened(next) {
+      open(next);
+      options.give(next);
+    },
+    joined(next) {
+      joining.push(next);
+      if (running) giveNext();
+      else promote();
     },
     began() {
       cancelSilence();
       running = true;
+      giveNext();
       return announce();
     },
     taken(uuid) {
+      if (given?.prompt.uuid === uuid) {
+        const { promptId } = given.prompt;
+        given = null;
+        giveNext();
+        return [{ kind: "prompt_taken", promptId }];
+      }
       if (prompt?.uuid !== uuid) return [];
       prompt.echoed = true;
       if (!running) {
@@ -79,7 +142,7 @@ export function createClaudeTurns(options: ClaudeTurnsOptions): ClaudeTurns {
             level: "info",
             text: "The agent had answered this prompt before it was started again.",
           },
-          ...close({ outcome: "done", text: "", usage: { inputTokens: 0, outputTokens: 0 } }),
+          ...close({ outcome: "done", text: "", usage: unused }),
         ]);
         return [];
       }
@@ -95,6 +158,20 @@ export function createClaudeTurns(options: ClaudeTurnsOptions): ClaudeTurns {
         return [];
       }
       return close(result);
+    },
+    withdraw() {
+      const events = joining.splice(0).map(({ promptId }) => neverRan(promptId));
+      if (given === null) return { events, cancel: undefined };
+      given.withdrawn = true;
+      return { events, cancel: given.prompt.uuid };
+    },
+    withdrawn(uuid, cancelled) {
+      if (given?.prompt.uuid !== uuid) return [];
+      const { promptId } = given.prompt;
+      if (cancelled) given = null;
+      else given.withdrawn = false;
+      if (!running) promote();
+      return cancelled ? [neverRan(promptId)] : [];
     },
     get running() {
       return running;

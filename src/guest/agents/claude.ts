@@ -1,13 +1,17 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import { createLineSplitter } from "../lines.ts";
 import type { Child } from "../processes.ts";
 import { boundJson, tailOf } from "../text.ts";
-import type { Agent, AgentExit, AgentRun, AgentStart } from "./agent.ts";
+import type { Agent, AgentExit, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
 import { claudeArguments, promptUuid } from "./claude-command.ts";
+import { conversationFolder, conversationHolds, conversationHome } from "./claude-conversation.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
 import { type PermissionAnswer, permissionAnswerSchema } from "./claude-messages.ts";
+import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
 import { createDeltas } from "./deltas.ts";
 
@@ -43,10 +47,17 @@ export function createClaude(command = "claude"): Agent {
       }
       return drive(child, options);
     },
+    conversationFolder: ({ env, sessionId }) => conversationFolder(env, sessionId),
+    conversationHome: ({ env, cwd }) => conversationHome(env, cwd),
+    holdsPrompt({ env, sessionId }, key) {
+      const folder = conversationFolder(env, sessionId);
+      return folder !== undefined && conversationHolds(join(folder, `${sessionId}.jsonl`), promptUuid(key));
+    },
   };
 }
 
-function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): AgentRun {
+function drive(child: Child, options: AgentStart): AgentRun {
+  const { emit, lastPromptId, processes } = options;
   const translate = createClaudeTranslator();
   const questions = new Map<string, Record<string, Json>>();
   let interruptAtStart = false;
@@ -59,10 +70,22 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
     tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
+  /** A line that cannot be written finds a process that has ended, which `exited` tells. */
+  const write = (message: object) => {
+    try {
+      child.stdin.write(`${JSON.stringify(message)}\n`);
+      Promise.resolve(child.stdin.flush()).catch(() => {});
+    } catch {}
+  };
+  const requests = createClaudeRequests({
+    write,
+    refused: (text) => void say([{ kind: "notice", level: "warning", text }]),
+  });
   const deltas = createDeltas((events) => void say(events));
   const timers = new Set<ReturnType<typeof setTimeout>>();
-  const turns = createClaudeTurns({
+  const turns = createClaudeTurns<AgentPrompt & { uuid: string }>({
     lastPromptId,
+    give: (prompt) => write(userMessage(prompt)),
     after(ms, then) {
       const timer = setTimeout(() => {
         timers.delete(timer);
@@ -77,19 +100,6 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
     late: (events) => void say(events),
   });
 
-  /** A line that cannot be written finds a process that has ended, which `exited` tells. */
-  const write = (message: object) => {
-    try {
-      child.stdin.write(`${JSON.stringify(message)}\n`);
-      Promise.resolve(child.stdin.flush()).catch(() => {});
-    } catch {}
-  };
-  const sendInterrupt = () =>
-    write({
-      type: "control_request",
-      request_id: crypto.randomUUID(),
-      request: { subtype: "interrupt" },
-    });
   const closeQuestion = (requestId: string): GuestEvent[] =>
     questions.delete(requestId) ? [{ kind: "question_closed", requestId }] : [];
 
@@ -100,7 +110,7 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
       case "event":
         return [...deltas.flush(meaning.event), meaning.event];
       case "turn_began":
-        if (interruptAtStart) sendInterrupt();
+        if (interruptAtStart) requests.interrupt();
         interruptAtStart = false;
         return [...deltas.flush(), ...turns.began()];
       case "prompt_taken":
@@ -114,6 +124,17 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
       }
       case "ask_withdrawn":
         return closeQuestion(meaning.requestId);
+      case "answered":
+        requests.answered(meaning);
+        return [];
+      case "mode_changed": {
+        const { permissionMode } = meaning;
+        if (permissionMode === permissionModes.plan) options.modeChanged("plan");
+        else if (permissionMode === permissionModes.act) options.modeChanged("act");
+        // Any other would ask for each step, which is not what the task was set to.
+        else requests.setMode("act");
+        return [];
+      }
       case "asked_beyond_us":
         write({
           type: "control_response",
@@ -158,19 +179,18 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
     };
   })();
 
+  if (options.mode !== "act") requests.setMode(options.mode);
+
   return {
-    prompt(promptId, text) {
-      const uuid = promptUuid(promptId);
+    prompt(prompt) {
       interruptAtStart = false;
-      turns.opened({ promptId, uuid });
-      write({
-        type: "user",
-        uuid,
-        message: { role: "user", content: [{ type: "text", text }] },
-        parent_tool_use_id: null,
-        session_id: "",
-      });
+      turns.opened({ ...prompt, uuid: promptUuid(prompt.key) });
     },
+    now(prompt) {
+      turns.joined({ ...prompt, uuid: promptUuid(prompt.key) });
+    },
+    setModel: requests.setModel,
+    setMode: requests.setMode,
     async answer(requestId, answer) {
       const input = questions.get(requestId);
       if (input === undefined) return;
@@ -179,13 +199,14 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
       await say(closeQuestion(requestId));
     },
     interrupt() {
+      // What waits would run as soon as the turn has ended.
+      const { events, cancel } = turns.withdraw();
+      void say(events);
+      if (cancel !== undefined)
+        requests.cancel(cancel, (cancelled) => void say(turns.withdrawn(cancel, cancelled)));
       // Before the turn has begun the CLI would find nothing to interrupt, and then begin it.
       if (turns.pending) interruptAtStart = true;
-      else sendInterrupt();
-    },
-    end() {
-      Promise.resolve(child.stdin.end()).catch(() => {});
-      return finished;
+      else requests.interrupt();
     },
     async kill() {
       child.kill("SIGINT");
@@ -194,6 +215,24 @@ function drive(child: Child, { emit, lastPromptId, processes }: AgentStart): Age
       return finished;
     },
     exited: finished,
+  };
+}
+
+function userMessage({ uuid, text, images }: AgentPrompt & { uuid: string }): object {
+  const pictures = images.flatMap(({ path, mediaType }) => {
+    try {
+      const data = readFileSync(path).toString("base64");
+      return [{ type: "image", source: { type: "base64", media_type: mediaType, data } }];
+    } catch {
+      return []; // gone from the workspace since; its name stands in the text
+    }
+  });
+  return {
+    type: "user",
+    uuid,
+    message: { role: "user", content: [{ type: "text", text }, ...pictures] },
+    parent_tool_use_id: null,
+    session_id: "",
   };
 }
 

@@ -1,0 +1,139 @@
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf } from "../domain/errors.ts";
+import type { GuestEvent } from "../domain/event.ts";
+import { type SessionStart, sessionSnapshots, snapshotRepository } from "../domain/session.ts";
+import { quietly } from "./file-tree.ts";
+import { mustGit, type RunGit } from "./git-process.ts";
+import { throughOutages } from "./outage.ts";
+import { openSessionRepository, type SessionFiles, sessionFolders } from "./session-files.ts";
+import type { StateFile } from "./state.ts";
+import type { Checkout } from "./workspace.ts";
+
+export interface RestoreOptions {
+  checkouts: readonly Checkout[];
+  session: SessionFiles;
+  /** Where the agent looks for a conversation. */
+  conversationHome: string;
+  git: RunGit;
+  env: Record<string, string>;
+  gitBase: string;
+  state: StateFile;
+  emit: (event: GuestEvent) => Promise<void>;
+  signal: AbortSignal;
+}
+
+/**
+ * Puts a fresh clone, and the conversation, into the state of a snapshot: the commit that was checked out then on the
+ * work branch, and what was uncommitted or untracked so again. What cannot be had is said, and the rest is done.
+ */
+export async function restore(
+  { title, repositories, session }: NonNullable<SessionStart["restore"]>,
+  options: RestoreOptions,
+): Promise<void> {
+  const { checkouts, emit, signal } = options;
+  const done: string[] = [];
+  const attempt = async (what: string, otherwise: string, work: () => Promise<void>) => {
+    try {
+      await work();
+      done.push(what);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const text = `${what} could not be restored from ${title}: ${messageOf(thrown)} ${otherwise}`;
+      await emit({ kind: "notice", level: "warning", text });
+    }
+  };
+  for (const [index, checkout] of checkouts.entries()) {
+    const snapshot = repositories[index];
+    if (snapshot === undefined) continue;
+    const otherwise = `The work goes on from ${checkout.workBranch} as it was pushed, or from ${checkout.baseBranch}.`;
+    await attempt(checkout.name, otherwise, () => restoreCheckout(checkout, index, snapshot, options));
+  }
+  if (session !== undefined) {
+    const otherwise = "The agent does not know what was said before.";
+    await attempt("The conversation", otherwise, () => restoreSession(session, options));
+  }
+  if (done.length === 0) return;
+  const text = `Restored from ${title}: ${done.join(", ")}. The sandbox is a new one: packages that had been installed and processes that ran are gone.`;
+  await emit({ kind: "notice", level: "info", text });
+}
+
+async function restoreCheckout(
+  { folder, workBranch }: Checkout,
+  index: number,
+  { commit, head }: { commit: string; head: string },
+  options: RestoreOptions,
+): Promise<void> {
+  const { git, env, signal } = options;
+  await fetchCommit(commit, join(folder, ".git"), snapshotRepository(index), options);
+  const run = (...args: string[]) =>
+    mustGit(git([...quietly, ...args], { cwd: folder, env, signal }), `git ${args[0]}`);
+  // Both are there before anything is changed.
+  await run("rev-parse", "--verify", "--quiet", `${head}^{commit}`);
+  await run("checkout", "--quiet", "--force", "--no-track", "-B", workBranch, head);
+  await run("read-tree", "--reset", "-u", commit);
+  await run("reset", "--quiet", "--mixed");
+}
+
+async function restoreSession(commit: string, options: RestoreOptions): Promise<void> {
+  const { session, checkouts, conversationHome, git, env, state, signal } = options;
+  const { gitDir, workspace, sessionId } = session;
+  await openSessionRepository(gitDir, options);
+  await fetchCommit(commit, gitDir, sessionSnapshots, options);
+  const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal };
+  const names = await mustGit(git(["ls-tree", "--name-only", commit], call), "It cannot be read");
+  const found = new Set(names.split("\n"));
+  const extract = async (name: string, folder: string) => {
+    if (!found.has(name)) return;
+    mkdirSync(folder, { recursive: true });
+    const index = join(gitDir, "index-restore");
+    rmSync(index, { force: true });
+    const inFolder = {
+      cwd: folder,
+      signal,
+      env: { ...env, GIT_DIR: gitDir, GIT_WORK_TREE: folder, GIT_INDEX_FILE: index },
+    };
+    await mustGit(git([...quietly, "read-tree", `${commit}:${name}`], inFolder), `git read-tree ${name}`);
+    await mustGit(
+      git([...quietly, "checkout-index", "--all", "--force"], inFolder),
+      `git checkout-index ${name}`,
+    );
+    rmSync(index, { force: true });
+  };
+  await extract(sessionFolders.workspace, workspace);
+  for (const [index, { folder }] of checkouts.entries())
+    await extract(sessionFolders.repository(index), folder);
+  await extract(sessionFolders.conversation, conversationHome);
+  if (found.has(sessionFolders.conversation)) nameAfter(sessionId, conversationHome);
+  // The next one is a step from this one.
+  const tree = await mustGit(git(["rev-parse", `${commit}^{tree}`], call), "It cannot be read");
+  state.update({ snapshots: { ...state.value.snapshots, session: { tree, head: "", commit } } });
+}
+
+/** The conversation of another task goes on under this one's name; the agent takes it as it is, whatever id it holds. */
+function nameAfter(sessionId: string, folder: string): void {
+  const names = readdirSync(folder);
+  if (names.includes(`${sessionId}.jsonl`)) return;
+  const other = names.find((name) => name.endsWith(".jsonl"))?.slice(0, -".jsonl".length);
+  if (other === undefined) return;
+  renameSync(join(folder, `${other}.jsonl`), join(folder, `${sessionId}.jsonl`));
+  if (names.includes(other)) renameSync(join(folder, other), join(folder, sessionId));
+}
+
+async function fetchCommit(
+  commit: string,
+  gitDir: string,
+  place: string,
+  { git, env, gitBase, signal }: RestoreOptions,
+): Promise<void> {
+  const argv = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"];
+  const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal };
+  const fetched = await throughOutages(
+    async () => {
+      const { code, err } = await git([...quietly, ...argv, "--", `${gitBase}/${place}.git`, commit], call);
+      return { code, output: err };
+    },
+    { signal },
+  );
+  if (fetched.code !== 0) throw new Error(fetched.output.slice(-1000));
+}

@@ -1,0 +1,87 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { quietly, treeOfFiles } from "./file-tree.ts";
+import { headOf, mustGit, type RunGit } from "./git-process.ts";
+import type { Checkout } from "./workspace.ts";
+
+/** Where the files of a session lie that are in none of its repositories. */
+export interface SessionFiles {
+  sandboxId: string;
+  /** A bare repository of the guest's own. */
+  gitDir: string;
+  workspace: string;
+  sessionId: string;
+  /** The folder that holds the conversation; undefined where there is none yet. */
+  conversation: () => string | undefined;
+}
+
+/** The folders of a session snapshot. */
+export const sessionFolders = {
+  /** `<session id>.jsonl`, and what belongs to it. */
+  conversation: "conversation",
+  /** What lies in the workspace beside the repositories. */
+  workspace: "workspace",
+  /** A repository without any commit to make a snapshot on. */
+  repository: (index: number) => `repository-${index}`,
+};
+
+interface Settings {
+  git: RunGit;
+  env: Record<string, string>;
+  ignored: boolean;
+  leftOut: (words: string) => void;
+  signal: AbortSignal;
+}
+
+/** One tree of all that; undefined where there is nothing. */
+export async function sessionTree(
+  files: SessionFiles,
+  checkouts: readonly Checkout[],
+  settings: Settings,
+): Promise<{ tree: string; gitDir: string } | undefined> {
+  const { git, env, signal } = settings;
+  const { gitDir, workspace, sessionId } = files;
+  await openSessionRepository(gitDir, settings);
+  const index = (name: string) => join(gitDir, `index-${name}`);
+  const trees: [name: string, tree: string][] = [];
+  const add = async (name: string, tree: Promise<string>) => void trees.push([name, await tree]);
+
+  const conversation = files.conversation();
+  if (conversation !== undefined) {
+    const name = sessionFolders.conversation;
+    const only = [`${sessionId}.jsonl`, ...(existsSync(join(conversation, sessionId)) ? [sessionId] : [])];
+    const of = { folder: conversation, gitDir, index: index(name), only };
+    await add(name, treeOfFiles({ ...settings, ...of, ignored: true }));
+  }
+  const repositories = new Set(checkouts.map(({ folder }) => folder));
+  for (const [place, checkout] of checkouts.entries()) {
+    const { folder } = checkout;
+    if (!existsSync(folder) || (await headOf(git, folder, env, signal)) !== undefined) continue;
+    const name = sessionFolders.repository(place);
+    await add(name, treeOfFiles({ ...settings, folder, gitDir, index: index(name) }));
+  }
+  if (existsSync(workspace)) {
+    const name = sessionFolders.workspace;
+    const leftOut = (words: string) => {
+      // The repositories have snapshots of their own.
+      if (![...repositories].some((folder) => words.startsWith(`${folder.slice(workspace.length + 1)}/ `)))
+        settings.leftOut(words);
+    };
+    await add(name, treeOfFiles({ ...settings, folder: workspace, gitDir, index: index(name), leftOut }));
+  }
+  if (trees.length === 0) return undefined;
+  const input = Buffer.from(trees.map(([name, tree]) => `040000 tree ${tree}\t${name}\n`).join(""));
+  const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, input, signal };
+  const tree = await mustGit(git([...quietly, "mktree"], call), "The session could not be written down");
+  return { tree, gitDir };
+}
+
+export async function openSessionRepository(
+  gitDir: string,
+  { git, env, signal }: Pick<Settings, "git" | "env" | "signal">,
+): Promise<void> {
+  if (existsSync(join(gitDir, "HEAD"))) return;
+  mkdirSync(gitDir, { recursive: true });
+  const argv = [...quietly, "init", "--quiet", "--bare", "--template=", gitDir];
+  await mustGit(git(argv, { cwd: gitDir, env, signal }), "No repository for the session could be made");
+}

@@ -1,0 +1,182 @@
+import { join } from "node:path";
+import { CcwError, messageOf } from "../domain/errors.ts";
+import type { GuestEvent } from "../domain/event.ts";
+import { sessionSnapshots, snapshotRef, snapshotRepository } from "../domain/session.ts";
+import { indexIn, quietly, treeOfFiles } from "./file-tree.ts";
+import { headOf, mustGit, type RunGit } from "./git-process.ts";
+import { throughOutages } from "./outage.ts";
+import { type SessionFiles, sessionTree } from "./session-files.ts";
+import type { GuestState, StateFile } from "./state.ts";
+import { tailOf } from "./text.ts";
+import type { Checkout } from "./workspace.ts";
+
+export interface SnapshotsOptions {
+  checkouts: readonly Checkout[];
+  session: SessionFiles;
+  git: RunGit;
+  env: Record<string, string>;
+  /** Where git finds the door. */
+  gitBase: string;
+  state: StateFile;
+  /** Files that git ignores, too. */
+  ignored: boolean;
+  emit: (event: GuestEvent) => Promise<void>;
+  signal: AbortSignal;
+  timeoutMs?: number;
+}
+
+export interface Snapshots {
+  /** Takes one and says so. Never rejects for what goes wrong with it: the turn ends without, and a notice says why. */
+  take(promptId: string): Promise<void>;
+}
+
+type Kept = GuestState["snapshots"]["repositories"][number];
+
+const maxWarned = 100;
+
+/**
+ * The working files of each repository as a commit on top of the one that is checked out, and the conversation as
+ * another: pushed to the appliance, and in no branch. What has not changed since the last one is not pushed again.
+ */
+export function createSnapshots(options: SnapshotsOptions): Snapshots {
+  const { checkouts, session, git, gitBase, state, emit, signal, timeoutMs = 60_000 } = options;
+  const env = { ...options.env, GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" };
+
+  const warn = async (text: string, about = text) => {
+    const { snapshots } = state.value;
+    if (snapshots.warned.includes(about)) return;
+    state.update({ snapshots: { ...snapshots, warned: [...snapshots.warned, about].slice(-maxWarned) } });
+    await emit({ kind: "notice", level: "warning", text: tailOf(text, 2000) });
+  };
+
+  const push = async (
+    { commit, gitDir, name, place }: { commit: string; gitDir: string; name: string; place: string },
+    limit: AbortSignal,
+  ) => {
+    const argv = [...quietly, "push", "--quiet", "--no-verify", "--no-signed", "--recurse-submodules=no"];
+    const to = ["--", `${gitBase}/${place}.git`, `${commit}:${snapshotRef(name)}`];
+    const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal: limit };
+    const sent = await throughOutages(
+      async () => {
+        const { code, err } = await git([...argv, ...to], call);
+        return { code, output: err };
+      },
+      { signal: limit },
+    );
+    if (sent.code !== 0)
+      throw new CcwError("unavailable", `It could not be pushed: ${tailOf(sent.output, 1000)}`);
+  };
+
+  const commitTree = (
+    {
+      tree,
+      parents,
+      gitDir,
+      promptId,
+    }: { tree: string; parents: string[]; gitDir: string; promptId: string },
+    limit: AbortSignal,
+  ) => {
+    const onto = parents.flatMap((parent) => ["-p", parent]);
+    const argv = [...quietly, "commit-tree", "--no-gpg-sign", "-m", `After ${promptId}`, ...onto, tree];
+    const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal: limit };
+    return mustGit(git(argv, call), "It could not be committed");
+  };
+
+  const ofRepository = async (
+    { name: title, folder }: Checkout,
+    index: number,
+    { promptId, name }: { promptId: string; name: string },
+    limit: AbortSignal,
+  ): Promise<Kept> => {
+    const gitDir = join(folder, ".git");
+    const head = await headOf(git, folder, env, limit);
+    if (head === undefined) return null;
+    const leftOut: string[] = [];
+    const tree = await treeOfFiles({
+      ...{ git, folder, gitDir, env, ignored: options.ignored, signal: limit },
+      index: indexIn(gitDir),
+      seed: join(gitDir, "index"),
+      leftOut: (words) => void leftOut.push(words),
+    });
+    for (const words of leftOut.slice(0, 10)) await warn(`Not in the snapshots of ${title}: ${words}.`);
+    const last = state.value.snapshots.repositories[index];
+    if (last?.tree === tree && last.head === head) return last;
+    const commit = await commitTree({ tree, parents: [head], gitDir, promptId }, limit);
+    await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
+    return { tree, head, commit };
+  };
+
+  const ofSession = async (
+    { promptId, name }: { promptId: string; name: string },
+    limit: AbortSignal,
+  ): Promise<Kept> => {
+    const leftOut = (words: string) => void warn(`Not in the snapshots: ${words}.`);
+    const settings = { git, env, ignored: options.ignored, leftOut, signal: limit };
+    const found = await sessionTree(session, checkouts, settings);
+    if (found === undefined) return null;
+    const { tree, gitDir } = found;
+    const last = state.value.snapshots.session;
+    if (last?.tree === tree) return last;
+    const parents = last === null ? [] : [last.commit];
+    const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
+    await push({ commit, gitDir, name, place: sessionSnapshots }, limit);
+    return { tree, head: "", commit };
+  };
+
+  return {
+    async take(promptId) {
+      if (signal.aborted) return;
+      const began = performance.now();
+      // A name is used once, whatever became of the one before it.
+      const count = state.value.snapshots.count + 1;
+      state.update({ snapshots: { ...state.value.snapshots, count } });
+      const plain = (id: string) => id.replace(/[^A-Za-z0-9]/g, "");
+      const name = `${plain(promptId)}${plain(session.sandboxId).slice(-6)}x${count}`;
+      const limit = new AbortController();
+      const stop = () => limit.abort(signal.reason);
+      const timer = setTimeout(() => {
+        limit.abort(new CcwError("unavailable", `It took over ${Math.round(timeoutMs / 1000)} s.`));
+      }, timeoutMs);
+      signal.addEventListener("abort", stop);
+      const soft = async (title: string, work: Promise<Kept>): Promise<Kept> => {
+        try {
+          return await work;
+        } catch (thrown) {
+          const reason = messageOf(limit.signal.aborted ? limit.signal.reason : thrown);
+          if (!signal.aborted)
+            await warn(`The state of ${title} after the turn could not be kept: ${reason}`, title);
+          return null;
+        }
+      };
+      try {
+        const what = { promptId, name };
+        const [kept, ...repositories] = await Promise.all([
+          soft("the conversation", ofSession(what, limit.signal)),
+          ...checkouts.map((checkout, index) =>
+            soft(checkout.name, ofRepository(checkout, index, what, limit.signal)),
+          ),
+        ]);
+        if (signal.aborted) return;
+        const before = state.value.snapshots;
+        state.update({
+          snapshots: {
+            ...before,
+            repositories: repositories.map((each, index) => each ?? before.repositories[index] ?? null),
+            session: kept ?? before.session,
+          },
+        });
+        if (kept === null && repositories.every((each) => each === null)) return;
+        await emit({
+          kind: "snapshot",
+          promptId,
+          repositories: repositories.map((each) => each && { commit: each.commit, head: each.head }),
+          session: kept?.commit ?? "",
+          ms: Math.round(performance.now() - began),
+        });
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", stop);
+      }
+    },
+  };
+}
