@@ -76,6 +76,7 @@ export function createControlPort(
       const task = taskOf(store, sandboxId);
       if (task === undefined) return undefined;
       const environment = store.tasks.environmentOf(task.id);
+      const rewrite = wasRolledBack(store, task.id);
       const policy = egress.egressOf(sandboxId)?.policy;
       return {
         sandboxId,
@@ -87,6 +88,7 @@ export function createControlPort(
           ...(store.sandboxes.get(sandboxId)?.objectFolders[index] !== undefined && {
             objects: objectsInSandbox(index),
           }),
+          ...(rewrite && { rewrite }),
         })),
         ...attributionOf(attribution, {
           person: { name: task.person.name, email: store.people.emailOf(task.person.id) },
@@ -176,10 +178,15 @@ export function createGitPort({
       }
       const repository = task?.repositories.find((each) => each.name === name);
       const known = repository && store.repositories.get(name);
-      if (repository === undefined || known === undefined) return undefined;
+      if (task === undefined || repository === undefined || known === undefined) return undefined;
       return {
         name,
-        right: { kind: "branch", branch: repository.workBranch, ...known.push },
+        right: {
+          kind: "branch",
+          branch: repository.workBranch,
+          force: known.push.force || wasRolledBack(store, task.id),
+          delete: known.push.delete,
+        },
         endpoint: host.endpointOf(name),
         lfs: lfs(name),
       };
@@ -195,6 +202,10 @@ export function createGitPort({
     },
   };
 }
+
+/** A person has taken back what the branch may hold already: it is no longer only moved forward. */
+const wasRolledBack = (store: Store, taskId: TaskId): boolean =>
+  store.events.last(taskId, "rolled_back") !== undefined;
 
 /** Which of a task's snapshots a repository's name means, byte for byte; undefined where it means none. */
 function placeOf(task: TaskRow, name: string): SnapshotPlace | undefined {
