@@ -65,8 +65,8 @@ export interface GitAnswer {
   headers: Record<string, string>;
   /** Of a relay alone: headers that may come more than once. */
   fields?: [name: string, value: string][];
-  /** Cancel it, or abort the request's signal, to end git. */
-  body: ReadableStream<Uint8Array>;
+  /** Read once, as fast as the client takes it. Leave it early, or abort the request's signal, to end git. */
+  body: AsyncIterable<Uint8Array>;
 }
 
 /** One repository as git's smart HTTP protocol reaches it, wherever it lives. */

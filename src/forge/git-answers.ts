@@ -42,7 +42,7 @@ export function faultAnswer(call: Pick<GitCall, "service" | "body" | "push">, fa
   return {
     status: fault.status,
     headers: { "content-type": "text/plain; charset=utf-8", ...retry },
-    body: streamOf(oneChunk(Buffer.from(`${lines.join("\n")}\n`))),
+    body: oneChunk(Buffer.from(`${lines.join("\n")}\n`)),
   };
 }
 
@@ -50,46 +50,45 @@ function gitAnswer(service: GitCall["service"], body: Uint8Array): GitAnswer {
   return {
     status: 200,
     headers: { "content-type": `application/x-${service}-result`, "cache-control": "no-cache" },
-    body: streamOf(oneChunk(body)),
+    body: oneChunk(body),
   };
 }
 
-async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+/** A body that is there already; one of no bytes has no chunk. */
+export async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
 }
 
-/** A stream that asks its source for no more than is read; `left` is called once when it ends, whichever way. */
-export function streamOf(
-  source: AsyncIterable<Uint8Array>,
-  left?: () => Promise<void> | void,
-): ReadableStream<Uint8Array> {
-  const chunks = source[Symbol.asyncIterator]();
+/** The same bytes; `left` is called when they end, whichever way, also where nobody has read any. */
+export function endingWith(
+  body: AsyncIterable<Uint8Array>,
+  left: () => Promise<void>,
+): AsyncIterable<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]();
   let ended = false;
   const end = async () => {
     if (ended) return;
     ended = true;
-    await left?.();
+    await left();
   };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await chunks.next();
-          if (done !== true) return controller.enqueue(value);
-          await end();
-          controller.close();
-        } catch (error) {
-          await end();
-          controller.error(error);
-        }
-      },
-      async cancel() {
-        await chunks.return?.();
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      try {
+        const result = await chunks.next();
+        if (result.done === true) await end();
+        return result;
+      } catch (thrown) {
         await end();
-      },
+        throw thrown;
+      }
     },
-    { highWaterMark: 0 },
-  );
+    async return() {
+      await chunks.return?.();
+      await end();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 /** How much of a push is still read, and dropped, when its answer is known: the client reads no answer before. */

@@ -32,7 +32,7 @@ export async function handleGitForPeople(call: {
     right: { kind: "any" },
     signal: request.signal,
   });
-  return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  return new Response(streamOf(answer.body), { status: answer.status, headers: answer.headers });
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
@@ -69,5 +69,23 @@ export async function handleLfsForPeople(call: {
     endpoint,
     refused() {},
   });
-  return new Response(answer.body, { status: answer.status, headers: answer.headers });
+  return new Response(streamOf(answer.body), { status: answer.status, headers: answer.headers });
+}
+
+/** A stream that asks its source for no more than is read. */
+function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const chunks = source[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done === true) controller.close();
+        else controller.enqueue(value);
+      },
+      async cancel() {
+        await chunks.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }

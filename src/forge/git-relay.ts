@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { GitAnswer, GitCall, GitEndpoint } from "../domain/git-server.ts";
-import { dropped, faultAnswer, streamOf } from "./git-answers.ts";
+import { dropped, faultAnswer } from "./git-answers.ts";
 import { type GuardOptions, guarded } from "./git-upstream-guard.ts";
 import { boundedRequest } from "./request-body.ts";
 import type { UpstreamHttp } from "./upstream-http.ts";
@@ -37,7 +37,7 @@ export function relayEndpoint(
         status: response.status,
         headers: { "content-type": response.headers["content-type"] ?? "application/octet-stream" },
         fields: fieldsOf(response.rawHeaders, upstream),
-        body: streamOf(response.body),
+        body: response.body,
       };
     } catch (thrown) {
       if (!(thrown instanceof CcwError)) throw thrown;

@@ -5,7 +5,7 @@ import type { GitAnswer, GitRequest, GitServer } from "../domain/git-server.ts";
 import type { Log } from "../domain/ports.ts";
 import { snapshotRef } from "../domain/session.ts";
 import { createGit, type GitSetting, repositorySettings } from "./git.ts";
-import { busyFault, dropped, faultAnswer } from "./git-answers.ts";
+import { busyFault, dropped, faultAnswer, oneChunk } from "./git-answers.ts";
 import { type GitProcess, startGitProcess } from "./git-process.ts";
 import { inflated, limited, maxFetchRequestBytes, protocolOf } from "./request-body.ts";
 
@@ -103,7 +103,7 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
       return {
         status: 200,
         headers: headersFor(request),
-        body: outputStream(preambleFor(request), first.value, reader, child),
+        body: outputOf(preambleFor(request), first.value, reader, child),
       };
     },
 
@@ -219,7 +219,7 @@ async function withoutOutput(request: GitRequest, child: GitProcess, log: Log): 
   if (failure instanceof CcwError && failure.code === "too_large") return textAnswer(413, failure.message);
   if (failure instanceof CcwError) return textAnswer(400, failure.message);
   if (exitCode === 0) {
-    return { status: 200, headers: headersFor(request), body: streamOf(new Uint8Array()) };
+    return { status: 200, headers: headersFor(request), body: oneChunk(new Uint8Array()) };
   }
   if (!request.signal.aborted) {
     log.warn("git gave no answer", {
@@ -232,30 +232,29 @@ async function withoutOutput(request: GitRequest, child: GitProcess, log: Log): 
   return textAnswer(500, "The appliance's git could not answer. Its log says why.");
 }
 
-function outputStream(
+function outputOf(
   preamble: Uint8Array | undefined,
   first: Uint8Array,
   reader: AsyncIterator<Uint8Array>,
   child: GitProcess,
-): ReadableStream<Uint8Array> {
+): AsyncIterable<Uint8Array> {
   const waiting = preamble === undefined ? [first] : [preamble, first];
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const ready = waiting.shift();
-        if (ready !== undefined) return controller.enqueue(ready);
-        const { done, value } = await reader.next();
-        if (done !== true) return controller.enqueue(value);
-        const { failure } = await child.ended;
-        if (failure === undefined) controller.close();
-        else controller.error(failure);
-      },
-      cancel() {
-        child.end();
-      },
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      const ready = waiting.shift();
+      if (ready !== undefined) return { done: false, value: ready };
+      const result = await reader.next();
+      if (result.done !== true) return result;
+      const { failure } = await child.ended;
+      if (failure !== undefined) throw failure;
+      return result;
     },
-    { highWaterMark: 0 },
-  );
+    async return() {
+      child.end();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
 
 function refused(status: number, message: string): Body {
@@ -266,15 +265,6 @@ function textAnswer(status: number, message: string): GitAnswer {
   return {
     status,
     headers: { "content-type": "text/plain; charset=utf-8" },
-    body: streamOf(Buffer.from(`${message}\n`)),
+    body: oneChunk(Buffer.from(`${message}\n`)),
   };
-}
-
-function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    start(controller) {
-      if (bytes.length > 0) controller.enqueue(bytes);
-      controller.close();
-    },
-  });
 }

@@ -1,6 +1,6 @@
 import { CcwError } from "../domain/errors.ts";
 import type { GitAnswer, GitCall, GitEndpoint, JudgedPush } from "../domain/git-server.ts";
-import { dropped, type Fault, faultAnswer, streamOf } from "./git-answers.ts";
+import { dropped, endingWith, type Fault, faultAnswer } from "./git-answers.ts";
 import { lookUpRef, type RefState } from "./ls-refs.ts";
 import type { Quarantine, QuarantineBase } from "./quarantine.ts";
 import { limited } from "./request-body.ts";
@@ -67,7 +67,7 @@ export function guarded(
         push: { ...push, pack: nothing() },
         contentLength: push.head.length + verdict.bytes,
       });
-      return { ...answer, body: streamOf(answer.body, verdict.release) };
+      return { ...answer, body: endingWith(answer.body, verdict.release) };
     } catch (thrown) {
       await verdict.release();
       throw thrown;

@@ -345,7 +345,9 @@ test("half a list of refs, and a server that is not there, are told in git's own
   const nowhere = upstream.endpointOf(repository("acme/demo", "http://127.0.0.1:1"));
   const answer = await nowhere.serve(refsCall());
   expect(answer.status).toBe(502);
-  expect(await new Response(answer.body).text()).toMatch(/127\.0\.0\.1:1 cannot be reached/);
+  expect(Buffer.concat(await Array.fromAsync(answer.body)).toString()).toMatch(
+    /127\.0\.0\.1:1 cannot be reached/,
+  );
   token = () => Promise.reject(new CcwError("forbidden", "The app was removed.", "Install it again."));
   expect((await run(folder, "ls-remote", `${door}/acme/demo.git`)).err).toContain(
     "remote: Install it again.",

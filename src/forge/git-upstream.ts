@@ -3,7 +3,7 @@ import type { ForgeAccess } from "../domain/forge.ts";
 import type { GitAnswer, GitCall, GitEndpoint } from "../domain/git-server.ts";
 import type { Log } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
-import { dropped, type Fault, faultAnswer, streamOf } from "./git-answers.ts";
+import { dropped, type Fault, faultAnswer } from "./git-answers.ts";
 import { type Asked, notGitFault, redirectFault, statusFault } from "./git-upstream-faults.ts";
 import { type GuardOptions, guarded } from "./git-upstream-guard.ts";
 import { boundedRequest, firstOf, protocolOf } from "./request-body.ts";
@@ -103,7 +103,7 @@ export function createGitUpstream(options: GitUpstreamOptions): GitUpstream {
       const expected = `application/x-${call.service}-${call.body === undefined ? "advertisement" : "result"}`;
       if (response.status === 200 && type === expected) {
         const body = await firstOf(response.body, call.body === undefined ? wholeAnswerBytes : 0);
-        return { status: 200, headers: responseHeaders(response, expected), body: streamOf(body) };
+        return { status: 200, headers: responseHeaders(response, expected), body };
       }
       response.discard();
       if (redirect !== undefined) return await refuse(redirectFault(asked, redirect.target));

@@ -3,7 +3,6 @@ import { CcwError } from "../domain/errors.ts";
 import type { GitAnswer } from "../domain/git-server.ts";
 import type { LfsBatch, LfsCaller, LfsEndpoint, LfsObject } from "../domain/lfs.ts";
 import { lfsError, lfsJson } from "../domain/lfs-answers.ts";
-import { streamOf } from "./git-answers.ts";
 import { type LfsStore, tooLarge } from "./lfs-store.ts";
 
 /** LFS of a hosted repository. An object's address is its name: whoever may read the repository may have it. */
@@ -43,7 +42,7 @@ export function hostedLfsEndpoint(store: LfsStore, repository: string): LfsEndpo
         "content-length": String(isPart ? size - first : size),
         ...(isPart ? { "content-range": `bytes ${first}-${size - 1}/${size}` } : {}),
       },
-      body: streamOf(createReadStream(path, { start: isPart ? first : 0 })),
+      body: contentOf(path, isPart ? first : 0),
     };
   }
 
@@ -74,4 +73,9 @@ export function hostedLfsEndpoint(store: LfsStore, repository: string): LfsEndpo
       }
     },
   };
+}
+
+/** Opened when it is read: a file that is gone then breaks the answer off, and nothing else. */
+async function* contentOf(path: string, start: number): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { start });
 }

@@ -3,7 +3,6 @@ import { CcwError } from "../domain/errors.ts";
 import type { GitAnswer, PushRight } from "../domain/git-server.ts";
 import { judgeLfs, lfsMethodsOf, type RelayedLfs, readLfsCall, readUpTo } from "../domain/lfs.ts";
 import { lfsError } from "../domain/lfs-answers.ts";
-import { streamOf } from "./git-answers.ts";
 import { endToEnd, fieldsOf } from "./git-relay.ts";
 import type { UpstreamHttp } from "./upstream-http.ts";
 
@@ -54,7 +53,7 @@ export async function relayLfs(relayed: {
       status: response.status,
       headers: { "content-type": response.headers["content-type"] ?? "application/octet-stream" },
       fields: fieldsOf(response.rawHeaders, upstream),
-      body: streamOf(response.body),
+      body: response.body,
     };
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;

@@ -28,7 +28,7 @@ async function* inPieces(content: Uint8Array, fails = false): AsyncGenerator<Uin
   for (let at = 0; at < content.length; at += 5) yield content.subarray(at, at + 5);
   if (fails) throw new Error("the client has gone");
 }
-const textOf = async (body: ReadableStream<Uint8Array>) => Buffer.from(await readUpTo(body, 1000)).toString();
+const textOf = async (body: AsyncIterable<Uint8Array>) => Buffer.from(await readUpTo(body, 1000)).toString();
 const incoming = () => readdir(join(folder, ".incoming"));
 const upload = (content: Uint8Array, contentLength: number | undefined = content.length) =>
   endpoint.serve({ kind: "upload", oid, ticket: undefined, body: inPieces(content), contentLength }, caller);

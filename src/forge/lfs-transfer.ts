@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { CcwError } from "../domain/errors.ts";
 import type { GitAnswer } from "../domain/git-server.ts";
 import { lfsJson } from "../domain/lfs-answers.ts";
-import { streamOf } from "./git-answers.ts";
 import type { LfsAction } from "./lfs-tickets.ts";
 import type { UpstreamHttp, UpstreamResponse } from "./upstream-http.ts";
 
@@ -136,7 +135,7 @@ function answerOf(
   return {
     status,
     headers: { "content-type": "application/octet-stream", "content-length": String(bytes), ...more },
-    body: streamOf(exactly(response.body, bytes)),
+    body: exactly(response.body, bytes),
   };
 }
 

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { streamOf } from "./git-answers.ts";
 import { lookUpRef } from "./ls-refs.ts";
 
 const { signal } = new AbortController();
@@ -17,7 +16,7 @@ test("a page without end in place of a list of refs is neither read nor kept", a
   const ask = async () => ({
     status: 500,
     headers: { "content-type": "text/html" },
-    body: streamOf(page()),
+    body: page(),
   });
   await expect(lookUpRef(ask, "refs/heads/claude/x", signal)).rejects.toMatchObject({
     code: "unavailable",

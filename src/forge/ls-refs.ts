@@ -64,7 +64,7 @@ function refIn(line: string, ref: string): RefState | undefined {
   return { tip, symbolic: attributes.startsWith(" ") && / symref-target:/.test(attributes) };
 }
 
-async function goodBody(answer: GitAnswer): Promise<ReadableStream<Uint8Array>> {
+async function goodBody(answer: GitAnswer): Promise<AsyncIterable<Uint8Array>> {
   if (answer.status === 200 && (answer.headers["content-type"] ?? "").startsWith("application/x-git-")) {
     return answer.body;
   }

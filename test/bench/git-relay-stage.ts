@@ -169,17 +169,48 @@ http { access_log ${folder}/nginx-access.log; client_max_body_size 0; ${temporar
   );
   const PATH = `${process.env["PATH"]}:/usr/sbin`;
   start([Bun.which("fcgiwrap", { PATH }) ?? "fcgiwrap", "-c", "4", "-s", `unix:${socket}`]);
-  start([Bun.which("nginx", { PATH }) ?? "nginx", "-c", join(folder, "nginx.conf"), "-e", "stderr"]);
+  start([nginx(), "-c", join(folder, "nginx.conf"), "-e", "stderr"]);
   const origin = `http://127.0.0.1:${port}`;
+  await untilServed(origin);
+  return origin;
+}
+
+const nginx = (): string => Bun.which("nginx", { PATH: `${process.env["PATH"]}:/usr/sbin` }) ?? "nginx";
+
+async function untilServed(origin: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     const answer = await fetch(`${origin}/large.git/info/refs?service=git-upload-pack`).catch(
       () => undefined,
     );
     await answer?.body?.cancel();
-    if (answer?.ok === true) return origin;
+    if (answer?.ok === true) return;
     await Bun.sleep(100);
   }
   throw new Error("nginx does not answer after ten seconds");
+}
+
+/** Another nginx, which passes on all that it gets, by a process of its own. */
+export async function startPlainRelay({ folder, origin, start }: GitStage) {
+  const port = await freePort();
+  const place = join(folder, "plain-relay");
+  await mkdir(place);
+  const temporary = ["client_body", "fastcgi", "proxy", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${join(place, name)};`)
+    .join(" ");
+  await writeFile(
+    join(place, "nginx.conf"),
+    `daemon off; master_process off; pid ${place}/nginx.pid; error_log ${place}/error.log;
+events { worker_connections 256; }
+http { access_log off; client_max_body_size 0; ${temporary}
+  server { listen 127.0.0.1:${port};
+    location / { proxy_pass ${origin}; proxy_http_version 1.1; proxy_read_timeout 600;
+      proxy_buffering off; proxy_request_buffering off; } } }
+`,
+  );
+  const { pid } = start([nginx(), "-c", join(place, "nginx.conf"), "-e", "stderr"]);
+  const url = `http://127.0.0.1:${port}`;
+  await untilServed(url);
+  return { url, pid };
 }
 
 async function freePort(): Promise<number> {

@@ -1,11 +1,19 @@
 import { readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { median, type Report, type Row, residentMiB, rounded } from "./figures.ts";
-import { createNoise, type GitStage, git, gitEnvironment, withGitStage } from "./git-relay-stage.ts";
+import { cpuSeconds, median, type Report, type Row, residentMiB, rounded } from "./figures.ts";
+import {
+  createNoise,
+  type GitStage,
+  git,
+  gitEnvironment,
+  startPlainRelay,
+  withGitStage,
+} from "./git-relay-stage.ts";
 
 /**
  * What the git door costs: git's own client against git's own http-backend behind nginx, directly and through
- * `ccw-server git-proxy`, in turns. Clones are bare, so that the checkout, which is the same, does not hide it.
+ * `ccw-server git-proxy`, in turns. Clones are bare, so that the checkout, which is the same, does not hide it. Large
+ * ones go through a second nginx, too, which passes everything on and knows nothing of git: what any relay costs here.
  */
 export async function benchGitRelay(): Promise<Report> {
   const executable = process.env["CCW_TEST_EXECUTABLE"];
@@ -13,7 +21,8 @@ export async function benchGitRelay(): Promise<Report> {
   return withGitStage(async (stage) => {
     const relay = await startRelay(stage, executable, ["--policy", "allow-all"]);
     const task = await startRelay(stage, executable, ["--branch", "bench"]);
-    const ways = { direct: stage.origin, relay: relay.url };
+    const ways: Ways = { direct: { url: stage.origin }, relay };
+    const withPeer: Ways = { ...ways, nginx: await startPlainRelay(stage) };
     const idleMiB = await residentMiB(relay.pid);
     const work = await workToPush(stage);
 
@@ -39,13 +48,13 @@ export async function benchGitRelay(): Promise<Report> {
 
     const found = [
       await compare("ls-remote", 15, ways, lsRemote),
-      await compare("full clone", 3, ways, clone()),
-      await compare("clone --depth 1", 5, ways, clone("--depth=1")),
+      await compare("full clone", 5, withPeer, clone()),
+      await compare("clone --depth 1", 5, withPeer, clone("--depth=1")),
       await compare("clone --filter=blob:none", 5, ways, clone("--filter=blob:none")),
-      await compare("push of 100 MB", 5, { ...ways, task: task.url }, push),
+      await compare("push of 100 MB", 5, { ...ways, task }, push),
     ];
     const peakMiB = Math.max(await peakOf(relay.pid), await peakOf(task.pid));
-    const aborts = { direct: await abortMs(stage, ways.direct), relay: await abortMs(stage, ways.relay) };
+    const aborts = { direct: await abortMs(stage, stage.origin), relay: await abortMs(stage, relay.url) };
 
     return {
       name: "git through the door, beside git's http-backend behind nginx",
@@ -73,23 +82,31 @@ export async function benchGitRelay(): Promise<Report> {
   });
 }
 
-type Ways = { direct: string; relay: string; task?: string };
+/** What stands between the client and the server. */
+interface Way {
+  url: string;
+  /** Of the process that passes the bytes on. */
+  pid?: number;
+}
+type Ways = { direct: Way; relay: Way; task?: Way; nginx?: Way };
 
 /** All ways in turns, so that what else the machine does meets each alike. */
 async function compare(what: string, rounds: number, ways: Ways, measure: (url: string) => Promise<number>) {
   const names = Object.keys(ways) as (keyof Ways)[];
   const taken: Record<string, number[]> = {};
+  const used: Record<string, number[]> = {};
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? names : names.toReversed();
     for (const name of order) {
-      const url = ways[name];
-      if (url === undefined) continue;
-      const figures = taken[name] ?? [];
-      figures.push(await measure(url));
-      taken[name] = figures;
+      const way = ways[name];
+      if (way === undefined) continue;
+      const before = await usedMs(way);
+      taken[name] = [...(taken[name] ?? []), await measure(way.url)];
+      used[name] = [...(used[name] ?? []), (await usedMs(way)) - before];
     }
   }
   const of = (name: keyof Ways) => median(taken[name] ?? []);
+  const processor = (name: keyof Ways) => rounded(median(used[name] ?? []));
   const direct = of("direct");
   const row: Row = {
     what,
@@ -97,11 +114,14 @@ async function compare(what: string, rounds: number, ways: Ways, measure: (url: 
     direct: rounded(direct),
     relay: rounded(of("relay")),
     ratio: rounded(of("relay") / direct, 3),
+    "relay's processor": processor("relay"),
     "under a task's rules": ways.task === undefined ? "" : rounded(of("task")),
+    "nginx as relay": ways.nginx === undefined ? "" : rounded(of("nginx")),
+    "its processor": ways.nginx === undefined ? "" : processor("nginx"),
   };
   console.error(`    ${JSON.stringify(row)}`);
   const promises = names
-    .filter((name) => name !== "direct")
+    .filter((name) => name !== "direct" && name !== "nginx")
     .map((name) => ({
       what: `${what}, ${name}: overhead`,
       unit: "ms",
@@ -109,6 +129,10 @@ async function compare(what: string, rounds: number, ways: Ways, measure: (url: 
       limit: rounded(Math.max(10, direct * 0.05)),
     }));
   return { row, promises };
+}
+
+async function usedMs({ pid }: Way): Promise<number> {
+  return pid === undefined ? 0 : (await cpuSeconds(pid)) * 1000;
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
@@ -17,7 +17,6 @@ import {
 /** A mirror on a disk that fills up; and sandboxes that borrow objects of repositories that the appliance holds: real containers, both engines, real git. */
 
 const engines = enginesUnderTest();
-afterAll(async () => {});
 
 /** Runs in the checkout, as root in the sandbox; what it prints stands in the transcript. */
 const look = `
