@@ -78,7 +78,7 @@ export async function createSnapshotWorld(
       right: { kind: "snapshots" },
       signal: new AbortController().signal,
     });
-    await new Response(made.body).arrayBuffer();
+    for await (const _ of made.body);
     const to = join(folder, "snapshots", taskId, `${place}.git`);
     await git(from, "push", "-q", to, `${commit}:${snapshotRef(`at${++taken}`)}`);
   }

@@ -11,7 +11,7 @@ import type { SnapshotPlace, SnapshotRepositories } from "../domain/snapshots.ts
 import { alternatesOf } from "./alternates.ts";
 import { makeBorrowing } from "./borrowing-repository.ts";
 import { createGit } from "./git.ts";
-import { dropped, type Fault, faultAnswer, streamOf } from "./git-answers.ts";
+import { dropped, endingWith, type Fault, faultAnswer } from "./git-answers.ts";
 import { endpointAt } from "./repositories.ts";
 import { createSnapshotReading } from "./snapshot-reading.ts";
 import { createSnapshotRepacking } from "./snapshot-repacking.ts";
@@ -83,11 +83,11 @@ export function createSnapshots(
           }
           const answer = await endpoint.serve({ ...call, maxPackBytes: room });
           call.signal.addEventListener("abort", release, { once: true });
-          const done = () => {
+          const done = async () => {
             release();
             repacking.look(path);
           };
-          return { ...answer, body: streamOf(answer.body, done) };
+          return { ...answer, body: endingWith(answer.body, done) };
         } catch (thrown) {
           release();
           throw thrown;
