@@ -121,7 +121,7 @@ function Downloads({ task, turn }: { task: TaskJson; turn: number }) {
         const of = several ? ` of ${plainLine(name)}` : "";
         return (
           <span class="turn-files" key={name}>
-            {several && <span class="dim">{plainLine(name)}</span>}
+            <span class="dim">Download{several && ` ${plainLine(name)}`}</span>
             <a
               href={`${at}/archive?format=zip&${which}`}
               download
