@@ -44,8 +44,11 @@ export function createSnapshotReading(
       const tip = await git.run([`--git-dir=${lender}`, "rev-parse", "--verify", "--quiet", ref]);
       if (tip.exitCode !== 0) continue;
       const base = Buffer.from(tip.stdout).toString().trim();
-      const left = await git.run([`--git-dir=${path}`, "merge-base", "--", base, commit]);
-      if (left.exitCode === 0) return Buffer.from(left.stdout).toString().trim();
+      // What was checked out then is the first parent; behind the second one are earlier snapshots.
+      for (const head of [`${commit}^1`, commit]) {
+        const left = await git.run([`--git-dir=${path}`, "merge-base", "--", base, head]);
+        if (left.exitCode === 0) return Buffer.from(left.stdout).toString().trim();
+      }
     }
     return undefined;
   }

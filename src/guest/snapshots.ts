@@ -101,7 +101,13 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     for (const words of leftOut.slice(0, 10)) await warn(`Not in the snapshots of ${title}: ${words}.`);
     const last = state.value.snapshots.repositories[index];
     if (last?.tree === tree && last.head === head) return last;
-    const commit = await commitTree({ tree, parents: [head], gitDir, promptId }, limit);
+    // On top of the last one, too: the push leaves out what that one has, which no branch reaches.
+    const onto = (parents: string[]) => commitTree({ tree, parents, gitDir, promptId }, limit);
+    const commit =
+      last == null
+        ? await onto([head])
+        : // The agent may have had git throw it away.
+          await onto([head, last.commit]).catch(() => onto([head]));
     await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
     return { tree, head, commit };
   };

@@ -69,6 +69,7 @@ const address = server.address();
 if (typeof address !== "object" || address === null) throw new Error("no port");
 const url = `http://git:t@127.0.0.1:${address.port}/git/snapshots.invalid/0`;
 
+let onto = ["-p", "HEAD"];
 const taken: number[] = [];
 const pushed: number[] = [];
 for (let turn = 1; turn <= turns; turn++) {
@@ -79,7 +80,8 @@ for (let turn = 1; turn <= turns; turn++) {
   const began = performance.now();
   await git(work, "add", "-A");
   const tree = await git(work, "write-tree");
-  const commit = await git(work, "commit-tree", "-p", "HEAD", "-m", "Snapshot", tree);
+  const commit = await git(work, "commit-tree", ...onto, "-m", "Snapshot", tree);
+  onto = ["-p", "HEAD", "-p", commit];
   const ready = performance.now();
   await git(work, "push", "-q", url, `${commit}:refs/ccw/snapshots/turn${turn}`);
   taken.push(ready - began);
