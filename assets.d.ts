@@ -3,9 +3,14 @@ declare module "*.sql" {
   export default text;
 }
 
-/** Made by build.ts: the web interface as [URL path, content type, base64]. */
+/** Made by build.ts: the web interface, with each body in base64. */
 declare module "ccw:assets" {
-  const entries: [string, string, string][];
+  const entries: {
+    path: string;
+    type: string;
+    etag: string;
+    bodies: { identity: string; gzip?: string; br?: string };
+  }[];
   export default entries;
 }
 

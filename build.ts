@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
 import { type BunPlugin, Glob } from "bun";
 import { blessedPlugin } from "./build/blessed-plugin.ts";
+import { compressed } from "./build/compressed.ts";
 import packageJson from "./package.json" with { type: "json" };
 import { buildWeb } from "./web/build.ts";
 
@@ -20,16 +21,22 @@ const types: Record<string, string> = {
   ".json": "application/json",
 };
 
-/** `import assets from "ccw:assets"`: the built web interface, as [URL path, content type, base64]. */
+/** `import assets from "ccw:assets"`: the built web interface, compressed as it is sent. */
 async function assetsPlugin(): Promise<BunPlugin> {
   const folder = await mkdtemp(join(tmpdir(), "ccw-web-"));
   try {
     await buildWeb(folder);
-    const entries: [string, string, string][] = [];
+    const entries: typeof import("ccw:assets").default = [];
     for (const file of [...new Glob("**/*").scanSync(folder)].sort()) {
       const type = types[extname(file)];
       if (type === undefined) throw new Error(`no content type for ${file}`);
-      entries.push([`/${file}`, type, (await readFile(join(folder, file))).toString("base64")]);
+      const { etag, identity, gzip, br } = compressed(await readFile(join(folder, file)));
+      const bodies = {
+        identity: base64(identity),
+        ...(gzip !== undefined && { gzip: base64(gzip) }),
+        ...(br !== undefined && { br: base64(br) }),
+      };
+      entries.push({ path: `/${file}`, type, etag, bodies });
     }
     return {
       name: "ccw-assets",
@@ -44,6 +51,10 @@ async function assetsPlugin(): Promise<BunPlugin> {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 const began = performance.now();

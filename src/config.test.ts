@@ -74,3 +74,23 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
   );
   expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
 });
+
+test("how long work is kept that no forge took: a month, as many days as are set, or for ever", () => {
+  expect(load("").keepWorkDays).toBe(30);
+  expect(load("[tasks]\nkeep_work_days = 0\n").keepWorkDays).toBe(0);
+  expect(() => load("[tasks]\nkeep_work_days = -1\n")).toThrow("tasks.keep_work_days");
+});
+
+test("mail: the port follows from the security, the password may stand in the environment, and mistakes are named", () => {
+  const smtp = "[smtp]\nhost = 'mail.lan'\nfrom = 'Agents <ccw@example.com>'\n";
+  expect(load("").notifications).toEqual({ allowedRanges: [], mail: undefined });
+  expect(load(`${smtp}user = 'ccw'\n`, { CCW_SMTP_PASSWORD: "p" }).notifications.mail).toEqual({
+    ...{ host: "mail.lan", port: 587, security: "starttls", from: "Agents <ccw@example.com>" },
+    login: { user: "ccw", password: "p" },
+  });
+  expect(load(`${smtp}security = 'tls'\n`).notifications.mail).toMatchObject({ port: 465, login: undefined });
+  expect(() => load(`${smtp}user = 'ccw'\n`)).toThrow("go together");
+  expect(() => load("[smtp]\nhost = 'm'\nfrom = \"a@b\\r\\nBcc: c@d\"\n")).toThrow("must be an address");
+  const { allowedRanges } = load("[notifications]\nallowed_ranges = ['10.1.0.0/16']\n").notifications;
+  expect(allowedRanges).toHaveLength(1);
+});

@@ -28,6 +28,8 @@ export interface Config {
   };
   /** How long a sandbox that sleeps is kept (ms). */
   keepMs: number;
+  /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
+  keepWorkDays: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -68,6 +70,20 @@ export interface Config {
     /** The ledger keeps entries for so long, and so many. */
     keepDays: number;
     keepRows: number;
+  };
+  notifications: {
+    /** What people may have notifications sent to although it is not public. */
+    allowedRanges: AddressRange[];
+    /** The server that takes the appliance's mail; undefined for none. */
+    mail:
+      | {
+          host: string;
+          port: number;
+          security: "none" | "starttls" | "tls";
+          login: { user: string; password: string } | undefined;
+          from: string;
+        }
+      | undefined;
   };
 }
 
@@ -141,6 +157,7 @@ const fileSchema = z.strictObject({
         .min(0)
         .max(365 * 24)
         .default(0),
+      keep_work_days: z.number().int().min(0).max(36_500).default(30),
     })
     .prefault({}),
   model: z
@@ -175,6 +192,25 @@ const fileSchema = z.strictObject({
       keep_rows: z.number().int().min(1000).max(100_000_000).default(1_000_000),
     })
     .prefault({}),
+  notifications: z.strictObject({ allowed_ranges: z.array(range).max(1000).default([]) }).prefault({}),
+  smtp: z
+    .strictObject({
+      host: z.string().min(1),
+      port: port.optional(),
+      security: z
+        .enum(["none", "starttls", "tls"], 'must be "none", "starttls" or "tls"')
+        .default("starttls"),
+      user: z.string().min(1).optional(),
+      password: z.string().min(1).optional(),
+      from: z
+        .string()
+        .max(300)
+        .regex(
+          /^[^\p{Cc}<>]*<[^\s<>@]+@[^\s<>@]+>$|^[^\s<>@]+@[^\s<>@]+$/u,
+          "must be an address, such as ccw@example.com or Agents <ccw@example.com>",
+        ),
+    })
+    .optional(),
 });
 
 /** The Messages API's public address, for a key without an endpoint. */
@@ -210,6 +246,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },
     keepMs: file.tasks.keep_hours * hourMs,
+    keepWorkDays: file.tasks.keep_work_days,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
@@ -242,7 +279,32 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       keepDays: file.egress.keep_days,
       keepRows: file.egress.keep_rows,
     },
+    notifications: {
+      allowedRanges: file.notifications.allowed_ranges,
+      mail: mailFrom(file.smtp, variables),
+    },
   };
+}
+
+/** The ports of RFC 6409 and RFC 8314, and the one where servers take mail from anybody near. */
+const mailPorts = { none: 25, starttls: 587, tls: 465 };
+
+function mailFrom(
+  smtp: z.infer<typeof fileSchema>["smtp"],
+  variables: Variables,
+): Config["notifications"]["mail"] {
+  if (smtp === undefined) return undefined;
+  const { host, security, user, from } = smtp;
+  const password = variables["CCW_SMTP_PASSWORD"] || smtp.password;
+  if ((user === undefined) !== (password === undefined)) {
+    throw new CcwError(
+      "invalid",
+      "ccw.toml: under [smtp], `user` and `password` go together.",
+      "The password may stand in CCW_SMTP_PASSWORD instead.",
+    );
+  }
+  const login = user === undefined || password === undefined ? undefined : { user, password };
+  return { host, port: smtp.port ?? mailPorts[security], security, login, from };
 }
 
 /** The customary variables; a server that takes no notice of them is of no use behind a proxy. */

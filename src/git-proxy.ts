@@ -7,6 +7,7 @@ import type { PushRight } from "./domain/git-server.ts";
 import { bracketed } from "./domain/host.ts";
 import type { Log } from "./domain/ports.ts";
 import { createFetchedBase } from "./forge/fetched-base.ts";
+import { gitNetworkSettings } from "./forge/forge-network.ts";
 import { relayEndpoint } from "./forge/git-relay.ts";
 import { defaultMaxTaskPackBytes } from "./forge/git-upstream-guard.ts";
 import { relayLfs } from "./forge/lfs-relay.ts";
@@ -21,7 +22,7 @@ export async function runGitProxy(options: GitProxyOptions, log: Log): Promise<n
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
   });
-  const authorities = caFile === undefined ? undefined : readAuthorities(caFile).trusted;
+  const authorities = readAuthorities(caFile).trusted;
   const folder = await mkdtemp(join(tmpdir(), "ccw-git-proxy-"));
   const http = createUpstreamHttp({ authorities });
   try {
@@ -29,7 +30,10 @@ export async function runGitProxy(options: GitProxyOptions, log: Log): Promise<n
       folder: join(folder, "quarantine"),
       maxPackBytes: defaultMaxTaskPackBytes,
     });
-    const baseFor = createFetchedBase({ folder: join(folder, "fetched"), upstream, caFile });
+    const baseFor = createFetchedBase({
+      ...{ folder: join(folder, "fetched"), upstream },
+      network: gitNetworkSettings({ proxy: undefined, authorities }, join(folder, "authorities.pem")),
+    });
     const server = createGitRelayServer({
       grantOf(path, { headers }) {
         const base = baseFor(headers.authorization);

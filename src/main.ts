@@ -50,7 +50,14 @@ async function start(options: StartOptions): Promise<number> {
     log: await standardLog(),
     version: CCW_VERSION,
     assets: new Map(
-      assets.map(([path, type, base64]) => [path, { type, body: Buffer.from(base64, "base64") }]),
+      assets.map(({ path, bodies: { identity, gzip, br }, ...asset }) => {
+        const bodies = {
+          identity: Buffer.from(identity, "base64"),
+          ...(gzip !== undefined && { gzip: Buffer.from(gzip, "base64") }),
+          ...(br !== undefined && { br: Buffer.from(br, "base64") }),
+        };
+        return [path, { ...asset, bodies }];
+      }),
     ),
     guestExecutable: process.execPath,
     demo: options.demo,

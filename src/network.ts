@@ -1,7 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import {
   type AddressRange,
@@ -10,9 +9,7 @@ import {
   dialledAddress,
   whyNotDialled,
 } from "./domain/ip-address.ts";
-import type { ForgeNetwork } from "./forge/forge-fetch.ts";
 import type { Reach } from "./forge/lfs-transfer.ts";
-import { readAuthorities } from "./gateway/egress/authorities.ts";
 import type { UpstreamProxy } from "./gateway/egress/dial.ts";
 
 /** The addresses of a name as this machine's own resolver gives them, /etc/hosts included. */
@@ -58,8 +55,10 @@ export function createReach(options: {
   whyNot: (address: string, port: number) => string | undefined;
   proxyResolves: boolean;
   lookup?: (name: string) => Promise<string[]>;
+  /** What is thrown for an address that `whyNot` objects to. */
+  forbidden?: (host: string, why: string) => CcwError;
 }): Reach {
-  const { whyNot, proxyResolves, lookup = lookUp } = options;
+  const { whyNot, proxyResolves, lookup = lookUp, forbidden = forgeNames } = options;
   return async ({ protocol, hostname, host, port }) => {
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     const literal = hostname.replace(/^\[|\]$/g, "");
@@ -71,13 +70,16 @@ export function createReach(options: {
     const reasons = addresses.map((address) => whyNot(address, number));
     const reason = reasons.find((each) => each !== undefined);
     if (reason === undefined) return addresses[0];
-    throw new CcwError(
-      "forbidden",
-      `The forge names ${host}, which the appliance does not reach: ${reason}.`,
-      "If it is meant, the operator lists its addresses in ccw.toml: `allowed_ranges` under [egress].",
-    );
+    throw forbidden(host, reason);
   };
 }
+
+const forgeNames = (host: string, why: string) =>
+  new CcwError(
+    "forbidden",
+    `The forge names ${host}, which the appliance does not reach: ${why}.`,
+    "If it is meant, the operator lists its addresses in ccw.toml: `allowed_ranges` under [egress].",
+  );
 
 /** `http://user:password@proxy.example:3128`, as the settings have it. */
 export function upstreamProxyOf(
@@ -92,15 +94,5 @@ export function upstreamProxyOf(
     authorization:
       username === "" && password === "" ? undefined : `Basic ${Buffer.from(credentials).toString("base64")}`,
     resolves: setting.resolves,
-  };
-}
-
-/** How the appliance itself reaches forges: by the same proxy and authorities as what passes through it. */
-export function forgeNetworkOf({ egress }: Pick<Config, "egress">): ForgeNetwork {
-  const { trusted, local } = readAuthorities(egress.caFile);
-  return {
-    proxy: egress.upstreamProxy?.url,
-    // The runtime has the public ones by itself, and reads a list anew for each connection.
-    authorities: local.length === 0 ? undefined : [...new Set(trusted)],
   };
 }

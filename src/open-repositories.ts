@@ -8,6 +8,7 @@ import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
 import type { SnapshotRepositories } from "./domain/snapshots.ts";
 import type { Store } from "./domain/store.ts";
+import { gitNetworkSettings } from "./forge/forge-network.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
 import { createGitServer } from "./forge/git-server.ts";
 import { createGitUpstream } from "./forge/git-upstream.ts";
@@ -25,7 +26,7 @@ import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createSnapshots } from "./forge/snapshots.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
-import { createReach, forgeNetworkOf, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { createReach, upstreamProxyOf, vetAddresses } from "./network.ts";
 
 export interface OpenRepositories {
   hosted: HostedRepositories;
@@ -45,36 +46,45 @@ const maintainEveryMs = 60 * 60 * 1000;
 /** Everything that repositories are made of: hosted ones, forges with their credentials, mirrors, git towards all of them. */
 export async function openRepositories(options: {
   config: Config;
+  /** PEM of those that a forge's certificate may be signed by. */
+  authorities: readonly string[];
   store: Store;
   log: Log;
   now: () => number;
   /** Of the appliance itself, which no forge's answer leads to. */
   ownPort: () => number;
 }): Promise<OpenRepositories> {
-  const { config, store, log, now, ownPort } = options;
-  const { allowedRanges, caFile, upstreamProxy } = config.egress;
+  const { config, authorities, store, log, now, ownPort } = options;
+  const { allowedRanges, upstreamProxy } = config.egress;
   const folderOf = (name: string) => join(config.dataFolder, name);
 
   const hosted = createHostedRepositories({ folder: folderOf("repositories"), log, now });
   const git = await createGitServer({ folder: folderOf("git"), log });
-  const network = forgeNetworkOf(config);
+  const network = { proxy: upstreamProxy?.url, authorities };
   const forges = createForges({ lookup: store.forges, network, log, now });
 
-  const towards = { access: forges.access, network: { caFile, proxy: upstreamProxy?.url } };
+  const http = createUpstreamHttp({ proxy: upstreamProxyOf(upstreamProxy), authorities });
+  const remote = createMirrorRemote({
+    ...{ access: forges.access, http },
+    network: gitNetworkSettings(network, join(folderOf("mirrors"), "authorities.pem")),
+  });
   const pushing = {
-    remotePush: createRemotePush(createMirrorRemote({ folder: folderOf("pushing"), ...towards })),
+    remotePush: createRemotePush(remote),
     async freshly(name: string, signal: AbortSignal) {
       const { folder } = await mirrors.refresh(remoteOf(store, name), signal);
       return { repository: remoteOf(store, name), mirror: folder };
     },
   };
-  const kept = createKeptWork({ ...{ folder: folderOf("kept"), git }, ...pushing });
+  const kept = createKeptWork({
+    ...{ folder: folderOf("kept"), git, keepDays: config.keepWorkDays },
+    ...pushing,
+  });
   const snapshots = createSnapshots({
     ...{ folder: folderOf("snapshots"), git, log },
     maxBytes: config.snapshots.maxBytes,
   });
   const mirrors = createMirrors({
-    ...{ folder: folderOf("mirrors"), ...towards },
+    ...{ folder: folderOf("mirrors"), remote },
     log,
     now,
     borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed(), ...snapshots.borrowed()],
@@ -87,10 +97,6 @@ export async function openRepositories(options: {
     maintaining = maintaining.then(() => mirrors.maintain(upkeep.signal));
   }, maintainEveryMs);
 
-  const http = createUpstreamHttp({
-    proxy: upstreamProxyOf(upstreamProxy),
-    authorities: network.authorities,
-  });
   const upstream = createGitUpstream({
     http,
     access: forges.access,

@@ -12,20 +12,24 @@ import { connectAppliance } from "./engine-connection.ts";
 import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import { openAuthority } from "./gateway/egress/authority.ts";
 import { createEgressDoor } from "./gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "./gateway/egress/upstream-tls.ts";
 import { createGitDoor } from "./gateway/git/git-door.ts";
 import { createModelDoor } from "./gateway/model/model-door.ts";
 import { createApp } from "./http/app.ts";
-import type { Assets } from "./http/context.ts";
+import type { Assets } from "./http/assets.ts";
 import { listen, urlOf } from "./listen.ts";
 import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
+import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
+import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
+import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
@@ -96,8 +100,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => demo.close());
     const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
     let ownPort = 0;
+    const authorities = readAuthorities(caFile);
     const repositories = await openRepositories({
       ...{ config, store, log, now: ids.now },
+      authorities: authorities.trusted,
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
@@ -118,12 +124,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
-    const trust = openUpstreamTrust({ caFile });
+    const trust = openUpstreamTrust(authorities);
     const session = {
       ...{ store, tokens, host, kept, snapshots, egress, publicUrl: () => url, lfs: repositories.lfsOf },
       endpoint: model.current,
       attribution: config.attribution,
-      authorities: `${authority.certificatePem}\n${trust.localAuthorities}`,
+      authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
     const modelDoor = createModelDoor({
       port: createModelPort(session),
@@ -170,9 +176,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
-    const expiry = createSnapshotExpiry({
+    const snapshotExpiry = createSnapshotExpiry({
       ...{ store, snapshots, log, now: ids.now },
       keepDays: config.snapshots.keepDays,
+    });
+    const waysOut = openNotifications({
+      ...{ config, authorities: authorities.trusted },
+      ...{ ownPort: () => ownPort, now: ids.now },
+    });
+    closers.push(() => waysOut.close());
+    const notifications = createNotifications({
+      ...{ store, log, now: ids.now, random: Math.random },
+      ...{ send: waysOut.send, publicUrl: () => url },
     });
     const operator = store.people.ensure(operatorName());
 
@@ -186,7 +201,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       version,
       parallel: config.parallel,
       publicUrl: () => url,
-      ...{ pullRequests, follower },
+      ...{ pullRequests, follower, notifications },
+      sendsMail: config.notifications.mail !== undefined,
       hostNames: [
         ...config.hostNames,
         ...(config.publicUrl === "" ? [] : [new URL(config.publicUrl).hostname]),
@@ -222,11 +238,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(
       () => follower.close(),
       () => owed.close(),
-      () => expiry.close(),
+      () => notifications.close(),
+      () => snapshotExpiry.close(),
     );
     follower.start();
     owed.start();
-    expiry.start();
+    const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
+    closers.push(() => expiry.close());
+    notifications.start();
+    snapshotExpiry.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -18,6 +18,7 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
     pullRequest: "none",
     pullRequests: [],
+    kept: [],
     state: "running",
     detail: "",
     createdAt: 0,

@@ -3,6 +3,7 @@ import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { type AccessRequestJson, type Client, createClient, type TaskJson } from "../src/client.ts";
 import { CcwError, messageOf } from "../src/domain/errors.ts";
+import { browserNotices } from "./browser-notices-choice.ts";
 
 /** The appliance as the page sees it: one client, the live list of tasks, and whether it can be reached. */
 export interface Appliance {
@@ -16,6 +17,8 @@ export interface Appliance {
   /** The time, renewed twice a minute, for "5 min ago". */
   now: ReadonlySignal<number>;
   refreshStatus(): Promise<void>;
+  /** Shows notifications of this browser from now on, where it is allowed. */
+  startNotices(): void;
 }
 
 export type Status = Awaited<ReturnType<typeof readStatus>>;
@@ -72,7 +75,19 @@ export function createAppliance(url: string, ended: AbortSignal): Appliance {
   window.addEventListener("online", () => void refreshStatus(), { signal: ended });
   ended.addEventListener("abort", () => clearInterval(clock));
 
-  return { client, tasks, requests, status, link, now, refreshStatus };
+  let told = false;
+  const startNotices = () => {
+    if (told) return;
+    told = true;
+    import("./browser-notices.ts").then(
+      ({ startBrowserNotices }) => startBrowserNotices({ tasks, requests, status }, ended),
+      // The appliance is away, or was updated: the next page that is opened tries again.
+      () => (told = false),
+    );
+  };
+  if (browserNotices.chosen()) startNotices();
+
+  return { client, tasks, requests, status, link, now, refreshStatus, startNotices };
 }
 
 const ApplianceContext = createContext<Appliance | undefined>(undefined);

@@ -48,6 +48,12 @@ function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
         {task.pullRequests.map((one) => (
           <PullRequestBadge key={one.id} {...one} />
         ))}
+        {task.kept.length > 0 && (
+          <span class="state ask">
+            <Icon name="warning" />
+            Work not pushed
+          </span>
+        )}
         {asks > 0 && (
           <span class="state ask">
             <Icon name="lock" />

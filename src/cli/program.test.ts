@@ -164,6 +164,7 @@ test("a task is named by any unique beginning or end of its id", () => {
     repositories: [],
     pullRequest: "none" as const,
     pullRequests: [],
+    kept: [],
     state: "queued" as const,
     detail: "",
     createdAt: 0,

@@ -10,6 +10,7 @@ import { addForgeCommands } from "./forges.ts";
 import { addGitProxyCommand } from "./git-proxy.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
+import { addNotifyCommands } from "./notify.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
 import { addServerCommands } from "./server.ts";
@@ -74,6 +75,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   addRepositoryCommands(cli);
   addEnvironmentCommands(cli);
   addImageCommands(cli);
+  addNotifyCommands(cli);
   program.commandsGroup("Access:");
   addTokenCommands(cli);
   program.commandsGroup("Server:");

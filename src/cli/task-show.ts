@@ -41,6 +41,15 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
     ...(task.pullRequest === "none"
       ? []
       : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
+    ...task.kept.map(
+      ({ repository, branch, commit, until }) =>
+        [
+          "Kept",
+          `${branch} of ${repository} at ${commit.slice(0, 10)}, which its forge did not take: ccw-server task push ${task.id}${
+            until === undefined ? "" : `\nIt is removed in ${ageText(until - now)}.`
+          }`,
+        ] as const,
+    ),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],

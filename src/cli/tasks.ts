@@ -73,13 +73,17 @@ Examples:
     .alias("ls")
     .description("the newest tasks")
     .addOption(new Option("-s, --state <state>", "tasks in this state alone").choices(states))
+    .option("--kept", "those alone whose forge did not take all of their work: `task push` tries again")
     .option("-n, --limit <number>", "how many", wholeNumber(1, 500), 30)
     .addHelpText("after", "\nExample:\n  ccw-server task list --state running --json | jq -r '.[].id'")
-    .action(async ({ state, limit }: { state?: TaskStateKind; limit: number }) => {
+    .action(async ({ state, kept, limit }: { state?: TaskStateKind; kept?: true; limit: number }) => {
       const client = await cli.connect();
-      const tasks = await client.read(
-        client.api.tasks.$get({ query: { limit: String(limit), ...(state !== undefined && { state }) } }),
-      );
+      const query = {
+        limit: String(limit),
+        ...(state !== undefined && { state }),
+        ...(kept && { kept: "only" as const }),
+      };
+      const tasks = await client.read(client.api.tasks.$get({ query }));
       if (cli.globals().json) return io.out.write(jsonText(tasks, 2));
       if (tasks.length === 0) return say("There are no such tasks.");
       const now = Date.now();

@@ -11,6 +11,8 @@ export interface Conversation {
   session: string;
   /** The last prompt of a person, without what the agent wraps around it. */
   prompt: string;
+  /** All prompts of the conversation, the last one included. */
+  prompts: string[];
   /** The model's own messages since that prompt, with what their tools answered. */
   steps: ModelStep[];
   /** Names of the tools on offer. */
@@ -75,12 +77,13 @@ type Message = z.infer<typeof messageSchema>;
 type Block = Message["content"][number];
 
 export function readConversation(request: MessagesRequest): Conversation {
-  const { prompt, steps } = lastTurn(request.messages);
+  const { prompts, prompt, steps } = lastTurn(request.messages);
   const system = request.system.map((block) => (block.type === "text" ? block.text : "")).join("\n");
   return {
     model: request.model,
     stream: request.stream,
     session: request.metadata.user_id ?? "",
+    prompts,
     prompt,
     steps,
     tools: new Set(request.tools.map((tool) => tool.name)),
@@ -89,7 +92,8 @@ export function readConversation(request: MessagesRequest): Conversation {
   };
 }
 
-function lastTurn(messages: Message[]): { prompt: string; steps: ModelStep[] } {
+function lastTurn(messages: Message[]): { prompts: string[]; prompt: string; steps: ModelStep[] } {
+  const prompts: string[] = [];
   let prompt = "";
   let steps: ModelStep[] = [];
   let previous: Message["role"] | undefined;
@@ -105,13 +109,14 @@ function lastTurn(messages: Message[]): { prompt: string; steps: ModelStep[] } {
       addResults(steps, content);
       const asked = promptIn(content);
       if (asked !== "") {
+        prompts.push(asked);
         prompt = previous === "user" && steps.length === 0 && prompt !== "" ? `${prompt}\n${asked}` : asked;
         steps = [];
       }
     }
     previous = role;
   }
-  return { prompt, steps };
+  return { prompts, prompt, steps };
 }
 
 function addToStep(step: ModelStep, content: Block[]): void {

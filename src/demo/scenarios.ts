@@ -6,6 +6,7 @@ import { cut, fail, overloaded, stall } from "./scenarios/faults.ts";
 import { fixTest } from "./scenarios/fix-test.ts";
 import { lookAround } from "./scenarios/look-around.ts";
 import { manyTools } from "./scenarios/many-tools.ts";
+import { jot, remember } from "./scenarios/notes.ts";
 import { pushMain } from "./scenarios/push-main.ts";
 import { slow } from "./scenarios/slow.ts";
 
@@ -16,6 +17,8 @@ export const scenarios: readonly Scenario[] = [
   slow,
   manyTools,
   pushMain,
+  jot,
+  remember,
   fail,
   overloaded,
   stall,

@@ -181,9 +181,24 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
     host: z.string(),
     port: z.number().int(),
   }),
+  /** A person had pushed what the forge did not take at the task's end. */
+  z.object({
+    kind: z.literal("kept_pushed"),
+    person: z.string(),
+    repository: z.string(),
+    branch: z.string(),
+    /** Whether the branch is the task's own. */
+    own: z.boolean(),
+    commit: z.string(),
+  }),
   z.object({ kind: z.literal("pull_request_opened"), ...pullRequest, draft: z.boolean() }),
-  /** `detail`: what changed, in words. */
-  z.object({ kind: z.literal("pull_request_updated"), ...pullRequest, detail: z.string() }),
+  /** `detail`: what changed, in words. `failedChecks`: how many have failed, where none had before. */
+  z.object({
+    kind: z.literal("pull_request_updated"),
+    ...pullRequest,
+    detail: z.string(),
+    failedChecks: z.number().int().positive().optional(),
+  }),
   z.object({ kind: z.literal("pull_request_merged"), ...pullRequest }),
   z.object({ kind: z.literal("pull_request_closed"), ...pullRequest }),
   z.object({

@@ -4,6 +4,7 @@ import type { LfsEndpoint } from "./lfs.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
+import type { Task } from "./task.ts";
 
 /**
  * What the doors need of the rest of the house. A door knows its sandbox's id and nothing else; everything that
@@ -83,6 +84,21 @@ export interface KeptWork {
     to: { workBranch: string; branch: string },
     signal: AbortSignal,
   ): Promise<string | undefined>;
+  /** What is kept of a task that is over. */
+  of(task: Pick<Task, "id" | "repositories" | "updatedAt">): KeptBranch[];
+  /** Tasks of which something may be kept; `of` says. */
+  tasks(): TaskId[];
+  /** Removes what is kept, but for what is being pushed just now: false then. */
+  remove(taskId: TaskId, repository: string): Promise<boolean>;
+}
+
+/** A task's own branch as its forge does not have it. */
+export interface KeptBranch {
+  repository: string;
+  branch: string;
+  commit: string;
+  /** Milliseconds since the epoch, from when on it may be removed; undefined where it stays until it is pushed. */
+  until: number | undefined;
 }
 
 export interface MergeRequest {

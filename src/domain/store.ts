@@ -5,6 +5,7 @@ import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { Forge, ForgeCredential } from "./forge.ts";
 import type { AttachmentId, PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
+import type { NotificationStore } from "./notification.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
@@ -32,6 +33,7 @@ export interface Store {
   settings: SettingStore;
   egress: EgressStore;
   access: AccessRequestStore;
+  notifications: NotificationStore;
   wakes: Wakes;
   close(): void;
 }

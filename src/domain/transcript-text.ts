@@ -112,6 +112,13 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       ];
     case "pushed":
       return [line("good", `Pushed ${body.branch} to ${body.repository} at ${body.commit.slice(0, 10)}.`)];
+    case "kept_pushed":
+      return [
+        line(
+          "good",
+          `${body.person} had the kept work pushed: ${body.branch} of ${body.repository} is at ${body.commit.slice(0, 10)} now.`,
+        ),
+      ];
     case "finished":
       // A completed task says the same in its state.
       return body.outcome === "completed" ? [] : [line("bad", `${body.text} ${body.hint}`)];

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
-import { createGit, repositorySettings } from "./git.ts";
+import { createGit, type GitSetting, repositorySettings } from "./git.ts";
 import { startGitProcess } from "./git-process.ts";
 import type { QuarantineBase } from "./quarantine.ts";
 
@@ -13,9 +13,10 @@ export function createFetchedBase(options: {
   folder: string;
   /** The server, and the path that stands before each repository's. */
   upstream: string;
-  caFile: string | undefined;
+  /** How git gets there (`gitNetworkSettings`). */
+  network: readonly GitSetting[];
 }): (authorization: string | undefined) => QuarantineBase {
-  const { folder, upstream, caFile } = options;
+  const { folder, upstream, network } = options;
   const git = createGit();
   const busy = new Map<string, Promise<unknown>>();
 
@@ -43,11 +44,10 @@ export function createFetchedBase(options: {
       ],
       environment: git.environment([
         ...repositorySettings,
-        ["http.followRedirects", "false"],
+        ...network,
         ...(authorization === undefined
           ? []
           : [["http.extraHeader", `Authorization: ${authorization}`] as const]),
-        ...(caFile === undefined ? [] : [["http.sslCAInfo", caFile] as const]),
       ]),
       ...{ signal, idleMs: 10 * 60_000, maxDrainBytes: 0 },
     });

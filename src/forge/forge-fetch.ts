@@ -1,13 +1,6 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
-
-/** How the appliance reaches the outside, as `[egress]` of ccw.toml says it. */
-export interface ForgeNetwork {
-  /** URL of the company's proxy, with its credentials; undefined for none. */
-  proxy: string | undefined;
-  /** PEM of every authority that is trusted; undefined for the runtime's own list. */
-  authorities: readonly string[] | undefined;
-}
+import type { ForgeNetwork } from "./forge-network.ts";
 
 /** As much of `fetch` as the forges' clients use. */
 export type ForgeFetch = (url: string | URL | Request, init?: RequestInit) => Promise<Response>;

@@ -3,7 +3,8 @@ import type { Forge, ForgeAccess, ForgeApi, ForgeCredential } from "../domain/fo
 import type { Log } from "../domain/ports.ts";
 import type { ForgeStore } from "../domain/store.ts";
 import { createForgeAccess } from "./access.ts";
-import { createForgeFetch, type ForgeNetwork } from "./forge-fetch.ts";
+import { createForgeFetch } from "./forge-fetch.ts";
+import type { ForgeNetwork } from "./forge-network.ts";
 import type { Patience } from "./forge-patience.ts";
 import { createGitea } from "./gitea.ts";
 import { createGithub } from "./github.ts";

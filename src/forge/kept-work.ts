@@ -1,13 +1,14 @@
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GitServer } from "../domain/git-server.ts";
+import { isId } from "../domain/ids.ts";
 import type { KeptWork } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
-import { makeBorrowing } from "./borrowing-repository.ts";
+import { makeBorrowing, refFileIn } from "./borrowing-repository.ts";
 import { createGit } from "./git.ts";
 import { dropped, faultAnswer } from "./git-answers.ts";
 import type { RemotePush } from "./remote-push.ts";
@@ -19,23 +20,32 @@ export interface KeptWorkOptions {
   remotePush: RemotePush;
   /** From here on one task may keep no more; default 2 GiB. */
   maxBytes?: number;
+  /** What nobody has pushed may be removed so many days after its task's end; 0: never. */
+  keepDays: number;
   /** The repository as it is now: it may have been renamed on its forge since. Rejects where the forge does not show it. */
   freshly(name: string, signal: AbortSignal): Promise<{ repository: RemoteRepository }>;
 }
+
+const unfinished = ".new-";
+const dayMs = 24 * 3600 * 1000;
 
 /**
  * A bare repository for each repository of a task whose forge took no push, with what the task has added; the rest of
  * the objects is the mirror's, which is held for as long (`borrowed`).
  */
 export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(): string[] } {
-  const { folder, git, remotePush, freshly, maxBytes = 2 * 1024 ** 3 } = options;
+  const { folder, git, remotePush, freshly, keepDays, maxBytes = 2 * 1024 ** 3 } = options;
   const local = createGit();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // What a server that died had begun to make, or to remove.
+  for (const name of readdirSync(folder))
+    if (name.startsWith(unfinished)) rmSync(join(folder, name), { recursive: true });
+  const pushing = new Set<string>();
   const placeOf = (taskId: string, repository: string) =>
     join(folder, `${taskId}-${createHash("sha256").update(repository).digest("hex").slice(0, 16)}.git`);
 
   async function make(place: string, objects: string | undefined): Promise<void> {
-    const fresh = await mkdtemp(join(folder, ".new-"));
+    const fresh = await mkdtemp(join(folder, unfinished));
     try {
       await makeBorrowing(local, fresh, objects);
       await rename(fresh, place);
@@ -44,6 +54,13 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
       // Another request has made it meanwhile.
       if (!existsSync(place)) throw thrown;
     }
+  }
+
+  /** In one step: what is half gone would look like work that cannot be pushed. */
+  async function forget(place: string): Promise<void> {
+    const gone = join(folder, unfinished + randomUUID());
+    await rename(place, gone);
+    await rm(gone, { recursive: true });
   }
 
   /** A sandbox may push here as often as it likes, and nothing is ever removed but with all of it. */
@@ -76,21 +93,47 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
 
     async push(taskId, name, { workBranch, branch }, signal) {
       const place = placeOf(taskId, name);
-      if (!existsSync(place)) return undefined;
-      const ref = `refs/heads/${workBranch}^{commit}`;
-      const found = await local.run([`--git-dir=${place}`, "rev-parse", "--verify", "--quiet", ref]);
-      if (found.exitCode !== 0) return undefined;
-      const commit = Buffer.from(found.stdout).toString().trim();
-      const { repository } = await freshly(name, signal);
-      if ((await remotePush.push(repository, { folder: place, commit, branch }, signal)) === "moved") {
-        throw new CcwError(
-          "conflict",
-          `${branch} of ${name} was moved on its forge meanwhile, and the task's work does not build on what is there now. It stays kept.`,
-          "Push it to another branch: ccw-server task push TASK --branch NAME",
-        );
+      const commit = refFileIn(place, workBranch);
+      if (commit === undefined) return undefined;
+      if (pushing.has(place)) throw new CcwError("conflict", `The work in ${name} is being pushed just now.`);
+      pushing.add(place);
+      try {
+        const { repository } = await freshly(name, signal);
+        if ((await remotePush.push(repository, { folder: place, commit, branch }, signal)) === "moved") {
+          throw new CcwError(
+            "conflict",
+            `${branch} of ${name} was moved on its forge meanwhile, and the task's work does not build on what is there now. It stays kept.`,
+            `Push it to another branch: ccw-server task push ${taskId} --branch NAME`,
+          );
+        }
+        await forget(place);
+        return commit;
+      } finally {
+        pushing.delete(place);
       }
-      await rm(place, { recursive: true, force: true });
-      return commit;
+    },
+
+    of: ({ id, repositories, updatedAt }) =>
+      repositories.flatMap(({ name, workBranch }) => {
+        const commit = refFileIn(placeOf(id, name), workBranch);
+        const until = keepDays === 0 ? undefined : updatedAt + keepDays * dayMs;
+        return commit === undefined ? [] : [{ repository: name, branch: workBranch, commit, until }];
+      }),
+
+    tasks: () => [
+      ...new Set(
+        readdirSync(folder).flatMap((name) => {
+          const id = name.slice(0, name.lastIndexOf("-"));
+          return isId("TaskId", id) ? [id] : [];
+        }),
+      ),
+    ],
+
+    async remove(taskId, repository) {
+      const place = placeOf(taskId, repository);
+      if (pushing.has(place)) return false;
+      if (existsSync(place)) await forget(place);
+      return true;
     },
 
     borrowed: () =>

@@ -1,19 +1,17 @@
 import { createHash } from "node:crypto";
 import { chmod, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ForgeAccess } from "../domain/forge.ts";
 import type { Log } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
+import type { ObjectFormat } from "./ls-refs.ts";
 import type { MirrorGit } from "./mirror-git.ts";
-import type { ForgeNetwork } from "./mirror-remote.ts";
-import type { ObjectFormat } from "./remote-refs.ts";
+import type { MirrorRemote } from "./mirror-remote.ts";
 
 /** Where mirrors lie, and what the parts that deal with them share. */
 
 export interface MirrorOptions {
   folder: string;
-  access: ForgeAccess;
-  network: ForgeNetwork;
+  remote: MirrorRemote;
   log: Log;
   /** Milliseconds since the epoch. */
   now(): number;

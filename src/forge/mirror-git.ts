@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { createGit, type GitSetting } from "./git.ts";
+import { limitedCommand, memoryForGit, ranOutOfMemory } from "./git-limits.ts";
 import { startGitProcess } from "./git-process.ts";
 
 /** Git at work on a mirror: ended with its signal, bounded in time and in what it writes. */
@@ -40,29 +43,30 @@ const mirrorSettings: readonly GitSetting[] = [
   // Histories of long ago carry flaws, and their forge has taken them; a mirror never checks anything out.
   ["fetch.fsckObjects", "false"],
   ["core.bigFileThreshold", "4m"],
+  // Each thread has objects of its own in memory: 96 MiB and the one at hand where it reads a pack, a window where it
+  // makes one.
+  ["pack.threads", String(Math.min(4, availableParallelism()))],
+  ["pack.windowMemory", "256m"],
 ];
 
-/** A kilobyte of deltas can ask for any amount at once. The list of 40 million objects fits in here. */
-const allocLimit = "4g";
 const maxOutputBytes = 128 * 1024 ** 2;
-const shell = 'ulimit -f "$1" && { [ -z "$2" ] || echo $$ > "$2"; } && shift 2 && exec "$@"';
 
-export function createMirrorGit(): MirrorGit {
+/** `memoryBytes`: of each of git's programs; default half of the machine's. A kilobyte of deltas can ask for any amount. */
+export function createMirrorGit({ memoryBytes = memoryForGit() } = {}): MirrorGit {
   const git = createGit();
   const nice = Bun.which("nice");
   return {
     async run(args, options) {
-      const { signal, settings = [], timeoutMs = 60_000, maxFileBytes, background, pidFile = "" } = options;
+      const { signal, settings = [], timeoutMs = 60_000, maxFileBytes, background, pidFile } = options;
       signal.throwIfAborted();
-      // POSIX: in blocks of 512 bytes.
-      const blocks = maxFileBytes === undefined ? "unlimited" : String(Math.ceil(maxFileBytes / 512));
       const low = background === true && nice !== null ? [nice, "-n", "19"] : [];
       const child = startGitProcess({
-        argv: ["/bin/sh", "-c", shell, "sh", blocks, pidFile, ...low, git.executable, ...args],
-        environment: {
-          ...git.environment([...mirrorSettings, ...settings]),
-          GIT_ALLOC_LIMIT: allocLimit,
-        },
+        argv: limitedCommand({ memoryBytes, fileBytes: maxFileBytes, pidFile }, [
+          ...low,
+          git.executable,
+          ...args,
+        ]),
+        environment: git.environment([...mirrorSettings, ...settings]),
         signal,
         // Nothing is heard of a fetch before its end, so this bounds the whole of it.
         idleMs: timeoutMs,
@@ -78,13 +82,20 @@ export function createMirrorGit(): MirrorGit {
         else chunks.push(next.value);
       }
       const { exitCode, stderr, failure } = await child.ended;
-      if (pidFile !== "") await rm(pidFile, { force: true });
+      if (pidFile !== undefined) await rm(pidFile, { force: true });
       signal.throwIfAborted();
       if (failure !== undefined) {
         const minutes = Math.round(timeoutMs / 60_000);
         throw new CcwError("unavailable", `git ${verbOf(args)} took over ${minutes} min and was ended.`);
       }
       if (/No space left on device|Disk quota exceeded/.test(stderr)) throw noSpace();
+      if (exitCode !== 0 && ranOutOfMemory(stderr)) {
+        throw new CcwError(
+          "too_large",
+          `git ${verbOf(args)} wants more than the ${bytesText(memoryBytes)} of memory that it may have here, and was ended.`,
+          "The repository is too large for this machine, or was made to fill its memory.",
+        );
+      }
       return { exitCode, stdout: Buffer.concat(chunks).toString(), stderr };
     },
   };

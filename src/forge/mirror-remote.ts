@@ -1,19 +1,9 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { getCACertificates } from "node:tls";
 import { CcwError } from "../domain/errors.ts";
 import type { ForgeAccess } from "../domain/forge.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import type { GitSetting } from "./git.ts";
 import { askForRefs, type RemoteRefs } from "./remote-refs.ts";
-
-/** How this machine reaches the forges. */
-export interface ForgeNetwork {
-  /** PEM of further authorities, as of a company's private one. */
-  caFile: string | undefined;
-  /** The company's proxy: `http://user:password@proxy.example:3128`. */
-  proxy: string | undefined;
-}
+import type { UpstreamHttp } from "./upstream-http.ts";
 
 /** A remote repository, asked with the real credential. */
 export interface MirrorRemote {
@@ -32,22 +22,16 @@ export interface MirrorRemote {
 }
 
 export function createMirrorRemote(options: {
-  /** For the list of authorities, as git wants it. */
-  folder: string;
   access: ForgeAccess;
-  network: ForgeNetwork;
+  http: UpstreamHttp;
+  /** How git gets there (`gitNetworkSettings`). */
+  network: readonly GitSetting[];
 }): MirrorRemote {
-  const { folder, access, network } = options;
-  const own = network.caFile === undefined ? [] : [readFileSync(network.caFile, "utf8")];
-  const authorities = [...new Set([...getCACertificates("bundled"), ...getCACertificates("system"), ...own])];
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const bundle = join(folder, "authorities.pem");
-  writeFileSync(bundle, authorities.map((pem) => `${pem.trim()}\n`).join(""));
+  const { access, http, network } = options;
 
   async function ask(repository: RemoteRepository, signal: AbortSignal) {
     const authorization = await access.authorizationFor(repository, "read");
-    const { cloneUrl } = repository;
-    return askForRefs({ cloneUrl, authorization, authorities, proxy: network.proxy, signal });
+    return askForRefs({ cloneUrl: repository.cloneUrl, authorization, http, signal });
   }
 
   return {
@@ -80,17 +64,7 @@ export function createMirrorRemote(options: {
     async settings(repository, right = "read") {
       const authorization = await access.authorizationFor(repository, right);
       return [
-        ["protocol.allow", "never"],
-        ["protocol.https.allow", "always"],
-        ["protocol.http.allow", "always"],
-        ["http.followRedirects", "false"],
-        ["http.sslCAInfo", bundle],
-        // Servers that pack say so every few seconds.
-        ["http.lowSpeedLimit", "1"],
-        ["http.lowSpeedTime", "300"],
-        ...(network.proxy === undefined ? [] : [["http.proxy", network.proxy] as const]),
-        // At once, and not after a refusal that not every proxy gives.
-        ["http.proxyAuthMethod", "basic"],
+        ...network,
         ...(authorization === undefined
           ? []
           : [[`http.${repository.cloneUrl}.extraHeader`, `Authorization: ${authorization}`] as const]),

@@ -15,6 +15,7 @@ import { basename, join } from "node:path";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import type { MirrorOptions } from "./mirror-generations.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors } from "./mirrors.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
 
@@ -74,13 +75,14 @@ const repository = (change: Partial<RemoteRepository> = {}): RemoteRepository =>
   ...change,
 });
 
+const access = { authorizationFor: async () => authorization, refused() {} };
+
 function mirrors(change: Partial<MirrorOptions> = {}) {
   const log = (message: string, fields?: object) =>
     void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
   return createMirrors({
     folder: join(folder, "mirrors"),
-    access: { authorizationFor: async () => authorization, refused() {} },
-    network: { caFile: undefined, proxy: undefined },
+    remote: remoteFrom(join(folder, "remote"), access),
     log: { info: log, warn: log, error: log },
     now: () => clock,
     borrowed: () => borrowed,
@@ -141,15 +143,14 @@ test("a server of version 0 is mirrored, too", async () => {
 });
 
 test("over HTTPS the company's authority is believed, and nobody unknown", async () => {
-  const caFile = join(folder, "company.pem");
-  writeFileSync(caFile, testCertificate);
   const secure = await startRemoteServer({
     ...{ folder: join(folder, "upstream"), workFolder: join(folder, "server") },
     tls: { key: testKey, cert: testCertificate },
   });
   const remote = repository({ cloneUrl: `${secure.url.replace("127.0.0.1", "localhost")}/acme/widget.git` });
   await expect(mirrors().refresh(remote, signal)).rejects.toMatchObject({ code: "unavailable" });
-  const house = mirrors({ network: { caFile, proxy: undefined } });
+  const network = { proxy: undefined, authorities: [testCertificate] };
+  const house = mirrors({ remote: remoteFrom(join(folder, "company"), access, network) });
   expect(headOf((await house.refresh(remote, signal)).folder)).toBe(git(work, "rev-parse", "HEAD"));
   await secure.close();
 });
@@ -167,8 +168,9 @@ test("the company's proxy is used for all of it, with its password", async () =>
       return fetch(request.url, { method: request.method, headers, body, decompress: false });
     },
   });
-  const network = { caFile: undefined, proxy: `http://ann:pw@127.0.0.1:${proxy.port}` };
-  await mirrors({ network }).refresh(repository(), signal);
+  const network = { proxy: `http://ann:pw@127.0.0.1:${proxy.port}`, authorities: undefined };
+  const remote = remoteFrom(join(folder, "remote"), access, network);
+  await mirrors({ remote }).refresh(repository(), signal);
   expect(asked.length).toBeGreaterThanOrEqual(4);
   expect(new Set(asked.map((each) => each.split(" ")[1]))).toEqual(new Set([btoa("ann:pw")]));
   await proxy.stop(true);
@@ -204,7 +206,7 @@ test("a refresh that nobody waits for any more is ended, and the next one works"
 test("401, 403 and 404 serve nobody, whatever the mirror holds", async () => {
   let refused = 0;
   const access = { authorizationFor: async () => authorization, refused: () => void refused++ };
-  const house = mirrors({ access });
+  const house = mirrors({ remote: remoteFrom(join(folder, "remote"), access) });
   await house.refresh(repository(), signal);
   for (const [status, code] of [
     [401, "forbidden"],
@@ -442,12 +444,12 @@ test("a fetch that a killed server left running is ended, and what it left is ti
   commit("large", "main", 65_536);
   const program = `
     const { createMirrors } = await import(${JSON.stringify(join(import.meta.dir, "mirrors.ts"))});
+    const { remoteFrom } = await import(${JSON.stringify(join(import.meta.dir, "mirror-remote.fixture.ts"))});
     const log = { info() {}, warn() {}, error() {} };
     const options = JSON.parse(process.argv[1]);
     const house = createMirrors({
       folder: options.folder, log, now: Date.now, borrowed: () => [], repositories: () => [], changed() {},
-      network: { caFile: undefined, proxy: undefined },
-      access: { authorizationFor: async () => options.authorization, refused() {} },
+      remote: remoteFrom(options.folder, { authorizationFor: async () => options.authorization, refused() {} }),
     });
     await house.refresh(options.repository, new AbortController().signal);`;
   server.behaviour = { kind: "slow" };

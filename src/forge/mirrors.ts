@@ -1,9 +1,11 @@
+import { mkdirSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { parseBranchName, type RemoteRepository } from "../domain/repository.ts";
 import type { GitSetting } from "./git.ts";
+import type { ObjectFormat } from "./ls-refs.ts";
 import {
   currentOf,
   damageByFsck,
@@ -20,9 +22,9 @@ import {
 import { createMirrorGit, endOrphan, noSpace } from "./mirror-git.ts";
 import { createLocks } from "./mirror-locks.ts";
 import { bytesOfRest, damageOf, tidy, writeManifest } from "./mirror-packs.ts";
-import { createMirrorRemote, fetchFailure } from "./mirror-remote.ts";
+import { fetchFailure } from "./mirror-remote.ts";
 import { maintainMirrors } from "./mirror-upkeep.ts";
-import type { ObjectFormat, RemoteRefs } from "./remote-refs.ts";
+import type { RemoteRefs } from "./remote-refs.ts";
 
 /**
  * Copies of remote repositories on this machine, whose objects sandboxes borrow: bare, at
@@ -44,7 +46,7 @@ export interface Mirrors {
 }
 
 export function createMirrors(options: MirrorOptions): Mirrors {
-  const { log, now, borrowed } = options;
+  const { log, now, borrowed, remote } = options;
   const folder = options.folder;
   const limit: MirrorLimits = {
     fetchMs: 60 * 60_000,
@@ -53,7 +55,8 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     manyPacks: 30,
     ...options.limits,
   };
-  const remote = createMirrorRemote(options);
+  // Mirrors can be read by whoever is let in here, since sandboxes read them as nobody's.
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const git = createMirrorGit();
   const locks = createLocks<{ folder: string }>();
   /** When each generation was handed out last. */

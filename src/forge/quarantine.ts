@@ -1,10 +1,12 @@
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import { printable } from "../domain/push-policy.ts";
 import { createGit, ignoredFlaws, repositorySettings } from "./git.ts";
 import { busyFault, type Fault } from "./git-answers.ts";
+import { limitedCommand } from "./git-limits.ts";
 import { startGitProcess } from "./git-process.ts";
 
 /**
@@ -46,6 +48,9 @@ export interface QuarantineBase {
 
 /** A kilobyte of deltas can ask for gigabytes of memory; see `core.bigFileThreshold`. */
 const allocLimit = "512m";
+/** Of all objects at once: a few in each thread, and the list of them. */
+const memoryBytes = 2 * 1024 ** 3;
+const threads = Math.min(2, availableParallelism());
 const idleMs = 5 * 60_000;
 const maxDrainBytes = 256 * 1024 * 1024;
 
@@ -63,10 +68,10 @@ export async function openQuarantine(options: { folder: string; maxPackBytes: nu
   ): Promise<string | undefined> {
     const strict = `--strict=${ignoredFlaws.map((flaw) => `${flaw}=ignore`).join(",")}`;
     const child = startGitProcess({
-      argv: [
+      argv: limitedCommand({ memoryBytes }, [
         ...[git.executable, `--git-dir=${path}`, "index-pack", "--stdin", "--fix-thin", strict],
-        `--max-input-size=${maxPackBytes}`,
-      ],
+        ...[`--threads=${threads}`, `--max-input-size=${maxPackBytes}`],
+      ]),
       environment: {
         ...git.environment(repositorySettings),
         GIT_ALLOC_LIMIT: allocLimit,

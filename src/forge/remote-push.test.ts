@@ -2,12 +2,13 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newId } from "../domain/ids.ts";
 import type { MergeRequest } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
 import { createKeptWork } from "./kept-work.ts";
 import { createRemoteMerge } from "./merge-remote.ts";
-import { createMirrorRemote } from "./mirror-remote.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors, type Mirrors } from "./mirrors.ts";
 import { createRemotePush, type RemotePush } from "./remote-push.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
@@ -40,20 +41,18 @@ beforeEach(async () => {
   git(work, "checkout", "-q", "-b", "work");
   commit("work", "second");
   server = await startRemoteServer({ folder: join(folder, "upstream"), workFolder: join(folder, "server") });
-  const towards = {
-    access: { authorizationFor: async () => authorization, refused() {} },
-    network: { caFile: undefined, proxy: undefined },
-  };
+  const access = { authorizationFor: async () => authorization, refused() {} };
+  const remote = remoteFrom(join(folder, "remote"), access);
   repository = {
     ...{ kind: "remote", name, forge: "work", path: "acme/widget", webUrl: "" },
     ...{ cloneUrl: `${server.url}/acme/widget.git`, defaultBranch: "main", createdAt: 1 },
     push: { force: false, delete: false },
   };
   mirrors = createMirrors({
-    ...{ folder: join(folder, "mirrors"), ...towards, log, now: Date.now },
+    ...{ folder: join(folder, "mirrors"), remote, log, now: Date.now },
     ...{ borrowed: () => [], repositories: () => [repository], changed() {} },
   });
-  const real = createRemotePush(createMirrorRemote({ folder: join(folder, "pushing"), ...towards }));
+  const real = createRemotePush(remote);
   beforePush = () => {};
   remotePush = {
     push(...args) {
@@ -148,10 +147,10 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   const kept = createKeptWork({
     ...{ folder: join(folder, "kept"), remotePush, freshly },
     git: await createGitServer({ folder: join(folder, "git"), log }),
-    maxBytes: 100_000,
+    ...{ maxBytes: 100_000, keepDays: 2 },
   });
   const { mirror } = await freshly();
-  const task = "tsk_0000000000aaaaaaaaaa" as Parameters<typeof kept.push>[0];
+  const task = newId("TaskId", { now: () => 0, randomBytes: (count) => new Uint8Array(count) });
   const to = { workBranch: "work", branch: "work" };
   expect(await kept.push(task, name, to, signal)).toBeUndefined();
   const right = { kind: "branch", branch: "work", force: true, delete: false } as const;
@@ -173,6 +172,9 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   git(work, "push", "-q", `file://${place}`, "HEAD:refs/heads/work");
   expect(git(place, "count-objects")).toStartWith("1 objects");
   expect(kept.borrowed()).toEqual([mirror]);
+  const row = { id: task, updatedAt: 1000, repositories: [{ name, baseBranch: "main", workBranch: "work" }] };
+  expect(kept.of(row)).toEqual([{ repository: name, branch: "work", commit, until: 1000 + 2 * 86_400_000 }]);
+  expect([kept.tasks(), kept.of({ ...row, repositories: [] })]).toEqual([[task], []]);
 
   await (await endpoint.serve(advertise)).body[Symbol.asyncIterator]().return?.();
   await Bun.write(join(place, "objects/ab", "c".repeat(38)), new Uint8Array(200_000));
@@ -182,6 +184,10 @@ test("kept work holds no more than what is new, keeps its mirror, and goes to th
   server.behaviour = { kind: "status", status: 404 };
   await expect(kept.push(task, name, to, signal)).rejects.toMatchObject({ code: "not_found" });
   server.behaviour = { kind: "git" };
-  expect(await kept.push(task, name, to, signal)).toBe(commit);
+  const pushing = kept.push(task, name, to, signal);
+  await expect(kept.push(task, name, to, signal)).rejects.toMatchObject({ code: "conflict" });
+  expect(await kept.remove(task, name)).toBe(false);
+  expect(await pushing).toBe(commit);
   expect([tip("work"), existsSync(place), kept.borrowed()]).toEqual([commit, false, []]);
+  expect([kept.tasks(), kept.of(row)]).toEqual([[], []]);
 });

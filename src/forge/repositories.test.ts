@@ -7,6 +7,7 @@ import type { RepositoryHost } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { createGitServer } from "./git-server.ts";
 import { createHostedRepositories } from "./hosted.ts";
+import { remoteFrom } from "./mirror-remote.fixture.ts";
 import { createMirrors } from "./mirrors.ts";
 import { authorization, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
 import { createRepositories } from "./repositories.ts";
@@ -50,8 +51,10 @@ beforeAll(async () => {
     git: await createGitServer({ folder: join(folder, "git"), log: quiet }),
     mirrors: createMirrors({
       folder: join(folder, "mirrors"),
-      access: { authorizationFor: async () => authorization, refused() {} },
-      network: { caFile: undefined, proxy: undefined },
+      remote: remoteFrom(join(folder, "remote"), {
+        authorizationFor: async () => authorization,
+        refused() {},
+      }),
       ...{ log: quiet, now: Date.now, borrowed: () => [], repositories: () => [remote], changed() {} },
     }),
     repositoryOf: (asked) => (asked === name ? remote : undefined),

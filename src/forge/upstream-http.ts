@@ -9,7 +9,7 @@ import {
 import { type AgentOptions, Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { Duplex } from "node:stream";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, createSecureContext } from "node:tls";
 import { CcwError, messageOf } from "../domain/errors.ts";
 
 /** A company's proxy on the way to a forge. */
@@ -60,6 +60,7 @@ export interface UpstreamHttp {
   close(): void;
 }
 
+const minVersion = "TLSv1.2";
 /** Less than any server in use keeps a connection (5 s is the shortest), so that no request meets one being closed. */
 const keepMs = 4_000;
 
@@ -72,8 +73,11 @@ export function createUpstreamHttp(options: UpstreamHttpOptions = {}): UpstreamH
   const pool = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 16, timeout: keepMs };
   const secure: AgentOptions = {
     ...pool,
-    minVersion: "TLSv1.2",
-    ...(authorities === undefined ? {} : { ca: [...authorities] }),
+    minVersion,
+    // Read once: to do so for each connection would take milliseconds.
+    ...(authorities === undefined
+      ? {}
+      : { secureContext: createSecureContext({ ca: [...authorities], minVersion }) }),
   };
   const plainAgent = new HttpAgent(pool);
   const secureAgent = proxy === undefined ? new HttpsAgent(secure) : tunnelAgent(proxy, secure);
@@ -265,13 +269,13 @@ function tunnelAgent(proxy: UpstreamProxySetting, options: AgentOptions): HttpsA
             new CcwError("unavailable", text, "The operator looks at `upstream_proxy` in ccw.toml."),
           );
         }
-        const { ca, minVersion } = options;
+        const { secureContext } = options;
         const tls = connectTls({
           ...{ socket, host, minVersion },
           // RFC 6066, section 3: an address is never sent as a server name.
           ...(isIP(host) === 0 ? { servername: host } : {}),
           ...(target.servername ? { servername: target.servername } : {}),
-          ...(ca === undefined ? {} : { ca }),
+          ...(secureContext === undefined ? {} : { secureContext }),
         });
         tls.once("secureConnect", () => callback?.(null, tls));
         tls.once("error", fail);

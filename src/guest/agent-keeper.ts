@@ -27,8 +27,8 @@ export interface AgentKeeperOptions {
   agent: Agent;
   start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
   state: StateFile;
-  /** Done, and waited for, before the end of a turn is told. */
-  beforeTurnEnds: (promptId: string) => Promise<void>;
+  /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
+  beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
 }
 
 /** Deaths in a row, without one finished turn between them. */
@@ -44,7 +44,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let ending = false;
 
   const emit = async (event: GuestEvent) => {
-    if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId);
+    if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId, run?.settled() ?? Promise.resolve());
     if (!prompts.isStale(event)) await start.emit(event);
     const next = prompts.remember(event);
     if (next !== undefined) run?.prompt(next);

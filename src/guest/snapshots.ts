@@ -26,17 +26,22 @@ export interface SnapshotsOptions {
 }
 
 export interface Snapshots {
-  /** Takes one and says so. Never rejects for what goes wrong with it: the turn ends without, and a notice says why. */
-  take(promptId: string): Promise<void>;
+  /**
+   * Takes one and says so; of the conversation when that is `settled`. Never rejects for what goes wrong with it: the
+   * turn ends without, and a notice says why.
+   */
+  take(promptId: string, settled?: Promise<void>): Promise<void>;
 }
 
 type Kept = GuestState["snapshots"]["repositories"][number];
 
 const maxWarned = 100;
+const maxChain = 20;
 
 /**
- * The working files of each repository as a commit on top of the one that is checked out, and the conversation as
- * another: pushed to the appliance, and in no branch. What has not changed since the last one is not pushed again.
+ * The working files of each repository as a commit whose first parent is the one that is checked out, and the
+ * conversation as another: pushed to the appliance, and in no branch. What has not changed since the last one is not
+ * pushed again.
  */
 export function createSnapshots(options: SnapshotsOptions): Snapshots {
   const { checkouts, session, git, gitBase, state, emit, signal, timeoutMs = 60_000 } = options;
@@ -101,13 +106,13 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     for (const words of leftOut.slice(0, 10)) await warn(`Not in the snapshots of ${title}: ${words}.`);
     const last = state.value.snapshots.repositories[index];
     if (last?.tree === tree && last.head === head) return last;
-    // On top of the last one, too: the push leaves out what that one has, which no branch reaches.
+    // Git sends what is not in the parents, and would send again what the snapshots before have brought. A chain of them
+    // all would be fetched whole by whoever fetches the last.
+    const isFirst = state.value.snapshots.count % maxChain === 0 || last === undefined || last === null;
+    const parents = isFirst ? [head] : [head, last.commit];
     const onto = (parents: string[]) => commitTree({ tree, parents, gitDir, promptId }, limit);
-    const commit =
-      last == null
-        ? await onto([head])
-        : // The agent may have had git throw it away.
-          await onto([head, last.commit]).catch(() => onto([head]));
+    // The agent may have had git throw the last one away.
+    const commit = await onto(parents).catch(() => onto([head]));
     await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
     return { tree, head, commit };
   };
@@ -123,14 +128,20 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     const { tree, gitDir } = found;
     const last = state.value.snapshots.session;
     if (last?.tree === tree) return last;
-    const parents = last === null ? [] : [last.commit];
+    const isFirst = state.value.snapshots.count % maxChain === 0 || last === null;
+    const parents = isFirst ? [] : [last.commit];
     const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
     await push({ commit, gitDir, name, place: sessionSnapshots }, limit);
+    // Each has a copy of the conversation: what the appliance has need not stay here.
+    if (isFirst) {
+      const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal: limit };
+      await git([...quietly, "prune", "--expire=now", commit], call);
+    }
     return { tree, head: "", commit };
   };
 
   return {
-    async take(promptId) {
+    async take(promptId, settled = Promise.resolve()) {
       if (signal.aborted) return;
       const began = performance.now();
       // A name is used once, whatever became of the one before it.
@@ -157,7 +168,10 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
       try {
         const what = { promptId, name };
         const [kept, ...repositories] = await Promise.all([
-          soft("the conversation", ofSession(what, limit.signal)),
+          soft(
+            "the conversation",
+            settled.then(() => ofSession(what, limit.signal)),
+          ),
           ...checkouts.map((checkout, index) =>
             soft(checkout.name, ofRepository(checkout, index, what, limit.signal)),
           ),

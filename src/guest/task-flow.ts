@@ -2,33 +2,27 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
-import { keptRepository, type SessionCommand, type SessionStart } from "../domain/session.ts";
+import type { SessionCommand, SessionStart } from "../domain/session.ts";
 import { type AgentKeeper, keepAgent } from "./agent-keeper.ts";
 import type { Agent } from "./agents/agent.ts";
 import { placeAttachments } from "./attachments.ts";
-import { type CommandRunner, createStepOutput, type OnLines } from "./commands.ts";
+import type { CommandRunner } from "./commands.ts";
 import { writeGitConfig } from "./git-config.ts";
 import type { RunGit } from "./git-process.ts";
 import { instructionsFor } from "./instructions.ts";
 import { lastWord } from "./last-word.ts";
 import type { Processes } from "./processes.ts";
+import { publishAll } from "./publish.ts";
 import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { SessionFiles } from "./session-files.ts";
 import { createSnapshots } from "./snapshots.ts";
 import type { StateFile } from "./state.ts";
+import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
-import {
-  type Checkout,
-  cloneCheckout,
-  placeCheckouts,
-  publishWork,
-  type WorkspaceOptions,
-} from "./workspace.ts";
-
-type Step = Extract<GuestEvent, { kind: "step_started" }>["step"];
+import { type Checkout, cloneCheckout, placeCheckouts, type WorkspaceOptions } from "./workspace.ts";
 
 export interface TaskFlow {
   start: SessionStart;
@@ -78,7 +72,7 @@ export async function runTaskFlow(flow: TaskFlow): Promise<void> {
     await letAgentWork(flow, checkouts, isFirst);
   } catch (thrown) {
     // An agent that cannot go on may have left work behind: it is worth keeping, whatever the task's end.
-    if (state.value.lastPromptId !== null) await publishAll(flow, checkouts).catch(() => {});
+    if (state.value.lastPromptId !== null) await publishAll(workspaceOf(flow), checkouts).catch(() => {});
     throw thrown;
   }
 }
@@ -122,8 +116,9 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
   });
 }
 
-function workspaceOf(flow: TaskFlow): WorkspaceOptions {
-  return { ...flow, env: flow.variables.shell, trailers: flow.start.trailers };
+function workspaceOf(flow: TaskFlow): WorkspaceOptions & { taskId: string; gitBase: string } {
+  const { start, variables } = flow;
+  return { ...flow, env: variables.shell, trailers: start.trailers, taskId: start.taskId };
 }
 
 /** Follows commands until the sandbox is stopped; throws when the agent cannot go on. */
@@ -195,7 +190,7 @@ async function carryOut(
       break;
     case "finish":
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
-      await flow.emit(await lastWord(() => publishAll(flow, checkouts), flow.report));
+      await flow.emit(await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report));
       break;
   }
   flow.state.update({ lastCommand: n });
@@ -208,47 +203,4 @@ function sessionFilesOf({ start, workspace, sessionRepository, agent, variables 
     ...{ sandboxId: start.sandboxId, sessionId, workspace, gitDir: sessionRepository },
     conversation: () => agent.conversationFolder(of),
   };
-}
-
-async function publishAll(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<string> {
-  const words: string[] = [];
-  const failures: unknown[] = [];
-  for (const [index, checkout] of checkouts.entries()) {
-    const { name: repository, workBranch: branch } = checkout;
-    const publish = step(flow, "push", `${repository}: ${branch}`, async (onLines) => {
-      const published = await publishWork(checkout, workspaceOf(flow), onLines, {
-        url: `${flow.gitBase}/${keptRepository(index)}.git`,
-        hint: `When the forge takes it: ccw-server task push ${flow.start.taskId}`,
-      });
-      if (published.kind === "nothing_new") {
-        words.push(`Nothing was changed in ${repository}.`);
-        return;
-      }
-      await flow.emit({ kind: "pushed", repository, branch, commit: published.commit });
-      words.push(`The work in ${repository} is on ${branch}.`);
-    });
-    // What can be pushed of the others is.
-    await publish.catch((thrown: unknown) => failures.push(thrown));
-    flow.signal.throwIfAborted();
-  }
-  if (failures.length > 0) throw failures[0];
-  return words.length === 0 ? "The task is done." : words.join(" ");
-}
-
-async function step(
-  flow: TaskFlow,
-  name: Step,
-  detail: string,
-  work: (onLines: OnLines) => Promise<void>,
-): Promise<void> {
-  flow.signal.throwIfAborted();
-  const began = performance.now();
-  await flow.emit({ kind: "step_started", step: name, detail });
-  const output = createStepOutput(name, flow.emit);
-  try {
-    await work(output.lines);
-  } finally {
-    await output.close();
-  }
-  await flow.emit({ kind: "step_done", step: name, ms: Math.round(performance.now() - began) });
 }

@@ -408,3 +408,15 @@ test("a person sets the address that stands in commits; what is no address is to
   expect(JSON.stringify(await wrong.json())).toContain("not an e-mail address");
   expect((await call(house, "PUT", "/api/me", { email: "" })).status).toBe(200);
 });
+
+test("the page's files are compressed for who takes that, asked for anew, and nobody's who is signed out", async () => {
+  const house = serve();
+  const get = (headers: Record<string, string>) => call(house, "GET", "/tasks/x", undefined, headers);
+  const answer = await get({ "accept-encoding": "gzip" });
+  expect(answer.headers.get("cache-control")).toBe("no-cache");
+  expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(await answer.text()).toContain("<title>ccw</title>");
+  const known = { "accept-encoding": "gzip", "if-none-match": answer.headers.get("etag") ?? "" };
+  expect((await get(known)).status).toBe(304);
+  expect((await get({ ...known, authorization: "Bearer wrong" })).status).toBe(401);
+});

@@ -3,6 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { CcwError } from "../domain/errors.ts";
 import { maxPromptBytes } from "../domain/task.ts";
+import { assetResponse } from "./assets.ts";
 import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
@@ -12,6 +13,7 @@ import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
+import { notificationRoutes } from "./notifications.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
@@ -96,6 +98,7 @@ export function createApp(context: HttpContext) {
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
     .route("/", settingRoutes(context))
+    .route("/", notificationRoutes(context))
     .route("/", liveRoutes(context));
   api.doc31("/openapi.json", {
     openapi: "3.1.0",
@@ -123,9 +126,9 @@ export function createApp(context: HttpContext) {
         401,
       );
     }
-    return c.body(Uint8Array.from(asset.body), 200, {
-      "Content-Type": asset.type,
-      "Cache-Control": "no-cache",
+    return assetResponse(asset, {
+      acceptEncoding: c.req.header("accept-encoding"),
+      ifNoneMatch: c.req.header("if-none-match"),
     });
   });
   return withApi;

@@ -7,13 +7,15 @@ import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
+import type { Notifications } from "../runs/notifications.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
+import type { Assets } from "./assets.ts";
 
 /** What the routes work with. */
 export interface HttpContext {
   store: Store;
   host: RepositoryHost;
-  kept: Pick<KeptWork, "push">;
+  kept: Pick<KeptWork, "push" | "of" | "tasks">;
   snapshots: SnapshotRepositories;
   ids: IdSource;
   log: Log;
@@ -26,6 +28,9 @@ export interface HttpContext {
   hostNames: readonly string[];
   pullRequests: PullRequests;
   follower: Pick<PullRequestFollower, "changed" | "follow" | "lookedAt">;
+  notifications: Pick<Notifications, "test">;
+  /** Whether the operator has set up a mail server. */
+  sendsMail: boolean;
   model: ModelSettings;
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
@@ -47,8 +52,5 @@ export interface HttpContext {
   /** The large files of a hosted repository. */
   lfs(request: Request, target: LfsTarget): Promise<Response>;
 }
-
-/** The built web interface, by URL path. */
-export type Assets = ReadonlyMap<string, { body: Uint8Array; type: string }>;
 
 export type HttpEnv = { Variables: { person: Person; token: Token } };

@@ -2,8 +2,9 @@ import { z } from "@hono/zod-openapi";
 import { accessLevels, limitsSchema } from "../domain/environment.ts";
 import { egressSchema } from "../domain/environment-egress.ts";
 import { jsonSchema } from "../domain/json.ts";
+import type { KeptWork } from "../domain/ports.ts";
 import type { TaskRow } from "../domain/store.ts";
-import { pullRequestWishes, taskStateKinds } from "../domain/task.ts";
+import { isDone, pullRequestWishes, taskStateKinds } from "../domain/task.ts";
 import { modelSources } from "../runs/model-settings.ts";
 import { pullRequestBadgeSchema } from "./pull-request-schemas.ts";
 
@@ -21,6 +22,15 @@ export const taskSchema = z
     /** Whether a pull request is still to be opened by itself. */
     pullRequest: z.enum(pullRequestWishes),
     pullRequests: z.array(pullRequestBadgeSchema),
+    /** Work that its forge did not take at the task's end and that waits to be pushed; `until`: it is removed then. */
+    kept: z.array(
+      z.object({
+        repository: z.string(),
+        branch: z.string(),
+        commit: z.string(),
+        until: z.number().optional(),
+      }),
+    ),
     state: z.enum(taskStateKinds),
     /** In words: why it failed, what came of it, who cancelled it. */
     detail: z.string(),
@@ -33,11 +43,15 @@ export const taskSchema = z
   .openapi("Task");
 export type TaskJson = z.infer<typeof taskSchema>;
 
-export function taskJson(task: TaskRow): TaskJson {
+export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
   const { state, person, queuePosition, ...rest } = task;
   return {
     ...rest,
     person: person.name,
+    kept: (isDone(state.kind) ? kept.of(task) : []).map(({ until, ...each }) => ({
+      ...each,
+      ...(until !== undefined && { until }),
+    })),
     state: state.kind,
     detail: detailOf(state),
     ...(queuePosition !== undefined && { queuePosition }),

@@ -143,7 +143,8 @@ export function snapshotRoutes(context: HttpContext) {
       }),
       async (c) => {
         const from = taskIdOf(c.req.valid("param").id);
-        return c.json(taskJson(await forkTask(context, from, c.get("person"), c.req.valid("json"))), 201);
+        const made = await forkTask(context, from, c.get("person"), c.req.valid("json"));
+        return c.json(taskJson(made, context.kept), 201);
       },
     );
 }

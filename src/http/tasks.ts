@@ -5,7 +5,7 @@ import { isId, type TaskId } from "../domain/ids.ts";
 import { answerSchema } from "../domain/question.ts";
 import { parseBranchName } from "../domain/repository.ts";
 import { isActive, newTaskSchema, promptTextSchema, taskStateKinds } from "../domain/task.ts";
-import { pushKeptWork } from "../runs/push-kept.ts";
+import { pushKeptWork, tasksWithKeptWork } from "../runs/push-kept.ts";
 import { openQuestions } from "../runs/questions.ts";
 import { addPrompt, answerQuestion, cancelTask, interruptTask } from "../runs/steer.ts";
 import { existing, submitTask } from "../runs/submit.ts";
@@ -41,7 +41,8 @@ export function taskRoutes(context: HttpContext) {
         request: { body: body(newTaskSchema) },
         responses: { 201: json(taskSchema, "The task, queued"), ...failures },
       }),
-      async (c) => c.json(taskJson(await submitTask(context, c.get("person"), c.req.valid("json"))), 201),
+      async (c) =>
+        c.json(taskJson(await submitTask(context, c.get("person"), c.req.valid("json")), kept), 201),
     )
     .openapi(
       createRoute({
@@ -54,18 +55,24 @@ export function taskRoutes(context: HttpContext) {
             /** Tasks created before this time, for the next page. */
             before: z.coerce.number().optional(),
             state: z.enum(taskStateKinds).optional(),
+            /** Those alone whose forge did not take all of their work. */
+            kept: z.literal("only").optional(),
           }),
         },
         responses: { 200: json(z.array(taskSchema), "Tasks"), ...failures },
       }),
       (c) => {
-        const { limit, before, state } = c.req.valid("query");
+        const { limit, before, state, kept: wanted } = c.req.valid("query");
         const filter = {
           limit,
           ...(before !== undefined && { before }),
           ...(state !== undefined && { states: [state] }),
         };
-        return c.json(store.tasks.list(filter).map(taskJson), 200);
+        const found = wanted === "only" ? tasksWithKeptWork(context, filter) : store.tasks.list(filter);
+        return c.json(
+          found.map((task) => taskJson(task, kept)),
+          200,
+        );
       },
     )
     .openapi(
@@ -90,7 +97,7 @@ export function taskRoutes(context: HttpContext) {
         const task = existing(store, taskIdOf(c.req.valid("param").id));
         const prompts = store.prompts.list(task.id).map(({ taskId: _, ...prompt }) => prompt);
         const questions = isActive(task.state) ? openQuestions(store, task.id, task.state.sandboxId) : [];
-        return c.json({ task: taskJson(task), prompts, questions }, 200);
+        return c.json({ task: taskJson(task, kept), prompts, questions }, 200);
       },
     )
     .openapi(

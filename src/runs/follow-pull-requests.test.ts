@@ -78,6 +78,17 @@ test("state, checks and comments are kept as the forge has them, and its outage 
   expect(house.prompts().length).toBe(1);
 });
 
+test("checks that fail are told of once for a commit, followed or not", async () => {
+  const house = await openHouse();
+  house.begin();
+  house.check({ state: "failed" });
+  await until("it is told", () => house.details().includes("has 1 failed check"));
+  house.check({ state: "failed", id: "another" });
+  await until("both are here", () => house.row().checks.length === 2);
+  await house.someLooks();
+  expect(house.details()).toEqual(["has 1 failed check"]);
+});
+
 test("a completed task is reopened by a failed check and a comment, and whoever asked gets an answer", async () => {
   const house = await openHouse();
   const { id, taskId, person, row, prompts, store, replies, complete, push, engine } = house;

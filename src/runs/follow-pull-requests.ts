@@ -99,12 +99,25 @@ export function createPullRequestFollower(
       if (isDeepStrictEqual({ ...now, ...change }, now)) return false;
       store.pullRequests.update(id, change);
       const after = { ...now, ...change };
+      tellFailedChecks(now, after);
       if (state !== "open") {
         const kind = state === "merged" ? ("pull_request_merged" as const) : ("pull_request_closed" as const);
         store.events.append(now.taskId, { kind, ...eventOf(after, undefined) });
         if (now.follow.on) stopFollowing(store, after, `It was ${state}.`);
       }
       return true;
+    });
+  }
+
+  /** Once for a commit, however many more of its checks fail. */
+  function tellFailedChecks(before: PullRequest, after: PullRequest): void {
+    const failedIn = ({ checks }: PullRequest) => checks.filter((check) => check.state === "failed");
+    const failedChecks = failedIn(after).length;
+    const known = before.headCommit === after.headCommit && failedIn(before).length > 0;
+    if (known || failedChecks === 0 || after.state !== "open") return;
+    const detail = `has ${failedChecks} failed check${failedChecks === 1 ? "" : "s"}`;
+    store.events.append(after.taskId, {
+      ...{ kind: "pull_request_updated", ...eventOf(after, undefined), detail, failedChecks },
     });
   }
 

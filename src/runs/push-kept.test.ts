@@ -82,8 +82,10 @@ test("a person has it pushed once the task is over; what is not taken is tried a
   expect(await pushKeptWork({ store, kept }, id, ada, {})).toEqual([
     { repository: name, branch: "claude/t", commit: "0123456789abcdef" },
   ]);
-  expect(store.events.last(id, "appliance_notice")?.body).toMatchObject({
-    text: `ada had the work in ${name} pushed: it is on claude/t now, at 0123456789.`,
+  expect(store.events.last(id, "kept_pushed")?.body).toMatchObject({
+    person: "ada",
+    branch: "claude/t",
+    own: true,
   });
   answers = [];
   await expect(pushKeptWork({ store, kept }, id, ada, {})).rejects.toThrow("No work of this task waits");

@@ -1,8 +1,8 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { KeptWork } from "../domain/ports.ts";
-import type { Person, Store } from "../domain/store.ts";
-import { isDone } from "../domain/task.ts";
+import type { Person, Store, TaskRow } from "../domain/store.ts";
+import { isDone, type TaskStateKind } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 
 const withinMs = 30 * 60_000;
@@ -39,8 +39,9 @@ export async function pushKeptWork(
     const branch = wanted.branch ?? workBranch;
     const commit = await kept.push(taskId, repository, { workBranch, branch }, AbortSignal.timeout(withinMs));
     if (commit === undefined) continue;
-    const text = `${by.name} had the work in ${repository} pushed: it is on ${branch} now, at ${commit.slice(0, 10)}.`;
-    store.events.append(taskId, { kind: "appliance_notice", level: "info", text });
+    const own = branch === workBranch;
+    store.events.append(taskId, { kind: "kept_pushed", person: by.name, repository, branch, own, commit });
+    store.wakes.wake("tasks");
     pushed.push({ repository, branch, commit });
   }
   if (pushed.length > 0) return pushed;
@@ -49,4 +50,19 @@ export async function pushKeptWork(
     "No work of this task waits to be pushed: its forge has taken all of it.",
     "`ccw-server task show` says where it is.",
   );
+}
+
+/** Tasks that are over and have work which their forge does not have, newest first. */
+export function tasksWithKeptWork(
+  { store, kept }: { store: Store; kept: Pick<KeptWork, "tasks" | "of"> },
+  filter: { limit: number; before?: number; states?: readonly TaskStateKind[] },
+): TaskRow[] {
+  const { limit, before = Number.POSITIVE_INFINITY, states } = filter;
+  return kept
+    .tasks()
+    .flatMap((id) => store.tasks.get(id) ?? [])
+    .filter(({ state, createdAt }) => createdAt < before && (states?.includes(state.kind) ?? true))
+    .filter((task) => isDone(task.state.kind) && kept.of(task).length > 0)
+    .sort((one, other) => other.createdAt - one.createdAt)
+    .slice(0, limit);
 }

@@ -189,6 +189,7 @@ export function react(
     case "sandbox_removed":
     case "sandbox_started":
     case "push_refused":
+    case "kept_pushed":
     case "egress_refused":
     case "access_requested":
     case "access_granted":

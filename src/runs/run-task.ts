@@ -126,7 +126,13 @@ async function provideSandbox(
       const next = replaceSandbox(task, sandboxId, context);
       return next === undefined ? sandboxId : await provideSandbox(task, next, context, signal);
     }
-    if (found?.running !== true) store.atomically(() => sendNextPrompt(store, task.id, sandboxId));
+    if (found?.running !== true) {
+      store.atomically(() => {
+        const hasWork = sendNextPrompt(store, task.id, sandboxId);
+        // Woken for nothing but to hand its work over, it would say nothing by itself.
+        if (!hasWork && found !== undefined) store.sandboxes.appendCommand(sandboxId, { kind: "finish" });
+      });
+    }
     if (found === undefined) {
       const made = await makeSandbox(task, sandboxId, doorFolder, context, signal);
       if (made !== undefined) return made.kind === "none" ? sandboxId : made;

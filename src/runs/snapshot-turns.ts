@@ -140,7 +140,7 @@ export function snapshotOf(store: Store, taskId: TaskId, turn: number): Snapshot
 /** The index of the repository of this name; without a name that of the only one. */
 export function repositoryIndexOf(store: Store, taskId: TaskId, name: string | undefined): number {
   const names = existing(store, taskId).repositories.map((repository) => repository.name);
-  const index = name === undefined && names.length === 1 ? 0 : names.findIndex((each) => each === name);
+  const index = name === undefined ? (names.length === 1 ? 0 : -1) : names.indexOf(name);
   if (index !== -1) return index;
   if (names.length === 0) throw new CcwError("not_found", "The task has no repository.");
   throw new CcwError(

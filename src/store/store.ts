@@ -9,6 +9,7 @@ import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
 import { createForgeStore } from "./forges.ts";
+import { createNotificationStore } from "./notifications.ts";
 import { createPersonStore, createTokenStore } from "./people.ts";
 import { createPromptStore } from "./prompts.ts";
 import { createPullRequestStore } from "./pull-requests.ts";
@@ -85,6 +86,7 @@ export function openStore(
     // Its writer has transactions of its own, which never run within another.
     egress: egress.store,
     access: eachAtomic(createAccessRequestStore(context, egress.writer.repeat), atomically),
+    notifications: eachAtomic(createNotificationStore(context), atomically),
     wakes,
     close() {
       egress.close();

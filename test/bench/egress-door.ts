@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { compileEgressPolicy } from "../../src/domain/egress-policy.ts";
 import { newId } from "../../src/domain/ids.ts";
 import { parseRange } from "../../src/domain/ip-address.ts";
+import { readAuthorities } from "../../src/gateway/egress/authorities.ts";
 import { openAuthority } from "../../src/gateway/egress/authority.ts";
 import { createEgressDoor } from "../../src/gateway/egress/egress-door.ts";
 import { openUpstreamTrust } from "../../src/gateway/egress/upstream-tls.ts";
@@ -67,7 +68,7 @@ async function openDoor(files: DoorFiles): Promise<number> {
     lookup: async () => [originAddress],
     whyNot: vetAddresses({ allowedRanges: ranges, ownPort: () => 0, now: Date.now }),
     proxy: undefined,
-    trust: openUpstreamTrust({ caFile }),
+    trust: openUpstreamTrust(readAuthorities(caFile)),
     refused() {},
     failed: (thrown) => console.error(thrown),
     decided: (fields) => log.every("egress", fields),

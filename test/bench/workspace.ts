@@ -6,6 +6,7 @@ import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
 import type { SessionStart } from "../../src/domain/session.ts";
 import { createGitServer } from "../../src/forge/git-server.ts";
+import { remoteFrom } from "../../src/forge/mirror-remote.fixture.ts";
 import { createMirrors } from "../../src/forge/mirrors.ts";
 import { authorization, startRemoteServer } from "../../src/forge/remote-server.fixture.ts";
 import { endpointAt } from "../../src/forge/repositories.ts";
@@ -51,8 +52,10 @@ export async function benchWorkspace({ rounds }: { rounds: number }): Promise<Re
     };
     const mirrors = createMirrors({
       folder: join(folder, "mirrors"),
-      access: { authorizationFor: async () => authorization, refused() {} },
-      network: { caFile: undefined, proxy: undefined },
+      remote: remoteFrom(join(folder, "remote"), {
+        authorizationFor: async () => authorization,
+        refused() {},
+      }),
       ...{ log: quiet, now: Date.now, borrowed: () => [], repositories: () => [repository], changed() {} },
     });
     const refresh = () => mirrors.refresh(repository, signal);

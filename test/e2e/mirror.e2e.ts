@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RemoteRepository } from "../../src/domain/repository.ts";
+import { remoteFrom } from "../../src/forge/mirror-remote.fixture.ts";
 import { createMirrors } from "../../src/forge/mirrors.ts";
 import { authorization, startRemoteServer } from "../../src/forge/remote-server.fixture.ts";
 import {
@@ -63,8 +64,10 @@ test("on a full disk the mirror is as it was, and goes on when there is room", a
     };
     const mirrors = createMirrors({
       folder: join(small, "mirrors"),
-      access: { authorizationFor: async () => authorization, refused() {} },
-      network: { caFile: undefined, proxy: undefined },
+      remote: remoteFrom(join(small, "remote"), {
+        authorizationFor: async () => authorization,
+        refused() {},
+      }),
       log: { info() {}, warn() {}, error() {} },
       ...{ now: Date.now, borrowed: () => [], repositories: () => [], changed() {} },
     });

@@ -47,6 +47,8 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
   expect(failed.detail).toContain("The appliance has kept it.");
   expect(failed.detail).toContain(`ccw-server task push ${task.id}`);
 
+  expect(failed.kept).toMatchObject([{ repository: name, branch: branchOf(task) }]);
+  expect(JSON.parse(await ccw("task", "list", "--kept", "--json"))).toMatchObject([{ id: task.id }]);
   const early = await ccwTold("task", "push", task.id);
   expect([early.code === 0, early.err]).toEqual([false, expect.stringContaining("made private")]);
   const refused = await ccwTold("task", "create", "--repo", name, "again");
@@ -57,7 +59,10 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
     `The work in ${name} is on ${branchOf(task)}`,
   );
   expect(await world.gitAt("acme/private", "show", `${branchOf(task)}:answer.txt`)).toBe("Red");
-  expect((await noticesOf(task.id)).join()).toContain("is on");
+  expect(await bodiesOf(world.appliance, task.id, "kept_pushed")).toMatchObject([
+    { repository: name, branch: branchOf(task), own: true },
+  ]);
+  expect(JSON.parse(await ccw("task", "list", "--kept", "--json"))).toEqual([]);
   expect((await ccwTold("task", "push", task.id)).err).toContain("No work of this task waits");
   expect(await ccw("task", "pr", task.id)).toContain(`${github.url}/acme/private/pull/`);
   // And a new task goes on from where it was.

@@ -253,6 +253,27 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
       expect(await engine.tail(id, 100)).toBe("");
     });
 
+    test("a sandbox that is stopped keeps its files, and runs again with the same identity", async () => {
+      const id = await begin(`
+        trap 'echo told to stop; exit 143' TERM
+        echo run >> /root/runs; echo "runs: $(wc -l < /root/runs)"; stat -c 'door: %F' /run/ccw/door.sock
+        sleep 300 & wait`);
+      await untilPrinted(engine, id, /runs: 1[\s\S]*door: socket/);
+      const ended = engine.wait(id, never);
+      await engine.stop(id);
+      expect(await ended).toMatchObject({ exitCode: 143 });
+      const row = async () => (await engine.list()).find((sandbox) => sandbox.id === id);
+      expect(await row()).toMatchObject({ running: false });
+      await engine.stop(id);
+      await engine.restart(id);
+      await engine.restart(id);
+      await untilPrinted(engine, id, /told to stop[\s\S]*runs: 2[\s\S]*door: socket/);
+      expect(await row()).toMatchObject({ running: true });
+      await engine.remove(id);
+      await engine.stop(id);
+      await expect(engine.restart(id)).rejects.toMatchObject({ code: "not_found" });
+    });
+
     test("waiting outlasts an engine that goes away and comes back", async () => {
       const relaySocket = join(folder, "relay.sock");
       let relay = await relayTo(socket, relaySocket);

@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import { existsSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { readAuthorities } from "../../src/gateway/egress/authorities.ts";
 import { openUpstreamTrust } from "../../src/gateway/egress/upstream-tls.ts";
 import {
   type Appliance,
@@ -26,7 +27,7 @@ import {
 /** Debian keeps its own list here; elsewhere the runtime's list and the machine's are enough. */
 const systemBundle = "/etc/ssl/certs/ca-certificates.crt";
 const caFile = existsSync(systemBundle) ? systemBundle : undefined;
-const trust = openUpstreamTrust({ caFile });
+const trust = openUpstreamTrust(readAuthorities(caFile));
 
 const hosts = [
   "deb.debian.org",

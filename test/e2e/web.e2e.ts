@@ -8,7 +8,7 @@ import type { GuestEvent } from "../../src/domain/event.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
+import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
 
 /** The page in a real browser, against the real HTTP app; the test plays the sandboxes' part. One file, since all of it shares one appliance and one browser. */
 
@@ -183,6 +183,31 @@ test("the diff is shown after the push, and the summary says how to get at the w
     await page.keyboard.press("ArrowLeft");
     await page.getByText(`git fetch ${appliance.url}/git/demo.git claude/diff-1`).waitFor();
     expect(await page.getByLabel("Another prompt").count()).toBe(0);
+  });
+}, 30_000);
+
+test("work that its forge did not take is pushed from the page, to another branch where the own one has moved", async () => {
+  const id = appliance.submit({ title: "Left behind", repositories });
+  appliance.keep(id, {
+    ...{ repository: "demo", branch: "claude/work-abc123", commit: "0123456789abcdef" },
+    until: Date.now() + 86_400_000,
+  });
+  appliance.store.tasks.move(id, { kind: "cancelled", by: "ada" });
+  appliance.moveBranch("claude/work-abc123");
+  await visit(async ({ page, complaints }) => {
+    await page.goto(`${appliance.url}/tasks/${id}`);
+    await page.locator(".task-row", { hasText: "Left behind" }).getByText("Work not pushed").waitFor();
+    await page.getByText("did not take the work", { exact: false }).waitFor();
+    await picture(page, "kept-work");
+    await page.getByRole("button", { name: "Push now" }).click();
+    await page.getByText("was moved on its forge meanwhile", { exact: false }).waitFor();
+    // The browser itself reports the refusal.
+    complaints.length = 0;
+    await page.getByLabel("Branch", { exact: true }).fill("claude/other");
+    await page.getByRole("button", { name: "Push now" }).click();
+    await page.getByText("ada had the kept work pushed to claude/other").waitFor();
+    await page.getByRole("button", { name: "Push now" }).waitFor({ state: "detached" });
+    await page.getByText("Work not pushed").waitFor({ state: "detached" });
   });
 }, 30_000);
 

@@ -8,6 +8,7 @@ import { CommitAddress } from "./commit-address.tsx";
 import { EnvironmentSection } from "./environment-section.tsx";
 import { ForgeSection } from "./forge-section.tsx";
 import { ModelSection } from "./model-section.tsx";
+import { NotificationSection } from "./notification-section.tsx";
 import { RepositorySection } from "./repository-section.tsx";
 import { TokenSection } from "./token-section.tsx";
 
@@ -33,6 +34,7 @@ export function SettingsPage() {
         forges={connected.kind === "loaded" ? connected.value : []}
         changed={forges.reload}
       />
+      <NotificationSection />
       <TokenSection />
       <section aria-labelledby="you">
         <h2 id="you">You</h2>

@@ -6,9 +6,11 @@ import { StateIcon } from "../parts/icon.tsx";
 import { MarkdownView } from "../parts/markdown-view.tsx";
 import { states } from "../states.ts";
 import { plainLine } from "../text/plain.ts";
+import { KeptWorkNote } from "./kept-work.tsx";
 
 /** How the task ended, and how to get at the work. */
-export function SummaryCard({ task, pushed }: { task: TaskJson; pushed: boolean }) {
+export function SummaryCard(props: { task: TaskJson; pushed: boolean; onPushed: () => void }) {
+  const { task, pushed, onPushed } = props;
   const { client, status } = useAppliance();
   const { word, tone } = states[task.state];
   const base = status.value?.publicUrl ?? location.origin;
@@ -42,7 +44,10 @@ export function SummaryCard({ task, pushed }: { task: TaskJson; pushed: boolean 
             {hosted && <p class="dim">Git asks for a password: an API token, made in Settings.</p>}
           </div>
         ))}
-      {!pushed && task.repositories.length > 0 && <p class="dim">Nothing was pushed.</p>}
+      {task.kept.length > 0 && <KeptWorkNote task={task} onPushed={onPushed} />}
+      {!pushed && task.kept.length === 0 && task.repositories.length > 0 && (
+        <p class="dim">Nothing was pushed.</p>
+      )}
     </section>
   );
 }

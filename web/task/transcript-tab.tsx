@@ -59,7 +59,7 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
           Loading the transcript…
         </p>
       )}
-      {ended && <SummaryCard task={task} pushed={pushes > 0} />}
+      {ended && <SummaryCard task={task} pushed={pushes > 0} onPushed={feed.refresh} />}
       {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
         <PullRequestCard
           task={task}

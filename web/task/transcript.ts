@@ -165,6 +165,14 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       draft.pushes += 1;
       line("good", `Pushed ${body.commit.slice(0, 10)} to ${body.branch}`, body.repository);
       return;
+    case "kept_pushed":
+      if (body.own) draft.pushes += 1;
+      line(
+        "good",
+        `${body.person} had the kept work pushed to ${body.branch}`,
+        `${body.repository} at ${body.commit.slice(0, 10)}`,
+      );
+      return;
     case "finished":
       if (body.outcome === "failed") line("error", body.text, body.hint);
       return;

@@ -5,13 +5,19 @@ import { CcwError, messageOf } from "../../domain/errors.ts";
 
 /** Certificates of authorities, in PEM. */
 export interface Authorities {
-  /** What a server on the internet may be signed by: the runtime's list, the machine's, the operator's own. */
+  /**
+   * What a server may be signed by, a forge or any other: the runtime's list, the machine's, what NODE_EXTRA_CA_CERTS
+   * names, what somebody has added to the machine, and the operator's own file.
+   */
   trusted: readonly string[];
-  /** Those of them that are nobody's but the operator's. */
+  /**
+   * Those of them that are nobody's but the operator's: from `caFile`, and added to the machine by hand. For sandboxes to
+   * believe too, since what passes unread shows them certificates of these.
+   */
   local: readonly string[];
 }
 
-/** Throws `invalid` for a file that cannot be read or holds no certificate. */
+/** The one place where they are gathered. Throws `invalid` for a file that cannot be read or holds no certificate. */
 export function readAuthorities(caFile: string | undefined): Authorities {
   const publicOnes = getCACertificates("bundled");
   const anchors = anchorFolders.flatMap(certificatesBelow);
@@ -22,7 +28,7 @@ export function readAuthorities(caFile: string | undefined): Authorities {
   const local = new Map(added.map((pem) => [bodyOf(pem), `${pem.trim()}\n`]));
   for (const body of shipped) local.delete(body);
   return {
-    trusted: [...publicOnes, ...getCACertificates("system"), ...getCACertificates("extra"), ...added],
+    trusted: once([...publicOnes, ...getCACertificates("system"), ...getCACertificates("extra"), ...added]),
     local: [...local.values()],
   };
 }
@@ -78,6 +84,10 @@ function certificatesOf(file: string): string[] {
 
 const certificatesIn = (text: string): string[] =>
   text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+
+const once = (certificates: readonly string[]): string[] => [
+  ...new Map(certificates.map((pem) => [bodyOf(pem), pem])).values(),
+];
 
 /** The same for one certificate, whatever lines it was broken into. */
 const bodyOf = (pem: string): string => pem.replace(/\s/g, "");

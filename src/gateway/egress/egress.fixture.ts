@@ -19,6 +19,7 @@ import { createAddressRules, parseRange, whyNotDialled } from "../../domain/ip-a
 import type { LogFields } from "../../domain/ports.ts";
 import { sandboxId, silent, taskId } from "../door.fixture.ts";
 import { createDoors } from "../door.ts";
+import { readAuthorities } from "./authorities.ts";
 import { type Authority, openAuthority } from "./authority.ts";
 import type { UpstreamProxy } from "./dial.ts";
 import { createEgressDoor } from "./egress-door.ts";
@@ -192,7 +193,7 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
     },
     whyNot: options.whyNot ?? ((address) => whyNotDialled(address, rules)),
     proxy,
-    trust: openUpstreamTrust({ caFile }),
+    trust: openUpstreamTrust(readAuthorities(caFile)),
     refused() {},
     failed: (thrown) => void failures.push(thrown),
     decided: (fields) => void fixture.lines.push(fields),

@@ -2,16 +2,11 @@ import { isIP } from "node:net";
 import { Duplex } from "node:stream";
 import { checkServerIdentity, connect, createSecureContext, type TLSSocket } from "node:tls";
 import { CcwError } from "../../domain/errors.ts";
-import { readAuthorities } from "./authorities.ts";
+import type { Authorities } from "./authorities.ts";
 import { handshake } from "./handshake.ts";
 
 /** Which authorities a server on the internet may be signed by: the runtime's list, the machine's, the operator's own. */
 export interface UpstreamTrust {
-  /**
-   * PEM of those among them that are nobody's but the operator's: from `caFile`, and added to the machine by hand. For
-   * sandboxes to believe too, since what passes unread shows them certificates of these.
-   */
-  readonly localAuthorities: string;
   /**
    * TLS towards a server, which has to prove that it is `host`; HTTP/1.1 inside, TLS 1.2 at least. Rejects with
    * `unavailable` in words for the ledger, or with the signal's reason; then nothing is left open, `over` neither.
@@ -26,15 +21,10 @@ export interface UpstreamTrust {
   }): Promise<TLSSocket>;
 }
 
-/**
- * Reads the lists once: to do so for each connection would take milliseconds. `caFile` holds further authorities, as
- * of a company's private one. Throws `invalid` where it holds none.
- */
-export function openUpstreamTrust(options: { caFile: string | undefined }): UpstreamTrust {
-  const { trusted, local } = readAuthorities(options.caFile);
+/** Reads the list once: to do so for each connection would take milliseconds. */
+export function openUpstreamTrust({ trusted }: Pick<Authorities, "trusted">): UpstreamTrust {
   const secureContext = createSecureContext({ ca: [...trusted], minVersion: "TLSv1.2" });
   return {
-    localAuthorities: local.join(""),
     connect({ over, host, signal, withinMs = 10_000 }) {
       const stream = over instanceof Duplex ? over : undefined;
       const target = over instanceof Duplex ? { socket: over } : { host: over.address, port: over.port };

@@ -60,6 +60,8 @@ export interface AgentRun {
   /** From the next request on; empty for the agent's default. */
   setModel(model: string): void;
   setMode(mode: AgentMode): void;
+  /** Resolves when all that was said is in the conversation's files, or when that takes too long. */
+  settled(): Promise<void>;
   /** Answers an open `question`; one that is closed already is ignored. */
   answer(requestId: string, answer: Json): Promise<void>;
   /** Ends the turn that runs or is about to. */

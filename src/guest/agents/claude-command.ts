@@ -11,6 +11,33 @@ export const claudeVariables: Record<string, string> = {
   DISABLE_AUTOUPDATER: "1",
 };
 
+const refusal = {
+  hookSpecificOutput: {
+    hookEventName: "PreToolUse",
+    permissionDecision: "deny",
+    permissionDecisionReason:
+      "The task is in plan mode: nothing is changed before a person has approved the plan. Propose it with ExitPlanMode.",
+  },
+};
+
+/**
+ * A process that may act without asking lets edits pass in plan mode too, and leaves it to the model to make none: here
+ * they are refused, but for the plan itself. What a shell command changes is still the model's to mind.
+ */
+const planHooks = {
+  PreToolUse: [
+    {
+      matcher: "Edit|Write|NotebookEdit",
+      hooks: [
+        {
+          type: "command",
+          command: `input=$(cat); case "$input" in *'"permission_mode":"plan"'*) case "$input" in *'/.claude/plans/'*) ;; *) printf %s '${JSON.stringify(refusal)}';; esac;; esac`,
+        },
+      ],
+    },
+  ],
+};
+
 export function claudeArguments({ model, sessionId, instructions, trailers, env }: AgentStart): string[] {
   return [
     "-p",
@@ -28,7 +55,7 @@ export function claudeArguments({ model, sessionId, instructions, trailers, env 
     ...(model === "" ? [] : ["--model", model]),
     // Its own idea of a commit's last lines would stand beside ours; pull requests are the appliance's to write.
     "--settings",
-    JSON.stringify({ attribution: { commit: trailers.join("\n"), pr: "" } }),
+    JSON.stringify({ attribution: { commit: trailers.join("\n"), pr: "" }, hooks: planHooks }),
     "--append-system-prompt",
     instructions,
     // The CLI writes a conversation down some time after it began; `--resume` of one that is not there ends it.

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where the CLI keeps conversations: `projects/<its folder, every non-alphanumeric as ->/<session id>.jsonl`. */
@@ -28,7 +28,7 @@ export function conversationFolder(env: Env, sessionId: string): string | undefi
  * Whether the file names the message, as its own or as one that was taken into a turn (`source_uuid`). The CLI's echo
  * says too little: it comes before the file is written, and what is taken into a turn counts again after `--resume`.
  */
-export function conversationHolds(path: string, uuid: string): boolean {
+export function conversationHolds(path: string, uuid: string, lastBytes = Number.POSITIVE_INFINITY): boolean {
   const needle = `uuid":"${uuid}"`;
   let file: number;
   try {
@@ -38,9 +38,11 @@ export function conversationHolds(path: string, uuid: string): boolean {
   }
   try {
     const chunk = Buffer.alloc(1024 ** 2);
+    let at = Math.max(0, fstatSync(file).size - lastBytes);
     for (let kept = 0; ; ) {
-      const read = readSync(file, chunk, kept, chunk.length - kept, null);
+      const read = readSync(file, chunk, kept, chunk.length - kept, at);
       if (read === 0) return false;
+      at += read;
       if (chunk.subarray(0, kept + read).includes(needle)) return true;
       const tail = Math.min(needle.length, kept + read);
       chunk.copyWithin(0, kept + read - tail, kept + read);

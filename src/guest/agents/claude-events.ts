@@ -24,8 +24,13 @@ interface Usage {
   outputTokens: number;
 }
 
-/** One translator for one process: it remembers which message and block a delta belongs to, and nothing else. */
-export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
+/**
+ * One translator for one process: it remembers which message and block a delta belongs to, and nothing else.
+ * `onMessage`: a message of the conversation itself was said, by the name that it has in its file, too.
+ */
+export function createClaudeTranslator(
+  onMessage: (uuid: string) => void = () => {},
+): (line: string) => ClaudeMeaning[] {
   /**
    * By sub-agent (its tool call's id, or the main one's null): the message that is being written. The CLI says each
    * of its content blocks in an `assistant` message of its own, in order: their count is the block's index.
@@ -48,6 +53,8 @@ export function createClaudeTranslator(): (line: string) => ClaudeMeaning[] {
     const parsed = claudeMessageSchema.safeParse(raw);
     if (!parsed.success) return unknown(raw);
     const message = parsed.data;
+    const isOwn = message.type === "assistant" || (message.type === "user" && message.isReplay !== true);
+    if (isOwn && message.parent_tool_use_id === null && message.uuid !== undefined) onMessage(message.uuid);
     switch (message.type) {
       case "stream_event": {
         const { event, parent_tool_use_id: agent } = message;

@@ -118,6 +118,7 @@ export const claudeMessageSchema = z.discriminatedUnion("type", [
   z.object({
     type: z.literal("assistant"),
     message: z.object({ id: z.string(), content: z.array(contentBlock) }),
+    uuid: z.string().optional(),
     parent_tool_use_id: parent,
   }),
   z.object({

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { GuestEvent } from "../../domain/event.ts";
@@ -10,7 +9,7 @@ import type { Agent, AgentExit, AgentPrompt, AgentRun, AgentStart } from "./agen
 import { claudeArguments, promptUuid } from "./claude-command.ts";
 import { conversationFolder, conversationHolds, conversationHome } from "./claude-conversation.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
-import { type PermissionAnswer, permissionAnswerSchema } from "./claude-messages.ts";
+import { answerOf, userMessage } from "./claude-input.ts";
 import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
 import { createDeltas } from "./deltas.ts";
@@ -20,6 +19,10 @@ const maxLineBytes = 32 * 1024 ** 2;
 const maxStderr = 8 * 1024;
 /** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
 const graceMs = 5000;
+/** The CLI writes the conversation down some 100 ms after it has said it. */
+const settleMs = 1000;
+/** Where the last message is to be found, with room for what comes behind it. */
+const lastBytes = 4 * 1024 ** 2;
 /** How long output may still come after the process has ended: something it started may hold the pipe open. */
 const lastOutputMs = 1000;
 
@@ -58,7 +61,10 @@ export function createClaude(command = "claude"): Agent {
 
 function drive(child: Child, options: AgentStart): AgentRun {
   const { emit, lastPromptId, processes } = options;
-  const translate = createClaudeTranslator();
+  let lastMessage: string | undefined;
+  const translate = createClaudeTranslator((uuid) => {
+    lastMessage = uuid;
+  });
   const questions = new Map<string, Record<string, Json>>();
   let interruptAtStart = false;
 
@@ -191,6 +197,16 @@ function drive(child: Child, options: AgentStart): AgentRun {
     },
     setModel: requests.setModel,
     setMode: requests.setMode,
+    async settled() {
+      const { env, sessionId } = options;
+      const until = performance.now() + settleMs;
+      while (lastMessage !== undefined && performance.now() < until) {
+        const folder = conversationFolder(env, sessionId);
+        const path = folder === undefined ? undefined : join(folder, `${sessionId}.jsonl`);
+        if (path !== undefined && conversationHolds(path, lastMessage, lastBytes)) return;
+        await Bun.sleep(10);
+      }
+    },
     async answer(requestId, answer) {
       const input = questions.get(requestId);
       if (input === undefined) return;
@@ -216,31 +232,4 @@ function drive(child: Child, options: AgentStart): AgentRun {
     },
     exited: finished,
   };
-}
-
-function userMessage({ uuid, text, images }: AgentPrompt & { uuid: string }): object {
-  const pictures = images.flatMap(({ path, mediaType }) => {
-    try {
-      const data = readFileSync(path).toString("base64");
-      return [{ type: "image", source: { type: "base64", media_type: mediaType, data } }];
-    } catch {
-      return []; // gone from the workspace since; its name stands in the text
-    }
-  });
-  return {
-    type: "user",
-    uuid,
-    message: { role: "user", content: [{ type: "text", text }, ...pictures] },
-    parent_tool_use_id: null,
-    session_id: "",
-  };
-}
-
-/** An answer that the CLI would not understand becomes a refusal that says so: the turn must not hang on it. */
-function answerOf(answer: Json, input: Record<string, Json>): PermissionAnswer {
-  const parsed = permissionAnswerSchema.safeParse(answer);
-  if (!parsed.success) return { behavior: "deny", message: "The answer could not be understood. Ask again." };
-  return parsed.data.behavior === "allow"
-    ? { ...parsed.data, updatedInput: parsed.data.updatedInput ?? input }
-    : parsed.data;
 }

@@ -1,0 +1,253 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { GuestEvent } from "../domain/event.ts";
+import { sessionSnapshots, snapshotRepository } from "../domain/session.ts";
+import { createRunGit } from "./git-process.ts";
+import { createProcesses } from "./processes.ts";
+import { restore } from "./restore.ts";
+import { createSnapshots, type SnapshotsOptions } from "./snapshots.ts";
+import { openStateFile } from "./state.ts";
+import type { Checkout } from "./workspace.ts";
+
+let folder = "";
+let env: Record<string, string> = {};
+let events: GuestEvent[] = [];
+const run = createRunGit(createProcesses());
+const { signal } = new AbortController();
+
+async function git(cwd: string, ...args: string[]): Promise<string> {
+  const { code, out, err } = await run(args, { cwd, env, signal });
+  if (code !== 0) throw new Error(`git ${args.join(" ")}: ${err}`);
+  return out.toString("utf8").trim();
+}
+
+const checkout = (): Checkout => ({
+  ...{ name: "demo", url: "http://appliance/git/demo.git", baseBranch: "main", workBranch: "claude/w" },
+  folder: join(folder, "work/demo"),
+});
+const file = (name: string) => join(checkout().folder, name);
+const remote = (place: string) => join(folder, `remote/${place}.git`);
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "ccw-snapshots-"));
+  events = [];
+  env = {
+    ...{ PATH: process.env["PATH"] ?? "", HOME: folder },
+    ...{ GIT_AUTHOR_NAME: "Ada", GIT_AUTHOR_EMAIL: "a@example.org" },
+    ...{ GIT_COMMITTER_NAME: "Ada", GIT_COMMITTER_EMAIL: "a@example.org" },
+  };
+  for (const place of [snapshotRepository(0), sessionSnapshots]) {
+    mkdirSync(remote(place), { recursive: true });
+    await git(remote(place), "init", "--quiet", "--bare");
+  }
+  mkdirSync(checkout().folder, { recursive: true });
+  mkdirSync(join(folder, "home"));
+  await git(checkout().folder, "init", "--quiet", "--initial-branch=claude/w");
+  writeFileSync(file(".gitignore"), "ignored.txt\n");
+  writeFileSync(file("file.txt"), "one\n");
+  await git(checkout().folder, "add", ".");
+  await git(checkout().folder, "commit", "--quiet", "--message", "First");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function options(change: Partial<SnapshotsOptions> = {}): SnapshotsOptions {
+  return {
+    checkouts: [checkout()],
+    session: {
+      ...{ sandboxId: "sbx_1", sessionId: "talk", workspace: join(folder, "work") },
+      gitDir: join(folder, "session.git"),
+      conversation: () => join(folder, "home"),
+    },
+    ...{ git: run, env, gitBase: `file://${join(folder, "remote")}`, ignored: false, signal },
+    state: openStateFile(join(folder, "state.json")),
+    emit: async (event) => void events.push(event),
+    ...change,
+  };
+}
+
+async function taken(change: Partial<SnapshotsOptions> = {}, promptId = "prm_1") {
+  await createSnapshots(options(change)).take(promptId);
+  const event = events.at(-1);
+  if (event?.kind !== "snapshot") throw new Error(`no snapshot: ${JSON.stringify(events)}`);
+  return event;
+}
+const notices = () => events.flatMap((event) => (event.kind === "notice" ? [event.text] : []));
+const filesOf = (commit: string | undefined, place = snapshotRepository(0)) =>
+  git(remote(place), "ls-tree", "-r", "--name-only", commit ?? "");
+
+test("a snapshot holds what is changed, staged, deleted and untracked, and leaves the repository as it was", async () => {
+  writeFileSync(file("file.txt"), "two\n");
+  writeFileSync(file("staged.txt"), "s\n");
+  await git(checkout().folder, "add", "staged.txt");
+  writeFileSync(file("with\nnewline é.txt"), "n\n");
+  writeFileSync(file("ignored.txt"), "i\n");
+  writeFileSync(file(".git/hooks/pre-push"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+  const state = async () => [
+    await git(checkout().folder, "status", "--porcelain", "--branch"),
+    await git(checkout().folder, "for-each-ref"),
+    readFileSync(file(".git/config"), "utf8"),
+    await git(checkout().folder, "ls-files", "--stage"),
+  ];
+  const before = await state();
+  const { repositories } = await taken();
+  expect(await state()).toEqual(before);
+  const [snapshot] = repositories;
+  expect(snapshot?.head).toBe(await git(checkout().folder, "rev-parse", "HEAD"));
+  expect(await git(remote(snapshotRepository(0)), "rev-parse", `${snapshot?.commit}^`)).toBe(
+    snapshot?.head ?? "",
+  );
+  expect(await filesOf(snapshot?.commit)).toBe(
+    '.gitignore\nfile.txt\nstaged.txt\n"with\\nnewline \\303\\251.txt"',
+  );
+  expect(await git(remote(snapshotRepository(0)), "show", `${snapshot?.commit}:file.txt`)).toBe("two");
+  expect(notices()).toEqual([]);
+});
+
+test("files that git ignores are taken where that is asked for", async () => {
+  writeFileSync(file("ignored.txt"), "i\n");
+  const { repositories } = await taken({ ignored: true });
+  expect(await filesOf(repositories[0]?.commit)).toContain("ignored.txt");
+});
+
+test("what has not changed keeps its commit, and a new one is a new ref", async () => {
+  const first = await taken();
+  expect((await taken({}, "prm_2")).repositories).toEqual(first.repositories);
+  writeFileSync(file("file.txt"), "two\n");
+  const third = await taken({}, "prm_2");
+  expect(third.repositories).not.toEqual(first.repositories);
+  const refs = await git(remote(snapshotRepository(0)), "for-each-ref", "--format=%(refname)");
+  expect(refs.split("\n")).toEqual(["refs/ccw/snapshots/prm1sbx1x1", "refs/ccw/snapshots/prm2sbx1x3"]);
+});
+
+test("a deleted file and a file that became a folder are so in the snapshot", async () => {
+  await taken();
+  rmSync(file("file.txt"));
+  mkdirSync(file("file.txt"));
+  writeFileSync(file("file.txt/inside"), "x\n");
+  expect(await filesOf((await taken()).repositories[0]?.commit)).toBe(".gitignore\nfile.txt/inside");
+});
+
+test("repositories inside, and files that are too large, are left out, and said once", async () => {
+  mkdirSync(file("nested"));
+  await git(file("nested"), "init", "--quiet");
+  writeFileSync(file("nested/x"), "x");
+  writeFileSync(file("huge"), "");
+  truncateSync(file("huge"), 101 * 1024 ** 2);
+  writeFileSync(file("small"), "x");
+  expect(await filesOf((await taken()).repositories[0]?.commit)).toBe(".gitignore\nfile.txt\nsmall");
+  expect(notices()).toEqual([
+    "Not in the snapshots of demo: huge is over 100MiB.",
+    "Not in the snapshots of demo: nested/ is a repository of its own.",
+  ]);
+  writeFileSync(file("small"), "y");
+  await taken();
+  expect(notices().length).toBe(2);
+});
+
+test("a filter keeps no bytes from the snapshot", async () => {
+  writeFileSync(file(".gitattributes"), "*.bin filter=lfs\n");
+  await git(checkout().folder, "config", "filter.lfs.clean", "echo pointer");
+  await git(checkout().folder, "config", "filter.lfs.required", "true");
+  writeFileSync(file("large.bin"), "all of it\n");
+  const { repositories } = await taken();
+  expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:large.bin`)).toBe(
+    "all of it",
+  );
+});
+
+test("an index of ours that is broken is made anew", async () => {
+  await taken();
+  writeFileSync(file(".git/ccw-snapshot-index"), "not an index");
+  writeFileSync(file("file.txt"), "two\n");
+  const { repositories } = await taken();
+  expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
+});
+
+test("a push that fails takes no more than that repository's snapshot, and is said once until it works again", async () => {
+  rmSync(remote(snapshotRepository(0)), { recursive: true });
+  const { repositories, session } = await taken();
+  expect(repositories).toEqual([null]);
+  expect(session).not.toBe("");
+  await taken();
+  expect(notices().length).toBe(1);
+  expect(notices()[0]).toContain("The state of demo after the turn could not be kept");
+  expect(existsSync(file(".git/ccw-snapshot-index"))).toBe(true);
+});
+
+test("a snapshot that takes too long is given up", async () => {
+  const slow = join(folder, "bin");
+  mkdirSync(slow);
+  writeFileSync(join(slow, "git"), "#!/bin/sh\nsleep 60\n", { mode: 0o755 });
+  const began = performance.now();
+  await createSnapshots(options({ env: { ...env, PATH: `${slow}:${env["PATH"]}` }, timeoutMs: 300 })).take(
+    "prm_1",
+  );
+  expect(performance.now() - began).toBeLessThan(5000);
+  expect(events.some((event) => event.kind === "snapshot")).toBe(false);
+  expect(notices()[0]).toContain("It took over");
+});
+
+test("the session's snapshot has the conversation, what lies beside the repositories, and those without a commit", async () => {
+  writeFileSync(join(folder, "home/talk.jsonl"), "{}\n");
+  writeFileSync(join(folder, "home/other.jsonl"), "{}\n");
+  mkdirSync(join(folder, "home/talk"));
+  writeFileSync(join(folder, "home/talk/sub.jsonl"), "{}\n");
+  writeFileSync(join(folder, "work/notes.txt"), "n\n");
+  await git(checkout().folder, "checkout", "--quiet", "--orphan", "fresh");
+  const { repositories, session } = await taken();
+  expect(repositories).toEqual([null]);
+  expect((await filesOf(session, sessionSnapshots)).split("\n")).toEqual([
+    "conversation/talk.jsonl",
+    "conversation/talk/sub.jsonl",
+    "repository-0/.gitignore",
+    "repository-0/file.txt",
+    "workspace/notes.txt",
+  ]);
+  expect(notices()).toEqual([]);
+});
+
+test("a restored checkout has its branch, its files and nothing staged; a conversation takes the session's name", async () => {
+  writeFileSync(join(folder, "home/talk.jsonl"), "{}\n");
+  await git(checkout().folder, "clone", "--quiet", "--bare", ".", join(folder, "origin.git"));
+  writeFileSync(file("file.txt"), "two\n");
+  await git(checkout().folder, "commit", "--quiet", "--all", "--message", "Second");
+  writeFileSync(file("file.txt"), "three\n");
+  writeFileSync(file("new.txt"), "n\n");
+  const { repositories, session } = await taken();
+  events = [];
+
+  const other = { ...checkout(), folder: join(folder, "other/demo") };
+  await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
+  const { session: from, ...rest } = options();
+  await restore(
+    { title: "turn 1", repositories: [repositories[0] ?? undefined], session },
+    {
+      ...rest,
+      checkouts: [other],
+      session: {
+        ...from,
+        gitDir: join(folder, "other.git"),
+        sessionId: "again",
+        workspace: join(folder, "other"),
+      },
+      conversationHome: join(folder, "other-home/project"),
+    },
+  );
+  expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(
+    `${repositories[0]?.head}\n${repositories[0]?.head}`,
+  );
+  expect(await git(other.folder, "status", "--porcelain")).toBe("M file.txt\n?? new.txt");
+  expect(readFileSync(join(other.folder, "file.txt"), "utf8")).toBe("three\n");
+  expect(readFileSync(join(folder, "other-home/project/again.jsonl"), "utf8")).toBe("{}\n");
+  expect(notices().length).toBe(1);
+});

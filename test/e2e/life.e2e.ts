@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import type { TaskJson } from "../../src/client.ts";
+import {
+  type Appliance,
+  bodiesOf,
+  containersOf,
+  type EngineUnderTest,
+  enginesUnderTest,
+  eventsOf,
+  freshFolder,
+  reaches,
+  sleeps,
+  startAppliance,
+  submit,
+  taskOf,
+  until,
+} from "./appliance.ts";
+
+/** A task's whole life with the real agent CLI in a real container: steered, asleep, awake, dead, built again. */
+describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
+  let appliance: Appliance;
+  const dataFolder = freshFolder();
+  beforeAll(async () => {
+    appliance = await startAppliance({ engine, dataFolder });
+  }, 60_000);
+  afterAll(async () => {
+    await appliance?.stop();
+    rmSync(dataFolder, { recursive: true, force: true });
+  }, 60_000);
+
+  const api = () => appliance.client.api.tasks[":id"];
+  const prompt = async (id: string, text: string, now = false) =>
+    appliance.client.read(api().prompts.$post({ param: { id }, json: { text, now } }));
+  const lastText = async (id: string) =>
+    (await bodiesOf(appliance, id, "assistant_text")).map(({ text }) => text).at(-1) ?? "";
+  const begun = (id: string, turns = 1) =>
+    until("the turn has begun", async () => (await bodiesOf(appliance, id, "turn_started")).length >= turns);
+  const container = async (id: string) => (await containersOf(engine, id))[0]?.Id ?? "";
+  /** Waits for the end of work that was asked for while the task rested. */
+  const doneAgain = async (id: string, times: number): Promise<TaskJson> => {
+    await until(
+      `it is done ${times} times`,
+      async () =>
+        (await bodiesOf(appliance, id, "state")).filter(({ state }) => state === "idle").length >= times,
+    );
+    return reaches(appliance, id, "completed");
+  };
+
+  test("the next prompt wakes a task that sleeps: same container, same files, same conversation", async () => {
+    const task = await submit(appliance, { prompt: "demo: jot apple" });
+    await reaches(appliance, task.id, "completed");
+    await sleeps(engine, task.id);
+    const before = await container(task.id);
+    await prompt(task.id, "demo: jot pear");
+    await doneAgain(task.id, 2);
+    expect(await container(task.id)).toBe(before);
+    expect(await lastText(task.id)).toContain("apple\npear");
+    await prompt(task.id, "demo: remember");
+    await doneAgain(task.id, 3);
+    expect(await lastText(task.id)).toContain("demo: jot apple\ndemo: jot pear");
+  }, 120_000);
+
+  test("where its container is gone, another one begins with the last snapshot: files and conversation", async () => {
+    const task = await submit(appliance, { prompt: "demo: jot apple" });
+    await reaches(appliance, task.id, "completed");
+    await sleeps(engine, task.id);
+    await engine.docker.getContainer(await container(task.id)).remove({ force: true });
+    await prompt(task.id, "demo: jot pear");
+    await doneAgain(task.id, 2);
+    expect(await lastText(task.id)).toContain("apple\npear");
+    await prompt(task.id, "demo: remember");
+    await doneAgain(task.id, 3);
+    expect(await lastText(task.id)).toContain("demo: jot apple\ndemo: jot pear");
+    expect(await bodiesOf(appliance, task.id, "sandbox_started")).toHaveLength(2);
+  }, 120_000);
+
+  test("a container that is removed in mid-turn is built again, and the turn done once more", async () => {
+    const task = await submit(appliance, { prompt: "demo: jot apple" });
+    await reaches(appliance, task.id, "completed");
+    await prompt(task.id, "demo: slow 4");
+    await begun(task.id, 2);
+    await engine.docker.getContainer(await container(task.id)).remove({ force: true });
+    await doneAgain(task.id, 2);
+    await prompt(task.id, "demo: jot pear");
+    await doneAgain(task.id, 3);
+    expect(await lastText(task.id)).toContain("apple\npear");
+  }, 180_000);
+
+  test("a sandbox that dies again and again pauses its task, nobody else's, and a person lets it go on", async () => {
+    const task = await submit(appliance, { prompt: "demo: slow 8" });
+    for (let death = 1; death <= 3; death++) {
+      await reaches(appliance, task.id, "running");
+      await killNow(engine, task.id);
+      if (death < 3)
+        await until("it runs again", async () => (await deaths(task.id)) === death && awake(task.id));
+    }
+    const paused = await reaches(appliance, task.id, "paused");
+    expect(paused.detail).toContain("died 3 times");
+    await appliance.client.read(api().resume.$post({ param: { id: task.id } }));
+    await reaches(appliance, task.id, "completed");
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+  }, 180_000);
+  const deaths = async (id: string) => (await bodiesOf(appliance, id, "sandbox_died")).length;
+  const awake = async (id: string) =>
+    (await containersOf(engine, id))[0]?.State === "running" &&
+    (await taskOf(appliance, id)).state === "running";
+
+  test("an interruption ends the turn and holds the queue; what a person says next comes first", async () => {
+    const task = await submit(appliance, { prompt: "demo: slow 60" });
+    await begun(task.id);
+    await prompt(task.id, "demo: jot waiting");
+    await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
+    const paused = await reaches(appliance, task.id, "paused");
+    expect(paused.detail).toContain("Interrupted by");
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
+    await prompt(task.id, "demo: jot first");
+    await reaches(appliance, task.id, "completed");
+    expect(await lastText(task.id)).toContain("first\nwaiting");
+  }, 120_000);
+
+  test("a prompt sent at once is read within the turn that runs", async () => {
+    const task = await submit(appliance, { prompt: "demo: many-tools 40" });
+    await begun(task.id);
+    await prompt(task.id, "By the way: the sky is blue.", true);
+    await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);
+    await reaches(appliance, task.id, "completed");
+    expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(1);
+    const { prompts } = await appliance.client.read(api().$get({ param: { id: task.id } }));
+    expect(prompts.map(({ state }) => state)).toEqual(["taken", "taken"]);
+  }, 120_000);
+
+  test("every turn is saved before its end is told", async () => {
+    const task = await submit(appliance, { prompt: "demo: jot apple" });
+    await reaches(appliance, task.id, "completed");
+    const kinds = (await eventsOf(appliance, task.id)).map(({ body }) => body.kind);
+    const saved = kinds.indexOf("snapshot");
+    expect(saved).toBeGreaterThan(kinds.indexOf("turn_started"));
+    expect(saved).toBeLessThan(kinds.indexOf("turn_ended"));
+    const [snapshot] = await bodiesOf(appliance, task.id, "snapshot");
+    expect(snapshot?.repositories).toMatchObject([{ commit: expect.stringMatching(/^[0-9a-f]{40}$/) }]);
+    expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
+  }, 120_000);
+});
+
+async function killNow({ docker }: EngineUnderTest, taskId: string): Promise<void> {
+  const [found] = await docker.listContainers({ filters: { label: [`ccw.task=${taskId}`] } });
+  await docker.getContainer(found?.Id ?? "").kill({ signal: "KILL" });
+}
