@@ -46,7 +46,7 @@ export async function createSnapshotWorld(
   async function git(cwd: string, ...args: string[]): Promise<string> {
     const child = Bun.spawn(["git", "-c", "user.name=Bea", "-c", "user.email=bea@example.org", ...args], {
       cwd,
-      env: { PATH: process.env["PATH"] ?? "", HOME: folder, GIT_CONFIG_NOSYSTEM: "1" },
+      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: folder, GIT_CONFIG_NOSYSTEM: "1" },
       ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     });
     const [out, err] = await Promise.all([

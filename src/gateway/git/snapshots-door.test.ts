@@ -96,7 +96,7 @@ for (const format of ["sha1", "sha256"] as const) {
     async function tryGit(cwd: string, ...args: string[]) {
       const child = Bun.spawn(["git", "-c", "user.name=Bea", "-c", "user.email=bea@example.org", ...args], {
         cwd,
-        env: { PATH: process.env["PATH"] ?? "", HOME: folder, GIT_CONFIG_NOSYSTEM: "1" },
+        env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: folder, GIT_CONFIG_NOSYSTEM: "1" },
         ...{ stdin: "ignore", stdout: "pipe", stderr: "pipe" },
       });
       const [out, err] = await Promise.all([
@@ -168,13 +168,26 @@ for (const format of ["sha1", "sha256"] as const) {
       expect(await git(own(), "rev-parse", "refs/ccw/snapshots/prm0a")).toBe(first);
     });
 
-    for (const ref of [
-      ...["refs/heads/main", "refs/tags/v1", "refs/ccw/snapshots", "refs/ccw/snapshots/"],
-      ...["refs/ccw/snapshots/a/b", "refs/ccw/snapshots/../../heads/main", "refs/ccw/snapshots/a.lock"],
-      ...["refs/ccw/snapshots/a\n", "refs/ccw/snapshots/é", "refs/ccw/snapshots/ａ", "refs/CCW/snapshots/a"],
-      ...["refs/ccw/snapshotsa", " refs/ccw/snapshots/a", "HEAD", `refs/ccw/snapshots/${"a".repeat(101)}`],
-      ...["refs/ccw/snapshots/a b", "refs/ccw/snapshots/-a", "refs/ccw/snapshots/@{a}"],
-    ]) {
+    // What decides knows nothing of the format.
+    for (const ref of format === "sha256"
+      ? ["refs/heads/main"]
+      : [
+          ...["refs/heads/main", "refs/tags/v1", "refs/ccw/snapshots", "refs/ccw/snapshots/"],
+          ...["refs/ccw/snapshots/a/b", "refs/ccw/snapshots/../../heads/main", "refs/ccw/snapshots/a.lock"],
+          ...[
+            "refs/ccw/snapshots/a\n",
+            "refs/ccw/snapshots/é",
+            "refs/ccw/snapshots/ａ",
+            "refs/CCW/snapshots/a",
+          ],
+          ...[
+            "refs/ccw/snapshotsa",
+            " refs/ccw/snapshots/a",
+            "HEAD",
+            `refs/ccw/snapshots/${"a".repeat(101)}`,
+          ],
+          ...["refs/ccw/snapshots/a b", "refs/ccw/snapshots/-a", "refs/ccw/snapshots/@{a}"],
+        ]) {
       test(`nothing but a new snapshot is taken: ${JSON.stringify(ref.slice(0, 60))}`, async () => {
         expect(await send([`${zero} ${tip} ${ref}`])).toContain("only refs/ccw/snapshots/ and a name");
         const mixed = await send([`${zero} ${tip} refs/ccw/snapshots/good`, `${zero} ${tip} ${ref}`]);
