@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { usualAttachmentBytes } from "./domain/attachment.ts";
 import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import { type AddressRange, parseRange } from "./domain/ip-address.ts";
@@ -30,6 +31,8 @@ export interface Config {
   keepMs: number;
   /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
   keepWorkDays: number;
+  /** Of one attachment of a prompt. */
+  attachmentBytes: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -127,6 +130,8 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const mib = 1024 * 1024;
+
 const idleMinutes = z.coerce
   .number()
   .min(0)
@@ -158,6 +163,12 @@ const fileSchema = z.strictObject({
         .max(365 * 24)
         .default(0),
       keep_work_days: z.number().int().min(0).max(36_500).default(30),
+      attachment_mib: z
+        .number()
+        .int()
+        .min(1)
+        .max(10 * 1024)
+        .default(usualAttachmentBytes / mib),
     })
     .prefault({}),
   model: z
@@ -247,6 +258,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
     },
     keepMs: file.tasks.keep_hours * hourMs,
     keepWorkDays: file.tasks.keep_work_days,
+    attachmentBytes: file.tasks.attachment_mib * mib,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,

@@ -28,6 +28,7 @@ import { openRepositories } from "./open-repositories.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
+import { createAttachmentSweep } from "./runs/forget-attachments.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
@@ -38,6 +39,7 @@ import { createControlPort, createGitPort, createModelPort, createScopedTokens }
 import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
+import { openAttachmentFiles } from "./store/attachment-files.ts";
 import { lockDataFolder } from "./store/lock.ts";
 import { createSeal, loadSealKey } from "./store/seal.ts";
 import { openStore } from "./store/store.ts";
@@ -125,8 +127,22 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust(authorities);
+    const attachments = openAttachmentFiles({
+      folder: join(dataFolder, "attachments"),
+      maxBytes: config.attachmentBytes,
+    });
     const session = {
-      ...{ store, tokens, host, kept, snapshots, egress, publicUrl: () => url, lfs: repositories.lfsOf },
+      ...{
+        store,
+        tokens,
+        host,
+        kept,
+        snapshots,
+        egress,
+        attachments,
+        publicUrl: () => url,
+        lfs: repositories.lfsOf,
+      },
       endpoint: model.current,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
@@ -196,6 +212,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       host,
       kept,
       snapshots,
+      attachments,
       ids,
       log,
       version,
@@ -247,6 +264,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => expiry.close());
     notifications.start();
     snapshotExpiry.start();
+    const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
+    closers.push(() => sweep.close());
+    sweep.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -4,11 +4,12 @@ import { Banners } from "./banners.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { later } from "./parts/later.tsx";
 import { Link, useRouter } from "./router.tsx";
-import { TaskPage } from "./task/task-page.tsx";
 import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
 
 const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
+const taskPage = () => import("./task/task-page.tsx");
+const TaskPage = later("the task", async () => (await taskPage()).TaskPage);
 const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
@@ -21,6 +22,9 @@ export function App() {
   useEffect(() => {
     if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
   }, [page, taskId]);
+
+  // Nearly everybody opens a task next; where it cannot be had now, it is asked for again then.
+  useEffect(() => void taskPage().catch(() => {}), []);
 
   const body = useRef<HTMLDivElement>(null);
   const main = useRef<HTMLElement>(null);

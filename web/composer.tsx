@@ -2,6 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
 import { BranchField } from "./branch-field.tsx";
+import { type Mode, ModeField, ModelField } from "./parts/agent-fields.tsx";
+import { AttachButton, AttachedFiles, useAttachments } from "./parts/attachments.tsx";
 import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
@@ -39,6 +41,9 @@ export function Composer() {
   const branch = useDraft("branch");
   const environment = useDraft("environment");
   const pullRequest = useDraft("pull-request");
+  const model = useDraft("model");
+  const mode = useSignal<Mode>("act");
+  const attachments = useAttachments();
   const choices = useLoaded(
     async () => ({
       repositories: await client.read(client.api.repositories.$get()),
@@ -73,10 +78,14 @@ export function Composer() {
             chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
           environment: place,
           pullRequest: wish,
+          model: model.value,
+          mode: mode.value,
+          attachments: attachments.ids(),
         },
       }),
     );
     prompt.value = "";
+    attachments.clear();
     router.go(`/tasks/${task.id}`);
   });
 
@@ -84,6 +93,7 @@ export function Composer() {
     <>
       <form
         class="composer"
+        {...attachments.handlers}
         onSubmit={(event) => {
           event.preventDefault();
           void submit.run();
@@ -103,9 +113,10 @@ export function Composer() {
           onKeyDown={(event) => {
             if (!submits(event)) return;
             event.preventDefault();
-            void submit.run();
+            if (!attachments.busy()) void submit.run();
           }}
         />
+        <AttachedFiles attachments={attachments} />
         {status.value?.model.kind === "demo" && (
           <div class="demo-prompts">
             <span class="dim">The demo model plays:</span>
@@ -182,13 +193,20 @@ export function Composer() {
               </select>
             </Field>
           )}
+          <Field label="Model">
+            <ModelField value={model.value} onChoose={(name) => (model.value = name)} />
+          </Field>
+          <Field label="Mode">
+            <ModeField value={mode.value} onChoose={(chosen) => (mode.value = chosen)} />
+          </Field>
         </div>
         {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
-        <FailureNote failure={submit.failure.value} />
+        <FailureNote failure={submit.failure.value ?? attachments.failure.value} />
         <div class="actions">
-          <button type="submit" class="primary" disabled={submit.busy.value}>
+          <button type="submit" class="primary" disabled={submit.busy.value || attachments.busy()}>
             {submit.busy.value ? "Submitting…" : "Submit task"}
           </button>
+          <AttachButton attachments={attachments} />
           <span class="dim keys">
             <kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd>
           </span>

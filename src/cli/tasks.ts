@@ -1,19 +1,22 @@
 import { Option } from "commander";
 import { ageText, countText } from "../domain/amounts.ts";
-import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { TaskStateKind } from "../domain/task.ts";
-import { answerOf } from "./answer.ts";
+import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
+import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 import { addTurnCommands, showTurnDiff, turnNumber } from "./task-turns.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
-const states = ["queued", "starting", "running", "waiting", "finishing", "completed", "failed", "cancelled"];
+const states = [
+  ...["queued", "starting", "running", "waiting", "finishing"],
+  ...["idle", "paused", "completed", "failed", "cancelled"],
+];
 
 const idHelp = "id, beginning or end of one, or `last`";
 
@@ -24,6 +27,7 @@ export function addTaskCommands(cli: Cli): void {
 
   task
     .command("create")
+    .aliases(["submit", "run"])
     .description("submit a task; its id is printed")
     .argument(
       "[prompt...]",
@@ -32,9 +36,11 @@ export function addTaskCommands(cli: Cli): void {
     .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
     .option("-e, --env <environment>", "environment", "default")
     .option("-m, --model <model>", "model, as the agent names it")
+    .addOption(modeOption())
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .option("-a, --attach <file>", attachHelp, collect)
     .addOption(new Option("--pr <how>", "open a pull request when it completes").choices(["draft", "ready"]))
-    .option("--follow", "print the transcript until the task ends; the exit code tells how")
+    .option("--follow", "print the transcript until nothing is left to do; the exit code tells how it went")
     .addHelpText(
       "after",
       `
@@ -46,12 +52,15 @@ Examples:
     .action(async (words: string[], options: CreateOptions) => {
       const prompt = await readPrompt({ words, file: options.file }, io);
       const client = await cli.connect();
+      const attachments = await attach(client, options.attach);
       const made = await client.read(
         client.api.tasks.$post({
           json: {
             prompt,
             repositories: (options.repo ?? []).map(repositoryAndBranch),
             environment: options.env,
+            mode: options.mode,
+            attachments,
             ...(options.model !== undefined && { model: options.model }),
             ...(options.pr !== undefined && { pullRequest: options.pr }),
           },
@@ -89,7 +98,9 @@ Examples:
       const now = Date.now();
       const rows = tasks.map((row) => [
         shortId(row.id),
-        row.queuePosition === undefined ? row.state : `${row.state} #${row.queuePosition}`,
+        row.queuePosition === undefined
+          ? `${row.state}${row.held ? ", held" : ""}`
+          : `${row.state} #${row.queuePosition}`,
         row.title,
         row.person,
         ageText(now - row.createdAt),
@@ -118,7 +129,9 @@ Examples:
 
   task
     .command("follow")
-    .description("print a task's transcript, live, until it ends; --json prints one event a line")
+    .description(
+      "print a task's transcript, live, until it has nothing left to do; --json prints one event a line",
+    )
     .argument("<task>", idHelp)
     .option("--after <seq>", "begin behind this event", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
@@ -162,51 +175,7 @@ Examples:
       }
     });
 
-  task
-    .command("prompt")
-    .description("send one more prompt to a task; it is taken after the current turn")
-    .argument("<task>", idHelp)
-    .argument("[prompt...]", "the prompt; read from standard input where it is left out")
-    .option("-f, --file <file>", "read the prompt from a file; - is standard input")
-    .addHelpText("after", '\nExample:\n  ccw-server task prompt last "Add a test for it, too"')
-    .action(async (text: string, words: string[], { file }: { file?: string }) => {
-      const prompt = await readPrompt({ words, file }, io);
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      await client.read(client.api.tasks[":id"].prompts.$post({ param, json: { text: prompt } }));
-      return say("Sent.");
-    });
-
-  task
-    .command("answer")
-    .description("answer what the agent asks: yes or no, or a choice for each of its questions")
-    .argument("<task>", idHelp)
-    .argument("[answer...]", "`yes`, `no`, or for each question the number of a choice or words of your own")
-    .option("--request <id>", "which of several open questions; the oldest where it is left out")
-    .option("--message <text>", "with `no`: what to do instead")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  ccw-server task answer last yes
-  ccw-server task answer last no --message "Leave the database alone"
-  ccw-server task answer last 2 "call it main"`,
-    )
-    .action(async (text: string, words: string[], options: { request?: string; message?: string }) => {
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      const { questions } = await client.read(client.api.tasks[":id"].$get({ param }));
-      const question =
-        options.request === undefined
-          ? questions[0]
-          : questions.find(({ requestId }) => requestId === options.request);
-      if (question === undefined) throw new CcwError("conflict", "The task does not wait for an answer.");
-      const answer = answerOf(question, words, options.message);
-      await client.read(
-        client.api.tasks[":id"].answers.$post({ param, json: { requestId: question.requestId, answer } }),
-      );
-      return say("Answered.");
-    });
+  addSteeringCommands(cli, task);
 
   addOfferCommand(cli, task);
   addTurnCommands(cli, task);
@@ -227,37 +196,15 @@ Examples:
           plainLine(`The work in ${each.repository} is on ${each.branch}, at ${each.commit.slice(0, 10)}.`),
         );
     });
-
-  task
-    .command("interrupt")
-    .description("end the turn that runs now; the task stays and takes the next prompt")
-    .argument("<task>", idHelp)
-    .action(async (text: string) => {
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
-      return say("The agent is being interrupted.");
-    });
-
-  task
-    .command("cancel")
-    .description("end a task and remove its sandbox; what it pushed stays")
-    .argument("<task...>", idHelp)
-    .action(async (texts: string[]) => {
-      const client = await cli.connect();
-      for (const text of texts) {
-        const param = { id: await findTaskId(client, text) };
-        await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-        await say(`${param.id} is being cancelled.`);
-      }
-    });
 }
 
 interface CreateOptions {
   repo?: string[];
   env: string;
   model?: string;
+  mode: "act" | "plan";
   file?: string;
+  attach?: string[];
   pr?: "draft" | "ready";
   follow?: boolean;
 }

@@ -1,5 +1,5 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
-import type { SandboxId, TaskId } from "./ids.ts";
+import type { AttachmentId, SandboxId, TaskId } from "./ids.ts";
 import type { LfsEndpoint } from "./lfs.ts";
 import type { ModelEndpoint, ModelRequest } from "./model.ts";
 import type { Commit } from "./repository.ts";
@@ -20,6 +20,32 @@ export interface ControlPort {
   appendEvents(sandboxId: SandboxId, events: SessionEvent[]): number;
   /** Commands with a number above `after`, in order; ends when the session or the signal does. */
   commands(sandboxId: SandboxId, after: number, signal: AbortSignal): AsyncIterable<SessionCommand>;
+  /** The file of an attachment of this sandbox's own task, and of no other; undefined where there is none. */
+  attachment(sandboxId: SandboxId, id: string): Promise<StoredFile | undefined>;
+}
+
+/** A file on this machine that is whole. */
+export interface StoredFile {
+  path: string;
+  bytes: number;
+}
+
+/** The bytes of attachments, each in a file named by its id. What is in there is whole. */
+export interface AttachmentFiles {
+  /** Of the largest attachment that is taken. */
+  maxBytes: number;
+  /**
+   * Takes a file in, once all of it has come; its media type is what the bytes say. `announced`: its length, where it
+   * is known. Rejects with `too_large`, `no_space`, or `invalid` for what was cut off, and leaves nothing then.
+   */
+  take(
+    id: AttachmentId,
+    body: AsyncIterable<Uint8Array>,
+    announced?: number,
+  ): Promise<{ bytes: number; mediaType: string }>;
+  find(id: AttachmentId): Promise<StoredFile | undefined>;
+  list(): Promise<AttachmentId[]>;
+  remove(id: AttachmentId): Promise<void>;
 }
 
 export interface ModelPort {

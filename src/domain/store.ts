@@ -140,6 +140,8 @@ export interface TaskRow extends Task {
   /** After an interruption: its prompts wait for a person's word. */
   held: boolean;
   restore: TaskRestore | undefined;
+  /** `none`: it had none yet, or the last one is gone for good. */
+  sandbox: "awake" | "asleep" | "none";
   /** First of the queue is 1; undefined for a task that is not queued. */
   queuePosition: number | undefined;
   inputTokens: number;

@@ -29,6 +29,7 @@ export async function openDoor(overrides: Partial<ControlPort> = {}) {
       return taken.at(-1)?.n ?? 0;
     },
     async *commands() {},
+    attachment: async () => undefined,
     ...overrides,
   };
   const echo: DoorWay = async (sandbox, _request, response, path) =>

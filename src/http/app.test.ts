@@ -247,13 +247,7 @@ test.each([
   ["an empty prompt", { prompt: " \n\t " }, 400, "The prompt is empty", ""],
   ["no prompt", {}, 400, "prompt", ""],
   ["a prompt of 2 MiB", { prompt: "x".repeat(2 * 1024 * 1024) }, 400, "over 1 MiB", ""],
-  [
-    "a prompt of 10 MB",
-    { prompt: "x".repeat(10_000_000) },
-    413,
-    "A prompt has at most 1 MiB",
-    "name the file",
-  ],
+  ["a prompt of 10 MB", { prompt: "x".repeat(10_000_000) }, 413, "A prompt has at most 1 MiB", "attach it"],
   [
     "an unknown environment",
     { prompt: "x", environment: "prod" },

@@ -4,6 +4,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { CcwError } from "../domain/errors.ts";
 import { maxPromptBytes } from "../domain/task.ts";
 import { assetResponse } from "./assets.ts";
+import { attachmentRoutes, uploadPath, withoutRights } from "./attachments.ts";
 import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
@@ -14,6 +15,7 @@ import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { liveRoutes } from "./live.ts";
 import { notificationRoutes } from "./notifications.ts";
+import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { settingRoutes } from "./settings.ts";
@@ -41,6 +43,8 @@ export function createApp(context: HttpContext) {
   appPages.get("/app/callback", appFlow.callback);
   app.route("/settings/forges/:name", appPages);
 
+  // Stands outside of the page's policy, so that its own comes last.
+  app.use(`${uploadPath}/*`, withoutRights);
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -76,22 +80,24 @@ export function createApp(context: HttpContext) {
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
-  api.use(
-    bodyLimit({
-      maxSize: maxBody,
-      onError: () => {
-        throw new CcwError(
-          "too_large",
-          `The request is over ${maxBody / 1024 / 1024} MiB. A prompt has at most 1 MiB.`,
-          "Put long material into a file of the repository and name the file in the prompt.",
-        );
-      },
-    }),
-  );
+  const limited = bodyLimit({
+    maxSize: maxBody,
+    onError: () => {
+      throw new CcwError(
+        "too_large",
+        `The request is over ${maxBody / 1024 / 1024} MiB. A prompt has at most 1 MiB.`,
+        "Put long material into a file, attach it, and name it in the prompt.",
+      );
+    },
+  });
+  // Files are streamed to the disk, and counted there.
+  api.use((c, next) => (c.req.path === uploadPath ? next() : limited(c, next)));
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
     .route("/", snapshotRoutes(context))
+    .route("/", promptRoutes(context))
+    .route("/", attachmentRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

@@ -5,10 +5,11 @@ import type { EgressPort } from "../domain/egress.ts";
 import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
+import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { LfsEndpoint } from "../domain/lfs.ts";
 import type { ModelEndpoint } from "../domain/model.ts";
 import type {
+  AttachmentFiles,
   ControlPort,
   GitPort,
   KeptWork,
@@ -45,6 +46,7 @@ export interface SessionOptions {
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   egress: Pick<EgressPort, "egressOf">;
+  attachments: Pick<AttachmentFiles, "find">;
   /** PEM of the authorities that a sandbox has to trust: the appliance's own, and the operator's. */
   authorities: string;
   attribution: AttributionSettings;
@@ -63,7 +65,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl, egress, authorities, attribution, snapshots }: SessionOptions,
+  { store, tokens, publicUrl, egress, authorities, attribution, attachments, snapshots }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   const cloneUrlOf = (repository: Repository | undefined, name: string) =>
@@ -128,6 +130,19 @@ export function createControlPort(
         }
       }
     },
+    attachment: attachmentOf({ store, attachments }),
+  };
+}
+
+/** What a prompt of the sandbox's own task has, and nothing else. */
+export function attachmentOf({
+  store,
+  attachments,
+}: Pick<SessionOptions, "store" | "attachments">): ControlPort["attachment"] {
+  return async (sandboxId, id) => {
+    const task = taskOf(store, sandboxId);
+    const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
+    return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
   };
 }
 

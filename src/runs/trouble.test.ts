@@ -204,6 +204,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       authorities: "",
       attribution: usualAttribution,
       egress: { egressOf: () => undefined },
+      attachments: { find: async () => undefined },
     },
     10_000,
   );

@@ -211,27 +211,31 @@ export const snapshots = sqliteTable(
   (table) => [primaryKey({ columns: [table.taskId, table.turn] })],
 );
 
-export const sandboxes = sqliteTable("sandboxes", {
-  id: text().$type<SandboxId>().primaryKey(),
-  taskId: text("task_id")
-    .$type<TaskId>()
-    .notNull()
-    .references(() => tasks.id),
-  startedAt: integer("started_at").notNull(),
-  endedAt: integer("ended_at"),
-  /** Since when its container is stopped. */
-  asleepAt: integer("asleep_at"),
-  acked: integer().notNull().default(0),
-  /** Of all events held from it, as JSON. */
-  eventBytes: integer("event_bytes").notNull().default(0),
-  cursor: integer().notNull().default(0),
-  busyWith: text("busy_with").$type<PromptId>(),
-  failure: text().notNull().default(""),
-  /** Bytes that left it through the egress door, for its upload budget. */
-  uploadedBytes: integer("uploaded_bytes").notNull().default(0),
-  /** Bare repositories on this machine whose objects it borrows: what must not be pruned while it lives. */
-  objectFolders: text("object_folders", { mode: "json" }).$type<string[]>().notNull().default([]),
-});
+export const sandboxes = sqliteTable(
+  "sandboxes",
+  {
+    id: text().$type<SandboxId>().primaryKey(),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    startedAt: integer("started_at").notNull(),
+    endedAt: integer("ended_at"),
+    /** Since when its container is stopped. */
+    asleepAt: integer("asleep_at"),
+    acked: integer().notNull().default(0),
+    /** Of all events held from it, as JSON. */
+    eventBytes: integer("event_bytes").notNull().default(0),
+    cursor: integer().notNull().default(0),
+    busyWith: text("busy_with").$type<PromptId>(),
+    failure: text().notNull().default(""),
+    /** Bytes that left it through the egress door, for its upload budget. */
+    uploadedBytes: integer("uploaded_bytes").notNull().default(0),
+    /** Bare repositories on this machine whose objects it borrows: what must not be pruned while it lives. */
+    objectFolders: text("object_folders", { mode: "json" }).$type<string[]>().notNull().default([]),
+  },
+  (table) => [index("sandboxes_current").on(table.taskId).where(sql`ended_at IS NULL`)],
+);
 
 export const events = sqliteTable(
   "events",

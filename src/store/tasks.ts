@@ -68,6 +68,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
         task: tasks,
         person: { id: people.id, name: people.name },
         inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
+        // By the index of those that have not ended.
+        awake: sql<
+          number | null
+        >`(SELECT asleep_at IS NULL FROM sandboxes s WHERE s.task_id = ${tasks.id} AND s.ended_at IS NULL LIMIT 1)`,
         outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
       })
       .from(tasks)
@@ -81,7 +85,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, inputTokens, outputTokens }) => ({
+    return found.map(({ task, person, awake, inputTokens, outputTokens }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -91,6 +95,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
       mode: task.mode,
       held: task.held,
       restore: task.restore ?? undefined,
+      sandbox: awake === null ? "none" : awake === 1 ? "awake" : "asleep",
       repositories: task.repositories,
       pullRequest: task.pullRequest,
       state: task.state,

@@ -7,6 +7,7 @@ import type { Failure } from "../parts/hooks.ts";
 import { emptyTranscript, extend, type Transcript } from "./transcript.ts";
 
 export type TaskDetail = Awaited<ReturnType<typeof readTask>>;
+export type PromptRow = TaskDetail["prompts"][number];
 
 /** One task, live: its transcript grows by the cursor, and its row is read anew as it moves. */
 export interface TaskFeed {
@@ -20,6 +21,8 @@ export interface TaskFeed {
 
 /** An appliance that is away is asked again after this pause. */
 const awayPauseMs = 2000;
+/** Events that change what stands in the row or in the queue, besides its figures. */
+const telling = /^(state|prompt.*|turn_started|question|answered|\w+_changed|resume_requested|sandbox_\w+)$/;
 /** The row is read at most this often, however fast the events come. */
 const loadPauseMs = 1000;
 
@@ -28,7 +31,7 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
   const detail = signal<TaskDetail | undefined>(undefined);
   const failure = signal<Failure | undefined>(undefined);
   let buffered: TaskEvent[] = [];
-  let loading: ReturnType<typeof setTimeout> | undefined;
+  let loading: { timer: ReturnType<typeof setTimeout>; at: number } | undefined;
 
   const load = async () => {
     const read = await readTask(client, id);
@@ -37,18 +40,22 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
     failure.value = undefined;
   };
   const loadSoon = (ms: number) => {
-    loading ??= setTimeout(() => {
+    const at = Date.now() + ms;
+    if (loading !== undefined && loading.at <= at) return;
+    clearTimeout(loading?.timer);
+    const timer = setTimeout(() => {
       loading = undefined;
       // The page goes on showing what it has; the header says when the connection is lost.
       load().catch(() => {});
     }, ms);
+    loading = { timer, at };
   };
   // One rendering a frame, however many events a frame brings.
   const show = () => {
     const events = buffered;
     buffered = [];
     transcript.value = extend(transcript.value, events);
-    loadSoon(events.some(({ body }) => body.kind === "state") ? 50 : loadPauseMs);
+    loadSoon(events.some(({ body }) => telling.test(body.kind)) ? 50 : loadPauseMs);
   };
 
   const follow = async () => {
@@ -74,7 +81,7 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
       hint: "Load it again.",
     };
   });
-  ended.addEventListener("abort", () => clearTimeout(loading));
+  ended.addEventListener("abort", () => clearTimeout(loading?.timer));
   return { transcript, detail, failure, refresh: () => loadSoon(50) };
 }
 

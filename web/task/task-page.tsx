@@ -1,10 +1,8 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo } from "preact/hooks";
 import { useAppliance } from "../appliance.ts";
-import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction } from "../parts/hooks.ts";
-import { Icon, StateIcon } from "../parts/icon.tsx";
+import { Icon } from "../parts/icon.tsx";
 import { later } from "../parts/later.tsx";
 import { Link } from "../router.tsx";
 import { states } from "../states.ts";
@@ -12,7 +10,8 @@ import { plainLine } from "../text/plain.ts";
 import { amount, timeAgo } from "../words.ts";
 import { followAccess, isPending } from "./access-requests.ts";
 import { AccessStrip } from "./access-strip.tsx";
-import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
+import { TaskActions } from "./task-actions.tsx";
+import { followTask, type TaskDetail } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
 
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
@@ -150,48 +149,5 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
         </span>
       </p>
     </header>
-  );
-}
-
-/** State and what can be done about it; it stays in view however long the transcript is. */
-function TaskActions({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDetail }) {
-  const { client } = useAppliance();
-  const { word, tone, ended } = states[task.state];
-  const param = { id: task.id };
-  const cancel = useAction(async () => {
-    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-    feed.refresh();
-  });
-  const interrupt = useAction(async () => {
-    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
-  });
-  return (
-    <div class="actions">
-      <span class={`state ${tone}`} role="status">
-        <StateIcon state={task.state} />
-        {word}
-        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
-      </span>
-      {task.state === "running" && (
-        <button
-          type="button"
-          class="small"
-          disabled={interrupt.busy.value}
-          onClick={() => void interrupt.run()}
-        >
-          Interrupt
-        </button>
-      )}
-      {!ended && (
-        <ConfirmButton
-          label="Cancel"
-          question="Cancel the task and remove its sandbox?"
-          yes="Yes, cancel"
-          disabled={cancel.busy.value}
-          onConfirm={() => void cancel.run()}
-        />
-      )}
-      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
-    </div>
   );
 }
