@@ -46,7 +46,7 @@ async function work(): Promise<TaskId> {
       const person = appliance.store.people.ensure("ada");
       appliance.store.prompts.add({ id: promptId, taskId: id, person, text });
     }
-    const prompt = appliance.store.prompts.nextQueued(id);
+    const prompt = appliance.store.prompts.list(id).at(-1);
     if (prompt === undefined) throw new Error("no prompt");
     appliance.store.prompts.mark(prompt.id, "taken");
     const files = { "src/basket.js": `let sum = ${turn + 1};\n`, [`notes-${turn}.txt`]: "kept\n" };

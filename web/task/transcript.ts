@@ -16,8 +16,6 @@ export interface Transcript {
   waiting: readonly PromptItem[];
   /** Pushes so far: at each the diff is another. */
   pushes: number;
-  /** Turns with a snapshot so far. */
-  snapshots: number;
   /** Requests for access, and decisions on them, so far. */
   accessSteps: number;
   /** What happened to pull requests so far. */
@@ -33,7 +31,6 @@ export const emptyTranscript: Transcript = {
   items: [],
   waiting: [],
   pushes: 0,
-  snapshots: 0,
   accessSteps: 0,
   pullRequestSteps: 0,
   saved: 0,
@@ -50,7 +47,6 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     items: [...transcript.items],
     waiting: [...transcript.waiting],
     pushes: transcript.pushes,
-    snapshots: transcript.snapshots,
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
     saved: transcript.saved,
@@ -68,7 +64,6 @@ interface Draft {
   items: Item[];
   waiting: PromptItem[];
   pushes: number;
-  snapshots: number;
   accessSteps: number;
   pullRequestSteps: number;
   saved: number;
@@ -193,9 +188,6 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       return;
     case "unknown":
       put(draft, { kind: "raw", key: `raw:${seq}`, at, raw: body.raw });
-      return;
-    case "snapshot":
-      draft.snapshots += 1;
       return;
     case "pushed":
       draft.pushes += 1;

@@ -27,7 +27,7 @@ export function TurnsTab({ task, feed }: { task: TaskJson; feed: TaskFeed }) {
   const { id } = task;
   const { state, reload } = useLoaded(
     () => client.read(client.api.tasks[":id"].snapshots.$get({ param: { id } })),
-    [id, feed.transcript.value.snapshots, task.state],
+    [id, feed.transcript.value.saved, task.state],
   );
   const loaded = state.value;
   if (loaded.kind === "loading") {
