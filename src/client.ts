@@ -47,6 +47,8 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     /** Typed calls by path: `read(api.tasks.$get({ query: {} }))`. */
     api,
     read,
+    /** The bytes of a good answer; anything else becomes the CcwError that the server meant. */
+    download,
     /** Uploads a file for a prompt; it is sent as it is read. */
     async upload(name: string, file: Blob): Promise<AttachmentJson> {
       const response = await reach(url, [
@@ -111,6 +113,14 @@ async function read<Answer extends ClientResponse<unknown, number, string>>(
   const response = await pending;
   // The server's own routes give these types; this is the one place that takes their word for it.
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as Good<Answer>;
+  throw await failureOf(response);
+}
+
+async function download(
+  pending: Promise<ClientResponse<unknown, number, string>>,
+): Promise<ReadableStream<Uint8Array>> {
+  const response = await pending;
+  if (response.ok && response.body !== null) return response.body;
   throw await failureOf(response);
 }
 

@@ -63,6 +63,12 @@ export interface Config {
     /** Whether tasks wait for the end of a usage limit of the model's account, or fail. */
     waitForUsageLimit: boolean;
   };
+  snapshots: {
+    /** Of one task. */
+    maxBytes: number;
+    /** After a task's end; 0 for as long as the task is there. */
+    keepDays: number;
+  };
   egress: {
     /** What sandboxes may reach although it is not public. */
     allowedRanges: AddressRange[];
@@ -167,6 +173,8 @@ const fileSchema = z.strictObject({
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
       wait_for_usage_limit: z.boolean().default(true),
+      keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
+      max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
       idle_minutes: idleMinutes.default(10),
       keep_hours: z
         .number()
@@ -311,6 +319,10 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       },
       calendar: createCalendar(file.usage.time_zone),
       waitForUsageLimit: file.tasks.wait_for_usage_limit,
+    },
+    snapshots: {
+      maxBytes: file.tasks.max_snapshots_mib * 1024 ** 2,
+      keepDays: file.tasks.keep_snapshots_days,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

@@ -38,6 +38,7 @@ import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
+import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -111,7 +112,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
-    const { hosted, forges, host, kept } = repositories;
+    const { hosted, forges, host, kept, snapshots } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -134,7 +135,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       maxBytes: config.attachmentBytes,
     });
     const session = {
-      ...{ store, tokens, host, kept, egress, attachments, publicUrl: () => url, lfs: repositories.lfsOf },
+      ...{ store, tokens, host, kept, snapshots, egress, attachments },
+      ...{ publicUrl: () => url, lfs: repositories.lfsOf },
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
@@ -188,6 +190,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const follower = createPullRequestFollower(review);
     const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const snapshotExpiry = createSnapshotExpiry({
+      ...{ store, snapshots, log, now: ids.now },
+      keepDays: config.snapshots.keepDays,
+    });
     const waysOut = openNotifications({
       ...{ config, authorities: authorities.trusted },
       ...{ ownPort: () => ownPort, now: ids.now },
@@ -203,6 +209,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       store,
       host,
       kept,
+      snapshots,
       attachments,
       ids,
       log,
@@ -249,12 +256,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => owed.close(),
       () => notifications.close(),
       () => scheduleClock.close(),
+      () => snapshotExpiry.close(),
     );
     follower.start();
     owed.start();
     const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
     closers.push(() => expiry.close());
     notifications.start();
+    snapshotExpiry.start();
     const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
     closers.push(() => sweep.close());
     sweep.start();

@@ -18,7 +18,7 @@ interface Sink {
   /** Undefined where nobody looks. */
   columns: number | undefined;
   /** Resolves when the reader has taken it: a slow reader slows the writer. */
-  write(text: string): Promise<void>;
+  write(text: string | Uint8Array): Promise<void>;
 }
 
 /** The process's own streams. A reader that goes away (`| head`) ends the process without a word. */

@@ -11,6 +11,7 @@ import { addOfferCommand } from "./pull-requests.ts";
 import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
+import { addTurnCommands, showTurnDiff, turnNumber } from "./task-turns.ts";
 import { addBudgetCommand } from "./usage.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
@@ -158,12 +159,18 @@ Examples:
 
   task
     .command("diff")
-    .description("what the task's branches add, as git prints it")
+    .description("what the task's branches add, or its files after a turn, as git prints it")
     .argument("<task>", idHelp)
-    .addHelpText("after", "\nExample:\n  ccw-server task diff last | git apply")
-    .action(async (text: string) => {
+    .option("-t, --turn <number>", "what the files after this turn add to the base branch", turnNumber)
+    .option("--from <number>", "with --turn: what they add to this turn", turnNumber)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ccw-server task diff last | git apply\n  ccw-server task diff last --turn 3 --from 2",
+    )
+    .action(async (text: string, turns: { turn?: number; from?: number }) => {
       const client = await cli.connect();
       const param = { id: await findTaskId(client, text) };
+      if (turns.turn !== undefined || turns.from !== undefined) return showTurnDiff(cli, param.id, turns);
       const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param }));
       if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
       const { diffLines } = await import("./task-show.ts");
@@ -185,6 +192,7 @@ Examples:
 
   addOfferCommand(cli, task);
   addBudgetCommand(cli, task, idHelp);
+  addTurnCommands(cli, task);
 
   task
     .command("push")

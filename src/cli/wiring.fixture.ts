@@ -31,8 +31,8 @@ export function beginCli(
   const sink = (name: "out" | "err") => ({
     isTty: false,
     columns: undefined,
-    async write(text: string) {
-      written[name] += text;
+    async write(text: string | Uint8Array) {
+      written[name] += typeof text === "string" ? text : Buffer.from(text).toString();
     },
   });
   const io: CliIo = {

@@ -12,7 +12,7 @@ import type { Task } from "./task.ts";
  */
 
 export interface ControlPort {
-  start(sandboxId: SandboxId): SessionStart | undefined;
+  start(sandboxId: SandboxId): Promise<SessionStart | undefined>;
   /**
    * Appends events numbered right after the last acknowledged one, in one transaction, and skips those held
    * already. Returns the last number held. Throws `conflict` on a gap.

@@ -23,7 +23,7 @@ export async function openDoor(overrides: Partial<ControlPort> = {}) {
   /** What connections to elsewhere began with. */
   const out: string[] = [];
   const port: ControlPort = {
-    start: () => undefined,
+    start: async () => undefined,
     appendEvents(_, events) {
       taken.push(...events);
       return taken.at(-1)?.n ?? 0;

@@ -114,7 +114,9 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     // all would be fetched whole by whoever fetches the last.
     const isFirst = state.value.snapshots.count % maxChain === 0 || last === undefined || last === null;
     const parents = isFirst ? [head] : [head, last.commit];
-    const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
+    const onto = (parents: string[]) => commitTree({ tree, parents, gitDir, promptId }, limit);
+    // The agent may have had git throw the last one away.
+    const commit = await onto(parents).catch(() => onto([head]));
     await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
     return { tree, head, commit };
   };

@@ -21,6 +21,7 @@ import { pullRequestRoutes } from "./pull-requests.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { settingRoutes } from "./settings.ts";
+import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
 import { triggerRoutes } from "./triggers.ts";
 import { usageRoutes } from "./usage.ts";
@@ -99,6 +100,7 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", snapshotRoutes(context))
     .route("/", promptRoutes(context))
     .route("/", attachmentRoutes(context))
     .route("/", groupRoutes(context))

@@ -4,6 +4,7 @@ import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
 import type { AttachmentFiles, KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
+import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
@@ -17,6 +18,7 @@ export interface HttpContext {
   store: Store;
   host: RepositoryHost;
   kept: Pick<KeptWork, "push" | "of" | "tasks">;
+  snapshots: SnapshotRepositories;
   attachments: Pick<AttachmentFiles, "maxBytes" | "take" | "find" | "remove">;
   ids: IdSource;
   log: Log;

@@ -19,6 +19,7 @@ test("a sandbox that has pushes refused without end fills no transcript", async 
     store,
     host: { endpointOf: neverAsked },
     kept: { endpointOf: neverAsked },
+    snapshots: { endpointOf: neverAsked },
     lfs: neverAsked,
   });
   const shown = () => store.events.ofKinds(taskId, ["push_refused"]).length;

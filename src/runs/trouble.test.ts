@@ -197,6 +197,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
         merge: async () => ({ kind: "contained" }),
       },
       kept: { endpointOf: () => nowhere },
+      snapshots: { endpointOf: () => nowhere, holds: async () => new Set() },
       lfs: () => undefined,
       publicUrl: () => "",
       authorities: "",

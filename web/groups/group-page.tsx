@@ -10,7 +10,8 @@ import { Icon, StateIcon } from "../parts/icon.tsx";
 import { LongText } from "../parts/long-text.tsx";
 import { Link } from "../router.tsx";
 import { states } from "../states.ts";
-import { Counts, RepositoryDiff } from "../task/diff-tab.tsx";
+import { BranchDiff } from "../task/diff-tab.tsx";
+import { Counts } from "../task/repository-diff.tsx";
 import { plainLine } from "../text/plain.ts";
 import { amount, counted, duration } from "../words.ts";
 
@@ -124,7 +125,7 @@ function AttemptColumn(props: { task: TaskJson; group: GroupJson; busy: boolean;
       {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={reload} />}
       {loaded.kind === "loaded" &&
         open.value &&
-        loaded.value.map((diff) => <RepositoryDiff key={diff.repository} within={`${task.id}-`} {...diff} />)}
+        loaded.value.map((diff) => <BranchDiff key={diff.repository} within={`${task.id}-`} {...diff} />)}
     </section>
   );
 }

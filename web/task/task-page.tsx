@@ -17,13 +17,15 @@ import { TranscriptTab } from "./transcript-tab.tsx";
 
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
 const UsageTab = later("the usage", async () => (await import("./usage-tab.tsx")).UsageTab);
+const TurnsTab = later("the turns", async () => (await import("./turns-tab.tsx")).TurnsTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
-const tabs = ["transcript", "diff", "egress", "usage"] as const;
+const tabs = ["transcript", "diff", "turns", "egress", "usage"] as const;
 type Tab = (typeof tabs)[number];
 const tabWords: Record<Tab, string> = {
   transcript: "Transcript",
   diff: "Diff",
+  turns: "Turns",
   egress: "Egress",
   usage: "Usage",
 };
@@ -112,6 +114,7 @@ export function TaskPage({ id }: { id: string }) {
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
+        {tab.value === "turns" && <TurnsTab task={detail.task} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
         {tab.value === "usage" && <UsageTab task={detail.task} />}
       </div>

@@ -28,7 +28,7 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
     supersede(sandbox, url.pathname, response);
     try {
       if (route === "GET /start") {
-        const start = port.start(sandbox.id);
+        const start = await port.start(sandbox.id);
         if (start === undefined) throw new CcwError("not_found", "This sandbox has no task any more.");
         sendJson(response, 200, start);
       } else if (route === "POST /events") {
