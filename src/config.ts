@@ -68,6 +68,8 @@ export interface Config {
     maxBytes: number;
     /** After a task's end; 0 for as long as the task is there. */
     keepDays: number;
+    /** Files that git ignores, too. */
+    ignored: boolean;
   };
   egress: {
     /** What sandboxes may reach although it is not public. */
@@ -174,6 +176,7 @@ const fileSchema = z.strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
       wait_for_usage_limit: z.boolean().default(true),
       keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
+      snapshot_ignored: z.boolean().default(false),
       max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
       idle_minutes: idleMinutes.default(10),
       keep_hours: z
@@ -323,6 +326,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
     snapshots: {
       maxBytes: file.tasks.max_snapshots_mib * 1024 ** 2,
       keepDays: file.tasks.keep_snapshots_days,
+      ignored: file.tasks.snapshot_ignored,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

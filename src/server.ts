@@ -136,7 +136,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     });
     const session = {
       ...{ store, tokens, host, kept, snapshots, egress, attachments },
-      ...{ publicUrl: () => url, lfs: repositories.lfsOf },
+      ...{ publicUrl: () => url, lfs: repositories.lfsOf, snapshotIgnored: config.snapshots.ignored },
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };

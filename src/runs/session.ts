@@ -37,6 +37,8 @@ export interface SessionOptions {
   host: RepositoryHost;
   kept: Pick<KeptWork, "endpointOf">;
   snapshots: Pick<SnapshotRepositories, "endpointOf" | "holds">;
+  /** Whether snapshots hold files that git ignores, too. */
+  snapshotIgnored: boolean;
   /** The large files of a repository; undefined where it has none. */
   lfs(name: string): LfsEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
@@ -61,7 +63,17 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl, egress, authorities, attribution, attachments, snapshots }: SessionOptions,
+  {
+    store,
+    tokens,
+    publicUrl,
+    egress,
+    authorities,
+    attribution,
+    attachments,
+    snapshots,
+    snapshotIgnored,
+  }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   const cloneUrlOf = (repository: Repository | undefined, name: string) =>
@@ -96,7 +108,11 @@ export function createControlPort(
         variables: environment.variables,
         setupScript: environment.setupScript,
         trust: { certificate: authorities },
-        agent: { kind: task.agent, model: task.model, sessionId: conversationOf(task.id) },
+        agent: {
+          ...{ kind: task.agent, model: task.model, mode: task.mode },
+          sessionId: conversationOf(task.id),
+        },
+        snapshotIgnored,
         ...(restore !== undefined && { restore }),
         ...(policy !== undefined && { instructions: summarizeEgress(policy) }),
         tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },

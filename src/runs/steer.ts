@@ -138,12 +138,10 @@ export function answerQuestion(
         "Look at the task: the question may have been answered already.",
       );
     }
-    store.events.append(taskId, {
-      kind: "answered",
-      requestId,
-      person: person.name,
-      answer: toPermissionResponse(asked.input, answer),
-    });
+    const response = toPermissionResponse(asked.input, answer);
+    // The plan is approved, and the agent leaves plan mode by itself.
+    if (asked.tool === "ExitPlanMode" && answer.kind === "allow") store.tasks.update(taskId, { mode: "act" });
+    store.events.append(taskId, { kind: "answered", requestId, person: person.name, answer: response });
   });
 }
 

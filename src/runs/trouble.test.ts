@@ -198,6 +198,7 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
       },
       kept: { endpointOf: () => nowhere },
       snapshots: { endpointOf: () => nowhere, holds: async () => new Set() },
+      snapshotIgnored: false,
       lfs: () => undefined,
       publicUrl: () => "",
       authorities: "",
