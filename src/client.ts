@@ -8,7 +8,9 @@ import type { AccessRequestJson } from "./http/egress-schemas.ts";
 import type { TaskJson } from "./http/schemas.ts";
 
 export type { AccessRequestJson } from "./http/egress-schemas.ts";
+export type { GroupJson } from "./http/groups.ts";
 export type { PullRequestJson } from "./http/pull-request-schemas.ts";
+export type { ScheduleJson, ScheduleRunJson } from "./http/schedule-schemas.ts";
 export type { TaskJson } from "./http/schemas.ts";
 
 /** How cli, tui and web speak to the appliance: one typed client, made from the server's own routes. */
@@ -47,6 +49,17 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     read,
     /** The bytes of a good answer; anything else becomes the CcwError that the server meant. */
     download,
+    /** Uploads a file for a prompt; it is sent as it is read. */
+    async upload(name: string, file: Blob): Promise<AttachmentJson> {
+      const response = await reach(url, [
+        `${url}/api/attachments?name=${encodeURIComponent(name.toWellFormed())}`,
+        { method: "POST", headers: { ...headers, "content-type": "application/octet-stream" }, body: file },
+      ]);
+      if (!response.ok) throw await failureOf(response);
+      return attachmentBody.parse(await response.json());
+    },
+    /** Where the bytes of an attachment are. */
+    attachmentUrl: (id: string) => `${url}/api/attachments/${encodeURIComponent(id)}`,
     /**
      * A task's events above `after`, for ever: it reconnects by cursor, so there is no hole and no double. Ends with
      * the signal alone: it waits for a server that is away, and for a task that does not exist. Read the task first.
@@ -74,6 +87,13 @@ const listFrame = z.object({
   requests: z.array(z.custom<AccessRequestJson>(isObject)),
 });
 type ApplianceFrame = z.infer<typeof listFrame>;
+const attachmentBody = z.object({
+  id: z.string(),
+  name: z.string(),
+  mediaType: z.string(),
+  bytes: z.number(),
+});
+export type AttachmentJson = z.infer<typeof attachmentBody>;
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
 
 /** The bodies of a route's good answers; the shape of its errors is left out. */
@@ -93,7 +113,7 @@ async function read<Answer extends ClientResponse<unknown, number, string>>(
   const response = await pending;
   // The server's own routes give these types; this is the one place that takes their word for it.
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as Good<Answer>;
-  throw await errorOf(response);
+  throw await failureOf(response);
 }
 
 async function download(
@@ -101,10 +121,10 @@ async function download(
 ): Promise<ReadableStream<Uint8Array>> {
   const response = await pending;
   if (response.ok && response.body !== null) return response.body;
-  throw await errorOf(response);
+  throw await failureOf(response);
 }
 
-async function errorOf(response: ClientResponse<unknown, number, string>): Promise<CcwError> {
+async function failureOf(response: { status: number; json(): Promise<unknown> }): Promise<CcwError> {
   const parsed = errorBody.safeParse(await response.json().catch(() => undefined));
   if (!parsed.success)
     return new CcwError("unavailable", `The appliance answered with status ${response.status}.`);

@@ -75,6 +75,38 @@ test("egress: ranges, proxy and the ledger's bounds come from the file, and mist
   expect(() => load("[egress]\nkeep_rows = 10\n")).toThrow("egress.keep_rows");
 });
 
+test("prices, budgets and whose days they are come from the file, and mistakes are named", () => {
+  const { usage } = load(
+    `[prices]
+"qwen*" = { input = 0, output = 0 }
+[budget]
+per_day_usd = 50.5
+per_person_day_tokens = 1000000
+[usage]
+time_zone = "Europe/Berlin"
+[tasks]
+wait_for_usage_limit = false
+`,
+  );
+  expect([...usage.prices.keys()]).toEqual(["qwen*"]);
+  expect(usage.budget).toEqual({
+    perPersonDay: { usd: 0, tokens: 1_000_000 },
+    perDay: { usd: 50.5, tokens: 0 },
+  });
+  expect(usage.calendar.zone).toBe("Europe/Berlin");
+  expect(usage.waitForUsageLimit).toBe(false);
+
+  const usual = load("").usage;
+  expect(usual.calendar.zone).toBe("UTC");
+  expect(usual.waitForUsageLimit).toBe(true);
+  expect(() => load('[usage]\ntime_zone = "Mars"')).toThrow("usage.time_zone: must be a time zone");
+  expect(() => load("[prices.m]\ninput = 3")).toThrow(
+    "prices.m.output: must be US dollars per million tokens",
+  );
+  expect(() => load('[prices."=1"]\ninput = 3\noutput = 1')).toThrow("prices");
+  expect(() => load("[budget]\nper_day_usd = -1")).toThrow("budget.per_day_usd");
+});
+
 test("how long work is kept that no forge took: a month, as many days as are set, or for ever", () => {
   expect(load("").keepWorkDays).toBe(30);
   expect(load("[tasks]\nkeep_work_days = 0\n").keepWorkDays).toBe(0);

@@ -2,10 +2,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { usualAttachmentBytes } from "./domain/attachment.ts";
 import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
+import type { DayLimits } from "./domain/budget.ts";
+import { type Calendar, createCalendar } from "./domain/calendar.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import { type AddressRange, parseRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
+import { type PriceTable, pricePatternSchema, priceSchema } from "./domain/prices.ts";
 
 /**
  * Everything that can be set, from flags, then environment variables, then ccw.toml in the data folder, then the
@@ -32,6 +36,8 @@ export interface Config {
   deleteAfterMs: number;
   /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
   keepWorkDays: number;
+  /** Of one attachment of a prompt. */
+  attachmentBytes: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
   engine: {
@@ -50,6 +56,23 @@ export interface Config {
     caFile: string | undefined;
   };
   attribution: AttributionSettings;
+  usage: {
+    /** The operator's own prices, which go before the built-in ones. */
+    prices: PriceTable;
+    budget: DayLimits;
+    /** Whose days usage is summed up by. */
+    calendar: Calendar;
+    /** Whether tasks wait for the end of a usage limit of the model's account, or fail. */
+    waitForUsageLimit: boolean;
+  };
+  snapshots: {
+    /** Of one task. */
+    maxBytes: number;
+    /** After a task's end; 0 for as long as the task is there. */
+    keepDays: number;
+    /** Files that git ignores, too. */
+    ignored: boolean;
+  };
   egress: {
     /** What sandboxes may reach although it is not public. */
     allowedRanges: AddressRange[];
@@ -123,6 +146,19 @@ const range = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const mib = 1024 * 1024;
+
+/** 0 is no limit. */
+const usd = z.number("must be US dollars").min(0).default(0);
+const tokenCount = z.number("must be a number of tokens").int().min(0).default(0);
+const zone = z.string().refine((name) => {
+  try {
+    createCalendar(name);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'must be a time zone such as "UTC" or "Europe/Berlin"');
 const idleMinutes = z.coerce
   .number()
   .min(0)
@@ -140,6 +176,10 @@ const fileSchema = z.strictObject({
   tasks: z
     .strictObject({
       parallel: z.number().int().min(1).max(1000).optional(),
+      wait_for_usage_limit: z.boolean().default(true),
+      keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
+      snapshot_ignored: z.boolean().default(false),
+      max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
       idle_minutes: idleMinutes.default(10),
       keep_hours: z
         .number()
@@ -157,8 +197,24 @@ const fileSchema = z.strictObject({
         .max(365 * 24)
         .default(0),
       keep_work_days: z.number().int().min(0).max(36_500).default(30),
+      attachment_mib: z
+        .number()
+        .int()
+        .min(1)
+        .max(10 * 1024)
+        .default(usualAttachmentBytes / mib),
     })
     .prefault({}),
+  prices: z.record(pricePatternSchema, priceSchema).default({}),
+  budget: z
+    .strictObject({
+      per_person_day_usd: usd,
+      per_person_day_tokens: tokenCount,
+      per_day_usd: usd,
+      per_day_tokens: tokenCount,
+    })
+    .prefault({}),
+  usage: z.strictObject({ time_zone: zone.default("UTC") }).prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),
@@ -247,6 +303,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
     keepMs: file.tasks.keep_hours * hourMs,
     deleteAfterMs: file.tasks.delete_after_hours * hourMs,
     keepWorkDays: file.tasks.keep_work_days,
+    attachmentBytes: file.tasks.attachment_mib * mib,
     model: modelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
@@ -264,6 +321,20 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       author: file.commits.author,
       coAuthor: file.commits.co_author,
       taskTrailer: file.commits.task_trailer,
+    },
+    usage: {
+      prices: new Map(Object.entries(file.prices)),
+      budget: {
+        perPersonDay: { usd: file.budget.per_person_day_usd, tokens: file.budget.per_person_day_tokens },
+        perDay: { usd: file.budget.per_day_usd, tokens: file.budget.per_day_tokens },
+      },
+      calendar: createCalendar(file.usage.time_zone),
+      waitForUsageLimit: file.tasks.wait_for_usage_limit,
+    },
+    snapshots: {
+      maxBytes: file.tasks.max_snapshots_mib * 1024 ** 2,
+      keepDays: file.tasks.keep_snapshots_days,
+      ignored: file.tasks.snapshot_ignored,
     },
     egress: {
       allowedRanges: file.egress.allowed_ranges,

@@ -21,7 +21,11 @@ export function listen(
       fetch(request, server) {
         // Git is quiet for as long as it packs, and a forge for as long as it wants to be left alone.
         const { pathname } = new URL(request.url);
-        if (/^\/(git|api\/(forges|repositories|branches))(\/|$)|\/pull-requests(\/|$)/.test(pathname))
+        if (
+          /^\/(git|api\/(forges|repositories|branches))(\/|$)|\/(pull-requests|snapshots|fork)(\/|$)/.test(
+            pathname,
+          )
+        )
           server.timeout(request, 0);
         return answer(request, { server });
       },

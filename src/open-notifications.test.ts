@@ -10,6 +10,7 @@ import { loadConfig } from "./config.ts";
 import { isId } from "./domain/ids.ts";
 import type { NotificationMessage } from "./domain/notification.ts";
 import { channelSettingsSchema } from "./domain/notification-channel.ts";
+import { readAuthorities } from "./gateway/egress/authorities.ts";
 import { testCertificate, testKey } from "./gateway/model/tls.fixture.ts";
 import { openNotifications } from "./open-notifications.ts";
 
@@ -37,9 +38,10 @@ const never = new AbortController().signal;
 function ways(toml = '[notifications]\nallowed_ranges = ["127.0.0.1"]\n', ownPort = 0) {
   const folder = mkdtempSync(join(tmpdir(), "ccw-ways-"));
   writeFileSync(join(folder, "ccw.toml"), toml);
+  const config = loadConfig({ data: folder }, {});
   const opened = openNotifications({
-    config: loadConfig({ data: folder }, {}),
-    authorities: [],
+    config,
+    authorities: readAuthorities(config.egress.caFile).trusted,
     ownPort: () => ownPort,
     now: Date.now,
   });

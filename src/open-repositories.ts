@@ -6,6 +6,7 @@ import type { GitServer } from "./domain/git-server.ts";
 import type { LfsEndpoint } from "./domain/lfs.ts";
 import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
+import type { SnapshotRepositories } from "./domain/snapshots.ts";
 import type { Store } from "./domain/store.ts";
 import { gitNetworkSettings } from "./forge/forge-network.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
@@ -23,6 +24,7 @@ import { createMirrors } from "./forge/mirrors.ts";
 import { openQuarantine } from "./forge/quarantine.ts";
 import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
+import { createSnapshots } from "./forge/snapshots.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { createReach, upstreamProxyOf, vetAddresses } from "./network.ts";
 
@@ -33,6 +35,7 @@ export interface OpenRepositories {
   /** All of them under one name space. */
   host: RepositoryHost;
   kept: KeptWork;
+  snapshots: SnapshotRepositories;
   /** The large files of a repository; undefined where there is none of this name. */
   lfsOf(name: string): LfsEndpoint | undefined;
   close(): Promise<void>;
@@ -76,11 +79,15 @@ export async function openRepositories(options: {
     ...{ folder: folderOf("kept"), git, keepDays: config.keepWorkDays },
     ...pushing,
   });
+  const snapshots = createSnapshots({
+    ...{ folder: folderOf("snapshots"), git, log },
+    maxBytes: config.snapshots.maxBytes,
+  });
   const mirrors = createMirrors({
     ...{ folder: folderOf("mirrors"), remote },
     log,
     now,
-    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed()],
+    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed(), ...snapshots.borrowed()],
     repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
     changed: (name, change) => store.repositories.update(name, change),
   });
@@ -130,6 +137,7 @@ export async function openRepositories(options: {
     forges,
     host,
     kept,
+    snapshots,
     lfsOf(name) {
       const repository = store.repositories.get(name);
       if (repository === undefined) return undefined;
@@ -140,6 +148,7 @@ export async function openRepositories(options: {
       upkeep.abort();
       http.close();
       await maintaining;
+      await snapshots.close();
     },
   };
 }

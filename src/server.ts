@@ -25,20 +25,26 @@ import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
-import { createDeletions, keptWorkOf } from "./runs/deletions.ts";
+import { attachmentFilesOf, createDeletions, keptWorkOf } from "./runs/deletions.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
+import { createAttachmentSweep } from "./runs/forget-attachments.ts";
+import { createModelPort } from "./runs/model-port.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createNotifications } from "./runs/notifications.ts";
 import { createOwedPullRequests } from "./runs/owed-pull-requests.ts";
 import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
+import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createSearchIndexer } from "./runs/search-indexer.ts";
-import { createControlPort, createGitPort, createModelPort, createScopedTokens } from "./runs/session.ts";
+import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
+import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
+import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
+import { openAttachmentFiles } from "./store/attachment-files.ts";
 import { lockDataFolder } from "./store/lock.ts";
 import { createSeal, loadSealKey } from "./store/seal.ts";
 import { openStore } from "./store/store.ts";
@@ -108,7 +114,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
-    const { hosted, forges, host, kept } = repositories;
+    const { hosted, forges, host, kept, snapshots } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -126,14 +132,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => egress.close());
     const authority = await openAuthority({ folder: join(dataFolder, "authority"), now: ids.now });
     const trust = openUpstreamTrust(authorities);
+    const attachments = openAttachmentFiles({
+      folder: join(dataFolder, "attachments"),
+      maxBytes: config.attachmentBytes,
+    });
     const session = {
-      ...{ store, tokens, host, kept, egress, publicUrl: () => url, lfs: repositories.lfsOf },
-      endpoint: model.current,
+      ...{ store, tokens, host, kept, snapshots, egress, attachments },
+      ...{ publicUrl: () => url, lfs: repositories.lfsOf, snapshotIgnored: config.snapshots.ignored },
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
+    const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
-      port: createModelPort(session),
+      port: createModelPort({ ...config.usage, store, endpoint: model.current, usageLimits, now: ids.now }),
       tokens,
       log,
       now: ids.now,
@@ -169,16 +180,29 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     const scheduler = createScheduler(
       { store, engine, doors, host, log, ids, ...config.patience },
-      { owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+      {
+        ...{ owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
+        modelAvailableAt: usageLimits.modelAvailableAt,
+      },
     );
     const forgeOf = (repository: Repository) =>
       repository.kind === "remote" ? forges.apiOf(repository.forge) : undefined;
     const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
+    const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const indexer = createSearchIndexer({ store, log });
-    const deletions = createDeletions({ store, belongings: [keptWorkOf(store, kept)], log, now: ids.now });
+    const deletions = createDeletions({
+      store,
+      belongings: [snapshots, attachmentFilesOf(store, attachments), keptWorkOf(store, kept)],
+      log,
+      now: ids.now,
+    });
+    const snapshotExpiry = createSnapshotExpiry({
+      ...{ store, snapshots, log, now: ids.now },
+      keepDays: config.snapshots.keepDays,
+    });
     const waysOut = openNotifications({
       ...{ config, authorities: authorities.trusted },
       ...{ ownPort: () => ownPort, now: ids.now },
@@ -194,11 +218,14 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       store,
       host,
       kept,
+      snapshots,
+      attachments,
       ids,
       log,
       version,
       parallel: config.parallel,
       deleteAfterMs: config.deleteAfterMs,
+      usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower, notifications },
       sendsMail: config.notifications.mail !== undefined,
@@ -240,6 +267,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => notifications.close(),
       () => indexer.close(),
       () => deletions.close(),
+      () => scheduleClock.close(),
+      () => snapshotExpiry.close(),
     );
     follower.start();
     owed.start();
@@ -248,6 +277,11 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     notifications.start();
     indexer.start();
     deletions.start();
+    snapshotExpiry.start();
+    const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
+    closers.push(() => sweep.close());
+    sweep.start();
+    scheduleClock.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));
 

@@ -34,9 +34,9 @@ export function createActions({ client, ask, confirm, say }: ActionOptions) {
 
     async cancel(task: TaskJson): Promise<void> {
       if (!canCancel(task)) return say(`The task is ${task.state} already.`);
-      if (!(await confirm(`Cancel “${task.title.slice(0, 50)}”?`))) return say("Nothing was cancelled.");
+      if (!(await confirm(`Stop “${task.title.slice(0, 50)}”?`))) return say("Nothing was stopped.");
       await read(api.tasks[":id"].cancel.$post({ param: { id: task.id } }));
-      say("The task is being cancelled.");
+      say("The task is being stopped.");
     },
 
     async interrupt(task: TaskJson): Promise<void> {
@@ -44,11 +44,17 @@ export function createActions({ client, ask, confirm, say }: ActionOptions) {
       say("The agent is being interrupted.");
     },
 
-    async prompt(task: TaskJson): Promise<void> {
-      const text = await ask("Prompt:");
+    /** `now`: it does not wait for the turn that runs. */
+    async prompt(task: TaskJson, now = false): Promise<void> {
+      const text = await ask(now ? "Prompt, at once:" : "Prompt:");
       if (text === undefined || text.trim() === "") return;
-      await read(api.tasks[":id"].prompts.$post({ param: { id: task.id }, json: { text } }));
+      await read(api.tasks[":id"].prompts.$post({ param: { id: task.id }, json: { text, now } }));
       say("Sent.");
+    },
+
+    async resume(task: TaskJson): Promise<void> {
+      await read(api.tasks[":id"].resume.$post({ param: { id: task.id } }));
+      say("The task goes on.");
     },
 
     async answer({ id }: TaskJson): Promise<void> {

@@ -96,3 +96,13 @@ export function takeTasks(model: Model, tasks: TaskJson[]): void {
 export function canCancel({ state }: TaskJson): boolean {
   return !isEnded(state);
 }
+
+/** A turn runs, or waits for an answer within. */
+export function turnRuns({ state }: TaskJson): boolean {
+  return state === "running" || state === "waiting";
+}
+
+/** It goes on at a person's word alone, or not before its time. */
+export function isHeldUp({ state, held }: TaskJson): boolean {
+  return state === "paused" || held;
+}

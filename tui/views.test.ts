@@ -15,6 +15,9 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     environment: "default",
     agent: "claude",
     model: "",
+    mode: "act",
+    held: false,
+    sandbox: { state: "awake" },
     repositories: [{ name: "demo", baseBranch: "main", workBranch: "claude/x" }],
     pullRequest: "none",
     pullRequests: [],
@@ -25,6 +28,8 @@ function task(n: number, change: Partial<TaskJson> = {}): TaskJson {
     updatedAt: 0,
     inputTokens: 1000,
     outputTokens: 500,
+    costUsd: 0,
+    unpricedRequests: 0,
     ...change,
   };
 }
@@ -176,8 +181,32 @@ test("keys are offered for what can be done", () => {
     plain(draw(model({ tasks: [task(1, change)] }), 80, 24, 0)).at(-1) ?? "";
   expect(foot({ state: "waiting" })).toContain("a answer");
   expect(foot({ state: "running" })).not.toContain("a answer");
-  expect(foot({ state: "running" })).toContain("c cancel");
-  expect(foot({ state: "completed" })).not.toContain("c cancel");
+  expect(foot({ state: "running" })).toContain("c stop");
+  expect(foot({ state: "completed" })).not.toContain("c stop");
+});
+
+test("a task that is open offers what its state allows, and says why it does not go on", () => {
+  const screen = (change: Partial<TaskJson>) =>
+    plain(
+      draw(
+        model({ page: { kind: "task", task: task(1, change), transcript: createTranscript() } }),
+        100,
+        24,
+        0,
+      ),
+    );
+  const foot = (change: Partial<TaskJson>) => screen(change).at(-1) ?? "";
+  expect(foot({ state: "running" })).toMatch(/p prompt {2}i interrupt {2}c stop/);
+  expect(foot({ state: "idle" })).toContain("p prompt  c stop");
+  expect(foot({ state: "idle" })).not.toContain("interrupt");
+  expect(foot({ state: "completed" })).toContain("p prompt");
+  const paused = {
+    state: "paused" as const,
+    paused: { why: "usage_limit" as const, reason: "Resets \u001b[2Jsoon.", hint: "", until: 3_600_000 },
+  };
+  expect(foot(paused)).toContain("u go on");
+  expect(screen(paused).join("\n")).toContain("usage limit is reached: Resets ␛[2Jsoon. It goes on in 1h.");
+  expect(screen({ state: "idle", held: true }).join("\n")).toContain("its prompts are held");
 });
 
 test("a transcript keeps to its end until the person scrolls up, and says how much is below", () => {

@@ -2,8 +2,9 @@ import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { plainLine } from "../src/domain/plain-text.ts";
 import { nameOf } from "../src/domain/pull-request.ts";
+import { pauseInWords } from "../src/domain/steering-words.ts";
 import { cellText, fit, type Style, selected, styled, width, wrap } from "./cells.ts";
-import { canCancel, currentTask, type Model, shownTasks } from "./model.ts";
+import { canCancel, currentTask, isHeldUp, type Model, shownTasks, turnRuns } from "./model.ts";
 import { requestKeys, requestLines, waitingLine } from "./request-views.ts";
 
 /** The whole screen, one styled string a row, for `now` in milliseconds since the epoch. */
@@ -63,6 +64,8 @@ const states: Record<TaskJson["state"], { mark: string; style: Style }> = {
   running: { mark: "●", style: "tool" },
   waiting: { mark: "?", style: "warning" },
   finishing: { mark: "●", style: "tool" },
+  idle: { mark: "✓", style: "good" },
+  paused: { mark: "=", style: "warning" },
   completed: { mark: "✓", style: "good" },
   failed: { mark: "✗", style: "bad" },
   cancelled: { mark: "-", style: "dim" },
@@ -166,7 +169,7 @@ function taskLines(
   const title = fit(line(task.title), Math.max(0, columns - width(state) - width(right) - 2));
   const mine = model.requests.filter(({ taskId }) => taskId === task.id);
   const waiting = rows < 5 ? [] : waitingLine(mine, columns);
-  const reviews = rows < 8 ? [] : reviewLines(task, columns);
+  const reviews = rows < 8 ? [] : [...holdLines(task, columns, now), ...reviewLines(task, columns)];
   const lines = transcript
     .window(columns - 2, rows - 2 - waiting.length - reviews.length)
     .map((each) => ` ${each}`);
@@ -184,6 +187,17 @@ function taskLines(
       ? [styled(" Nothing has happened yet.", "dim")]
       : lines),
   ];
+}
+
+/** Why it does not go on by itself, in one line; none while it does. */
+function holdLines({ paused, held }: TaskJson, columns: number, now: number): string[] {
+  if (paused === undefined)
+    return held
+      ? [fit(styled(" Interrupted: its prompts are held. u lets it go on.", "warning"), columns)]
+      : [];
+  const until = paused.until === undefined ? "" : ` It goes on in ${ageText(paused.until - now)}.`;
+  const words = line(`${pauseInWords[paused.why]}: ${paused.reason}`);
+  return [fit(` ${styled(`${words}${until} u lets it go on now.`, "warning")}`, columns)];
 }
 
 /** The task's pull requests, in one line; none while there are none. */
@@ -211,14 +225,16 @@ function footer(model: Model, columns: number): string[] {
 /** What can be done here. */
 function keysOf(model: Model): (readonly [key: string, what: string])[] {
   const task = currentTask(model);
-  const cancel = task !== undefined && canCancel(task) ? [["c", "cancel"] as const] : [];
+  const cancel = task !== undefined && canCancel(task) ? [["c", "stop"] as const] : [];
   const answer = task?.state === "waiting" ? [["a", "answer"] as const] : [];
   if (model.page.kind === "requests") return requestKeys(model.page);
   if (model.page.kind === "list") {
     const open = task === undefined ? [] : [["↑↓", "select"] as const, ["enter", "open"] as const];
     return [...open, ...answer, ["n", "new"], ...cancel, ["/", "filter"], ["?", "help"], ["q", "quit"]];
   }
-  const steer = cancel.length === 0 ? [] : [["p", "prompt"] as const, ["i", "interrupt"] as const, ...cancel];
+  const interrupt = task !== undefined && turnRuns(task) ? [["i", "interrupt"] as const] : [];
+  const resume = task !== undefined && isHeldUp(task) ? [["u", "go on"] as const] : [];
+  const steer = [["p", "prompt"] as const, ...interrupt, ...resume, ...cancel];
   return [["↑↓", "scroll"], ["G", "end"], ...answer, ...steer, ["?", "help"], ["q", "back"]];
 }
 
@@ -246,10 +262,12 @@ function helpLines(): string[] {
     ["q escape", "back to the list; in the list q leaves, and nothing stops because of it"],
     ["", ""],
     ["n", "submit a new task"],
-    ["p", "send one more prompt to the task"],
+    ["p", "send one more prompt to the task; one that rests goes on"],
+    ["P", "send a prompt that does not wait for the turn that runs"],
     ["a", "answer what the agent asks"],
-    ["i", "interrupt the agent: its turn ends, the task stays"],
-    ["c", "cancel the task"],
+    ["i", "interrupt the agent: its turn ends, the task stays, its prompts are held"],
+    ["u", "let a task go on that is paused or held"],
+    ["c", "stop the task"],
     ["r", "the requests for access, of all tasks"],
     ["o t e d", "there: allow once, the task, the environment; deny"],
     ["/", "show only tasks that contain some words; escape shows all again"],

@@ -5,27 +5,38 @@ import { Banners } from "./banners.tsx";
 import { Icon } from "./parts/icon.tsx";
 import { later } from "./parts/later.tsx";
 import { Link, useRouter } from "./router.tsx";
-import { TaskPage } from "./task/task-page.tsx";
 import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
 
 const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
 const TaskFinder = later("the search", async () => (await import("./search/task-finder.tsx")).TaskFinder);
+const taskPage = () => import("./task/task-page.tsx");
+const TaskPage = later("the task", async () => (await taskPage()).TaskPage);
 const SettingsPage = later("the settings", async () => {
   return (await import("./settings/settings-page.tsx")).SettingsPage;
 });
+const UsagePage = later("the usage", async () => (await import("./usage/usage-page.tsx")).UsagePage);
+
+const SchedulesPage = later("the schedules", async () => {
+  return (await import("./schedules/schedules-page.tsx")).SchedulesPage;
+});
+const GroupPage = later("the comparison", async () => (await import("./groups/group-page.tsx")).GroupPage);
 
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {
   const { path } = useRouter();
   const [, taskId, at] = path.value.match(/^\/tasks\/([a-z0-9_]+)(?:\/at\/(\d{1,15}))?\/?$/) ?? [];
-  const page = taskId !== undefined ? "task" : path.value.startsWith("/settings") ? "settings" : "home";
+  const groupId = path.value.match(/^\/groups\/([a-z0-9_]+)\/?$/)?.[1];
+  const page = pageOf(path.value, taskId ?? groupId);
   useEffect(() => {
-    if (taskId === undefined) document.title = page === "settings" ? "Settings · ccw-server" : "ccw-server";
+    if (taskId === undefined) document.title = `${titles[page] ?? ""}ccw-server`;
   }, [page, taskId]);
 
   /** Something else stands in the place of the list of tasks. */
   const finding = useSignal(false);
+  // Nearly everybody opens a task next; where it cannot be had now, it is asked for again then.
+  useEffect(() => void taskPage().catch(() => {}), []);
+
   const body = useRef<HTMLDivElement>(null);
   const main = useRef<HTMLElement>(null);
   // Another page begins at its top. On a phone the body scrolls, elsewhere each column.
@@ -52,7 +63,10 @@ export function App() {
           {taskId !== undefined && (
             <TaskPage key={taskId} id={taskId} at={at === undefined ? undefined : Number(at)} />
           )}
+          {groupId !== undefined && <GroupPage key={groupId} id={groupId} />}
           {page === "settings" && <SettingsPage />}
+          {page === "schedules" && <SchedulesPage />}
+          {page === "usage" && <UsagePage />}
           {page === "home" && <Composer />}
         </main>
       </div>
@@ -60,7 +74,17 @@ export function App() {
   );
 }
 
-function Header({ page }: { page: "task" | "settings" | "home" }) {
+const titles: Partial<Record<Page, string>> = { settings: "Settings · ", usage: "Usage · " };
+type Page = "task" | "settings" | "schedules" | "usage" | "home";
+
+function pageOf(path: string, shownId: string | undefined): Page {
+  if (shownId !== undefined) return "task";
+  if (path.startsWith("/settings")) return "settings";
+  if (path.startsWith("/usage")) return "usage";
+  return path.startsWith("/schedules") ? "schedules" : "home";
+}
+
+function Header({ page }: { page: Page }) {
   const { status, link } = useAppliance();
   return (
     <header class="top">
@@ -80,6 +104,12 @@ function Header({ page }: { page: "task" | "settings" | "home" }) {
           <span class="chip quiet engine">{plainLine(status.value.engine.text)}</span>
         )}
       </div>
+      <Link to="/schedules" class="button quiet" current={page === "schedules"}>
+        <Icon name="queued" /> Schedules
+      </Link>
+      <Link to="/usage" class="button quiet" current={page === "usage"}>
+        Usage
+      </Link>
       <Link to="/settings" class="button quiet" current={page === "settings"}>
         <Icon name="settings" /> Settings
       </Link>

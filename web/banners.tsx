@@ -1,7 +1,12 @@
 import { useAppliance } from "./appliance.ts";
 import { Icon } from "./parts/icon.tsx";
+import { later } from "./parts/later.tsx";
 import { Link } from "./router.tsx";
 import { plain } from "./text/plain.ts";
+
+const LimitBanner = later("the usage limit", async () => {
+  return (await import("./usage/limit-banner.tsx")).LimitBanner;
+});
 
 /** What everybody who looks at the page has to know first. */
 export function Banners() {
@@ -27,6 +32,7 @@ export function Banners() {
           </span>
         </p>
       )}
+      {model?.limitedUntil !== undefined && <LimitBanner until={model.limitedUntil} />}
       {model?.kind === "demo" && (
         <p class="banner ask">
           <Icon name="warning" />

@@ -2,6 +2,8 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
 import { BranchField } from "./branch-field.tsx";
+import { type Mode, ModeField, ModelField } from "./parts/agent-fields.tsx";
+import { AttachButton, AttachedFiles, useAttachments } from "./parts/attachments.tsx";
 import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
@@ -39,6 +41,10 @@ export function Composer() {
   const branch = useDraft("branch");
   const environment = useDraft("environment");
   const pullRequest = useDraft("pull-request");
+  const model = useDraft("model");
+  const mode = useSignal<Mode>("act");
+  const attachments = useAttachments();
+  const attempts = useDraft("attempts", "1");
   const choices = useLoaded(
     async () => ({
       repositories: await client.read(client.api.repositories.$get()),
@@ -65,25 +71,32 @@ export function Composer() {
   const wish = wishes.find(({ value }) => value === pullRequest.value)?.value ?? "none";
 
   const submit = useAction(async () => {
-    const task = await client.read(
-      client.api.tasks.$post({
-        json: {
-          prompt: prompt.value,
-          repositories:
-            chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
-          environment: place,
-          pullRequest: wish,
-        },
-      }),
-    );
+    const json = {
+      prompt: prompt.value,
+      repositories:
+        chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
+      environment: place,
+      pullRequest: wish,
+      model: model.value,
+      mode: mode.value,
+      attachments: attachments.ids(),
+    };
+    const several = Number(attempts.value);
+    const made =
+      several > 1
+        ? `/groups/${(await client.read(client.api.groups.$post({ json: { ...json, attempts: several } }))).id}`
+        : `/tasks/${(await client.read(client.api.tasks.$post({ json }))).id}`;
     prompt.value = "";
-    router.go(`/tasks/${task.id}`);
+    attachments.clear();
+    attempts.value = "1";
+    router.go(made);
   });
 
   return (
     <>
       <form
         class="composer"
+        {...attachments.handlers}
         onSubmit={(event) => {
           event.preventDefault();
           void submit.run();
@@ -103,9 +116,10 @@ export function Composer() {
           onKeyDown={(event) => {
             if (!submits(event)) return;
             event.preventDefault();
-            void submit.run();
+            if (!attachments.busy()) void submit.run();
           }}
         />
+        <AttachedFiles attachments={attachments} />
         {status.value?.model.kind === "demo" && (
           <div class="demo-prompts">
             <span class="dim">The demo model plays:</span>
@@ -182,13 +196,34 @@ export function Composer() {
               </select>
             </Field>
           )}
+          <Field label="Model">
+            <ModelField value={model.value} onChoose={(name) => (model.value = name)} />
+          </Field>
+          <Field label="Mode">
+            <ModeField value={mode.value} onChoose={(chosen) => (mode.value = chosen)} />
+          </Field>
+          <Field label="Attempts">
+            <select
+              name="attempts"
+              value={attempts.value}
+              onChange={(event) => (attempts.value = event.currentTarget.value)}
+            >
+              <option value="1">1</option>
+              {[2, 3, 4, 5, 6, 7, 8].map((count) => (
+                <option key={count} value={String(count)}>
+                  {count}, to keep one
+                </option>
+              ))}
+            </select>
+          </Field>
         </div>
         {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
-        <FailureNote failure={submit.failure.value} />
+        <FailureNote failure={submit.failure.value ?? attachments.failure.value} />
         <div class="actions">
-          <button type="submit" class="primary" disabled={submit.busy.value}>
+          <button type="submit" class="primary" disabled={submit.busy.value || attachments.busy()}>
             {submit.busy.value ? "Submitting…" : "Submit task"}
           </button>
+          <AttachButton attachments={attachments} />
           <span class="dim keys">
             <kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd>
           </span>

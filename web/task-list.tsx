@@ -3,7 +3,7 @@ import { useAppliance } from "./appliance.ts";
 import { Icon, StateIcon } from "./parts/icon.tsx";
 import { PullRequestBadge } from "./parts/pull-request-badge.tsx";
 import { Link } from "./router.tsx";
-import { states } from "./states.ts";
+import { shownState } from "./states.ts";
 import { plainLine } from "./text/plain.ts";
 import { counted, timeAgo } from "./words.ts";
 
@@ -33,7 +33,7 @@ export function TaskList({ currentId }: { currentId: string | undefined }) {
 
 export function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
   const { now, requests } = useAppliance();
-  const { word, tone, ended } = states[task.state];
+  const { word, tone, ended, icon } = shownState(task);
   const asks = ended ? 0 : requests.value.filter(({ taskId }) => taskId === task.id).length;
   const repositories = task.repositories.map(({ name }) => name).join(", ");
   return (
@@ -41,10 +41,16 @@ export function TaskRow({ task, current }: { task: TaskJson; current: boolean })
       <span class="task-title">{plainLine(task.title)}</span>
       <span class="task-facts">
         <span class={`state ${tone}`}>
-          <StateIcon state={task.state} />
+          <StateIcon state={icon} />
           {word}
           {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
         </span>
+        {task.attempt !== undefined && (
+          <span class={task.attempt.kept ? "state good" : "dim"}>
+            Attempt {task.attempt.number} of {task.attempt.of}
+            {task.attempt.kept && ", kept"}
+          </span>
+        )}
         {task.pullRequests.map((one) => (
           <PullRequestBadge key={one.id} {...one} />
         ))}

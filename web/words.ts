@@ -9,6 +9,14 @@ export function timeAgo(at: number, now: number): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
+/** `at 14:05`, with the day where it is another one. */
+export function atTime(at: number, now: number): string {
+  const [then, today] = [new Date(at), new Date(now)];
+  const time = then.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  const sameDay = then.toDateString() === today.toDateString();
+  return sameDay ? `at ${time}` : `on ${then.toLocaleDateString()} at ${time}`;
+}
+
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
   return ms < 90_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 60_000)} min`;

@@ -152,6 +152,10 @@ const sources: Record<string, (client: Client) => Promise<Candidate[]>> = {
     const rows = await client.read(client.api.forges.$get());
     return rows.map(({ name, url }) => ({ value: name, about: url }));
   },
+  async schedule(client) {
+    const rows = await client.read(client.api.schedules.$get());
+    return rows.map(({ name, task }) => ({ value: name, about: task.prompt.slice(0, 100) }));
+  },
   async repo(client) {
     const rows = await client.read(client.api.repositories.$get());
     return rows.map(({ name, defaultBranch }) => ({ value: name, about: defaultBranch }));

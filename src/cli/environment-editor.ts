@@ -56,6 +56,8 @@ ${scriptToml(setupScript)}
 
 [limits]
 ${stringify({ memory: sizeText(limits.memoryBytes), cpus: limits.cpus, pids: limits.pids, minutes: limits.minutes })}
+# Of one task, in effect at once: turns, tokens of all kinds, US dollars. 0 is no limit.
+${stringify({ turns: limits.turns, tokens: limits.tokens, usd: limits.usd })}
 # What a sandbox may reach, in effect at once. allow: "HOST [port=N] [methods=GET] [path=/x] [write]", deny: "HOST",
 # credentials: "HOST HEADER: Bearer \${SECRET}". \`ccw-server env groups\` lists the groups of the default list.
 [egress]
@@ -115,6 +117,9 @@ const fileSchema = z.strictObject({
       cpus: z.number().optional(),
       pids: z.number().optional(),
       minutes: z.number().optional(),
+      turns: z.number().optional(),
+      tokens: z.number().optional(),
+      usd: z.number().optional(),
     })
     .default({}),
   egress: z
@@ -140,7 +145,7 @@ const fileSchema = z.strictObject({
 
 export function fromToml(text: string): EnvironmentEdit {
   const { image, access, setup_script, limits, egress, variables, secrets } = parsed(text);
-  const { memory, cpus, pids, minutes } = limits;
+  const { memory, cpus, pids, minutes, turns, tokens, usd } = limits;
   return {
     ...(image !== undefined && { image }),
     ...(access !== undefined && { access }),
@@ -150,6 +155,9 @@ export function fromToml(text: string): EnvironmentEdit {
       ...(cpus !== undefined && { cpus }),
       ...(pids !== undefined && { pids }),
       ...(minutes !== undefined && { minutes }),
+      ...(turns !== undefined && { turns }),
+      ...(tokens !== undefined && { tokens }),
+      ...(usd !== undefined && { usd }),
     },
     egress: egressEdit(egress),
     variables: valuesEdit(variables),

@@ -12,6 +12,9 @@ export interface EnvironmentFlags extends EgressFlags {
   cpus?: number;
   pids?: number;
   minutes?: number;
+  turns?: number;
+  tokens?: number;
+  usd?: number;
   access?: (typeof accessLevels)[number];
   unset?: string[];
   secret?: string[];
@@ -24,7 +27,15 @@ export interface EnvironmentEdit {
   image?: string;
   access?: (typeof accessLevels)[number];
   setupScript?: string;
-  limits?: { memoryBytes?: number; cpus?: number; pids?: number; minutes?: number };
+  limits?: {
+    memoryBytes?: number;
+    cpus?: number;
+    pids?: number;
+    minutes?: number;
+    turns?: number;
+    tokens?: number;
+    usd?: number;
+  };
   variables?: Record<string, string | null>;
   secrets?: Record<string, string | null>;
   egress?: EgressEdit;
@@ -42,6 +53,9 @@ export async function editOf(flags: EnvironmentFlags): Promise<EnvironmentEdit> 
     ...(flags.cpus !== undefined && { cpus: coreCount(flags.cpus) }),
     ...(flags.pids !== undefined && { pids: flags.pids }),
     ...(flags.minutes !== undefined && { minutes: flags.minutes }),
+    ...(flags.turns !== undefined && { turns: flags.turns }),
+    ...(flags.tokens !== undefined && { tokens: flags.tokens }),
+    ...(flags.usd !== undefined && { usd: dollars(flags.usd) }),
   };
   return {
     ...(flags.image !== undefined && { image: flags.image }),
@@ -112,6 +126,11 @@ function keyAndValue(option: string, text: string): [string, string] {
     );
   }
   return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function dollars(usd: number): number {
+  if (Number.isFinite(usd) && usd >= 0) return usd;
+  throw new CcwError("invalid", "--usd takes US dollars, such as 5 or 0.5; 0 is no limit.");
 }
 
 function coreCount(cpus: number): number {

@@ -1,4 +1,4 @@
-import { bytesText } from "../domain/amounts.ts";
+import { bytesText, countText, usdText } from "../domain/amounts.ts";
 import { type Credential, credentialText } from "./egress-flags.ts";
 
 export interface ShownEnvironment {
@@ -7,7 +7,15 @@ export interface ShownEnvironment {
   access: "none" | "limited" | "custom" | "full";
   variables: string[];
   setupScript: string;
-  limits: { memoryBytes: number; cpus: number; pids: number; minutes: number };
+  limits: {
+    memoryBytes: number;
+    cpus: number;
+    pids: number;
+    minutes: number;
+    turns: number;
+    tokens: number;
+    usd: number;
+  };
   egress: {
     allow: string[];
     deny: string[];
@@ -37,6 +45,7 @@ export function environmentFacts(shown: ShownEnvironment): (readonly [string, st
     ["CPUs", String(limits.cpus)],
     ["Processes", String(limits.pids)],
     ["Minutes", String(limits.minutes)],
+    ["Task budget", budgetText(limits)],
     ["Access", `${access} (${accessWords[access]})`],
     ["Allowed", list(egress.allow, "nothing besides")],
     ["Denied", list(egress.deny, "nothing")],
@@ -52,6 +61,15 @@ export function environmentFacts(shown: ShownEnvironment): (readonly [string, st
     ],
     ["Set-up script", setupScript === "" ? "none" : setupScript.trimEnd()],
   ];
+}
+
+function budgetText({ turns, tokens, usd }: ShownEnvironment["limits"]): string {
+  const limits = [
+    usd === 0 ? "" : usdText(usd * 1e9),
+    tokens === 0 ? "" : `${countText(tokens)} tokens`,
+    turns === 0 ? "" : `${turns} turns`,
+  ].filter(Boolean);
+  return limits.length === 0 ? "none" : limits.join(", ");
 }
 
 const accessWords = {

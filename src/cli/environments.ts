@@ -101,8 +101,8 @@ Examples:
     .addHelpText(
       "after",
       `
-Tasks that were submitted before keep the environment as it was, but for access, egress and secrets, which change at
-once for every task in it.
+Tasks that were submitted before keep the environment as it was, but for access, egress, secrets and the limits of turns,
+tokens and money, which change at once for every task in it.
 
 Examples:
   ccw-server env edit node --var CI=1 --unset DEBUG
@@ -145,6 +145,13 @@ function withFlags(command: ReturnType<Cli["program"]["command"]>) {
     .option("--cpus <number>", "processor cores, in fractions if need be", Number)
     .option("--pids <number>", "processes and threads at once", wholeNumber(1, 1_000_000))
     .option("--minutes <number>", "wall time of a task", wholeNumber(1, 10_080))
+    .option(
+      "--turns <number>",
+      "turns of a task; 0 is no limit, as with the next two",
+      wholeNumber(0, 1_000_000),
+    )
+    .option("--tokens <number>", "tokens of all kinds of a task", wholeNumber(0, 1e15))
+    .option("--usd <amount>", "what a task may cost, in US dollars", Number)
     .addOption(new Option("--access <level>", "network access").choices(accessLevels));
 }
 

@@ -9,6 +9,7 @@ export const exitCodes = {
   conflict: 4,
   denied: 5,
   cancelled: 6,
+  paused: 7,
   /** From sysexits.h on. */
   unavailable: 69,
   internal: 70,
@@ -32,12 +33,13 @@ export const exitCodeOf: Record<ErrorCode, number> = {
 };
 
 export const exitCodeHelp = `Exit codes:
-  0   done; a followed task completed
+  0   done; a followed task has nothing left to do
   1   a followed task failed, a check of doctor did, or \`egress check\` says refused
   2   the command cannot mean anything: wrong arguments, or input that is refused
   3   there is no such task, repository, environment, …
   4   not possible in this state
   5   not signed in, or not allowed
   6   a followed task was cancelled
+  7   a followed task is paused, or waits for a person's word after an interruption
   69  no server answers    70  internal error    74  disk full    75  too many requests
 `;

@@ -1,4 +1,4 @@
-import type { Client } from "../client.ts";
+import type { Client, TaskJson } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type TaskEvent, taskEventSchema } from "../domain/event.ts";
 import { isDone, type TaskStateKind, taskStateKinds } from "../domain/task.ts";
@@ -13,7 +13,7 @@ const pageLength = 500;
 /** How often a silent connection is checked. */
 const checkMs = 5000;
 
-/** Prints a task's transcript from the cursor on until the task ends; the exit code tells how it ended. */
+/** Prints a task's transcript from the cursor on until the task rests; the exit code tells how it does. */
 export async function followTask(cli: Cli, client: Client, id: string, after: number): Promise<number> {
   const { io } = cli;
   const stop = new AbortController();
@@ -22,9 +22,8 @@ export async function followTask(cli: Cli, client: Client, id: string, after: nu
   const transcript = createTranscriptText();
   const colour = wantsColour(io);
   let seq = after;
-  let state: TaskStateKind | undefined;
   try {
-    for await (const events of untilEnded(
+    for await (const events of untilRests(
       client,
       id,
       after,
@@ -33,7 +32,6 @@ export async function followTask(cli: Cli, client: Client, id: string, after: nu
     )) {
       for (const event of events) {
         seq = event.seq;
-        state = stateOf(event) ?? state;
         await io.out.write(
           cli.globals().json
             ? jsonText(event)
@@ -44,12 +42,7 @@ export async function followTask(cli: Cli, client: Client, id: string, after: nu
         );
       }
     }
-    state ??= (await client.read(client.api.tasks[":id"].$get({ param: { id } }))).task.state;
-    return state === "completed"
-      ? exitCodes.ok
-      : state === "cancelled"
-        ? exitCodes.cancelled
-        : exitCodes.failed;
+    return exitCodeOf(await readTask(client, id));
   } catch (thrown) {
     if (!(thrown instanceof Interrupted)) throw thrown;
     await io.err.write(
@@ -63,24 +56,41 @@ export async function followTask(cli: Cli, client: Client, id: string, after: nu
 
 class Interrupted extends Error {}
 
-async function* untilEnded(
+const readTask = async (client: Client, id: string): Promise<TaskJson> =>
+  (await client.read(client.api.tasks[":id"].$get({ param: { id } }))).task;
+
+/** Nothing happens to it by itself any more, or not for now. */
+const rests = (state: TaskStateKind) => isDone(state) || state === "paused";
+
+function exitCodeOf({ state, held }: TaskJson): number {
+  if (state === "paused" || (state === "idle" && held)) return exitCodes.paused;
+  if (state === "cancelled") return exitCodes.cancelled;
+  return state === "failed" ? exitCodes.failed : exitCodes.ok;
+}
+
+async function* untilRests(
   client: Client,
   id: string,
   after: number,
   stop: AbortController,
   say: (text: string) => void,
 ): AsyncGenerator<TaskEvent[]> {
-  const { task } = await client.read(client.api.tasks[":id"].$get({ param: { id } }));
-  if (isDone(task.state)) {
-    yield* pages(client, id, after);
+  let cursor = after;
+  if (rests((await readTask(client, id)).state)) {
+    yield* pages(client, id, cursor);
     return;
   }
   const watch = watchConnection(client, id, stop, say);
   try {
     for await (const events of client.followTask(id, after, stop.signal)) {
       yield events;
-      const last = events.map(stateOf).findLast((state) => state !== undefined);
-      if (last !== undefined && isDone(last)) return;
+      cursor = events.at(-1)?.seq ?? cursor;
+      // It may have rested before, and gone on: what it does now, the task itself says.
+      const rested = events.map(stateOf).some((state) => state !== undefined && rests(state));
+      if (rested && rests((await readTask(client, id)).state)) {
+        yield* pages(client, id, cursor);
+        return;
+      }
     }
   } finally {
     watch.close();

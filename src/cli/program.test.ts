@@ -6,8 +6,8 @@ import { explain } from "./explain.ts";
 import type { CliIo } from "./io.ts";
 import { createProgram, runCli } from "./program.ts";
 import { readPrompt } from "./prompt-text.ts";
+import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { pick } from "./task-id.ts";
-import { repositoryAndBranch } from "./tasks.ts";
 import { noWiring } from "./wiring.fixture.ts";
 import type { CliWiring, StartOptions } from "./wiring.ts";
 
@@ -161,6 +161,9 @@ test("a task is named by any unique beginning or end of its id", () => {
     environment: "default",
     agent: "claude",
     model: "",
+    mode: "act" as const,
+    held: false,
+    sandbox: { state: "none" as const },
     repositories: [],
     pullRequest: "none" as const,
     pullRequests: [],
@@ -171,6 +174,8 @@ test("a task is named by any unique beginning or end of its id", () => {
     updatedAt: 0,
     inputTokens: 0,
     outputTokens: 0,
+    costUsd: 0,
+    unpricedRequests: 0,
   });
   const tasks = [row("tsk_01m7yq0gw0m6p48webxg"), row("tsk_01m7yq0gvzkzta8r4hnf")];
   expect(pick(tasks, "8webxg")).toBe("tsk_01m7yq0gw0m6p48webxg");

@@ -8,15 +8,18 @@ import { exitCodeHelp, exitCodes } from "./exit-codes.ts";
 import { explain } from "./explain.ts";
 import { addForgeCommands } from "./forges.ts";
 import { addGitProxyCommand } from "./git-proxy.ts";
+import { addGroupCommands } from "./groups.ts";
 import { addImageCommands } from "./images.ts";
 import { type CliIo, processIo } from "./io.ts";
 import { addNotifyCommands } from "./notify.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
+import { addScheduleCommands } from "./schedules.ts";
 import { addSearchCommand } from "./search.ts";
 import { addServerCommands } from "./server.ts";
 import { addTaskCommands } from "./tasks.ts";
 import { addTokenCommands } from "./tokens.ts";
+import { addUsageCommand } from "./usage.ts";
 import type { CliWiring } from "./wiring.ts";
 
 /** Runs one command line (without the program's own name) and returns the exit code. Never throws. */
@@ -70,8 +73,11 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   program.commandsGroup("Work:");
   addTaskCommands(cli);
   addSearchCommand(cli);
+  addGroupCommands(cli);
+  addScheduleCommands(cli);
   addPullRequestCommands(cli);
   addEgressCommands(cli);
+  addUsageCommand(cli);
   program.commandsGroup("Set-up:");
   addForgeCommands(cli);
   addRepositoryCommands(cli);

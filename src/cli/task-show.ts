@@ -3,13 +3,23 @@ import { ageText, countText } from "../domain/amounts.ts";
 import { plainLine, plainText } from "../domain/plain-text.ts";
 import { nameOf } from "../domain/pull-request.ts";
 import { questionLines } from "../domain/question-text.ts";
+import { attachmentText } from "../domain/steering-words.ts";
 import type { TextLine } from "../domain/text-line.ts";
+import { costText } from "../domain/usage-report.ts";
 import { facts, paint } from "./output.ts";
 
 interface ShownTask {
   task: TaskJson;
-  prompts: { person: string; text: string; state: string }[];
-  questions: { requestId: string; tool: string; input: unknown }[];
+  prompts: ShownPrompt[];
+  questions: { requestId: string; tool: string; input: unknown; askedAt: number }[];
+}
+
+interface ShownPrompt {
+  person: string;
+  text: string;
+  state: string;
+  position?: number | undefined;
+  attachments: { name: string; bytes: number }[];
 }
 
 /** A task for people; `now` in milliseconds since the epoch. */
@@ -24,9 +34,15 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
         : `${task.state}, number ${task.queuePosition} of the queue`,
     ],
     ["", task.detail],
+    [
+      "",
+      task.paused?.until === undefined ? "" : `It goes on by itself in ${ageText(task.paused.until - now)}.`,
+    ],
+    ["", task.held ? "Its prompts are held: `ccw-server task resume` lets it go on." : ""],
+    ["Sandbox", task.sandbox.state === "none" ? "" : task.sandbox.state],
     ["Person", task.person],
     ["Environment", task.environment],
-    ["Agent", task.model === "" ? task.agent : `${task.agent}, ${task.model}`],
+    ["Agent", [task.agent, task.model, task.mode === "plan" ? "plans first" : ""].filter(Boolean).join(", ")],
     ...task.repositories.map(
       ({ name, baseBranch, workBranch }) =>
         ["Repository", `${name}: ${workBranch} from ${baseBranch}`] as const,
@@ -41,6 +57,9 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
     ...(task.pullRequest === "none"
       ? []
       : [["Pull request", `opened by itself when the task completes (${task.pullRequest})`] as const]),
+    ...(task.attempt === undefined
+      ? []
+      : [["Attempt", `${task.attempt.number} of ${task.attempt.of}, see ${task.attempt.groupId}`] as const]),
     ...task.kept.map(
       ({ repository, branch, commit, until }) =>
         [
@@ -51,18 +70,28 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
         ] as const,
     ),
     ["Tokens", `${countText(task.inputTokens)} in, ${countText(task.outputTokens)} out`],
+    ["Cost", costText(task.costUsd, task.unpricedRequests)],
     ["Submitted", `${ageText(now - task.createdAt)} ago`],
     ["Changed", `${ageText(now - task.updatedAt)} ago`],
   ]);
-  const asked = questions.flatMap(({ tool, input }) => questionLines(tool, input));
-  const said = prompts.flatMap(({ person, text, state }): TextLine[] => [
-    { tone: "strong", text: `> ${plainLine(person)}${state === "taken" ? "" : ` (${state})`}` },
+  const asked = questions.flatMap(({ tool, input, askedAt }): TextLine[] => [
+    { tone: "dim", text: `Asked ${ageText(now - askedAt)} ago:` },
+    ...questionLines(tool, input),
+  ]);
+  const said = prompts.flatMap(({ person, text, state, position, attachments }): TextLine[] => [
+    { tone: "strong", text: `> ${plainLine(person)}${stateText(state, position)}` },
+    ...attachments.map((file) => ({ tone: "dim" as const, text: `  [${plainLine(attachmentText(file))}]` })),
     ...plainText(text)
       .split("\n")
       .map((line) => ({ tone: "plain" as const, text: `  ${line}` })),
   ]);
   const show = (lines: TextLine[]) => lines.map((line) => `${paint(line, colour)}\n`).join("");
   return [head, show(said), ...(asked.length > 0 ? [show(asked)] : [])].join("\n");
+}
+
+function stateText(state: string, position: number | undefined): string {
+  if (state === "taken") return "";
+  return position === undefined ? ` (${state})` : ` (${position}. in line)`;
 }
 
 /** A unified diff, safe for a terminal, with its lines marked. */

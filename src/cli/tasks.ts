@@ -1,9 +1,8 @@
 import { Option } from "commander";
 import { ageText, countText } from "../domain/amounts.ts";
-import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { TaskStateKind } from "../domain/task.ts";
-import { answerOf } from "./answer.ts";
+import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { addExportCommand } from "./export.ts";
 import { wantsColour } from "./io.ts";
@@ -11,10 +10,17 @@ import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
 import { addPutAwayCommands, type Shelves, shelfOf, stateText } from "./put-away.ts";
+import { repositoryAndBranch } from "./repository-and-branch.ts";
+import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
+import { addTurnCommands, showTurnDiff, turnNumber } from "./task-turns.ts";
+import { addBudgetCommand } from "./usage.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
-const states = ["queued", "starting", "running", "waiting", "finishing", "completed", "failed", "cancelled"];
+const states = [
+  ...["queued", "starting", "running", "waiting", "finishing"],
+  ...["idle", "paused", "completed", "failed", "cancelled"],
+];
 
 const idHelp = "id, beginning or end of one, or `last`";
 
@@ -25,6 +31,7 @@ export function addTaskCommands(cli: Cli): void {
 
   task
     .command("create")
+    .aliases(["submit", "run"])
     .description("submit a task; its id is printed")
     .argument(
       "[prompt...]",
@@ -33,9 +40,17 @@ export function addTaskCommands(cli: Cli): void {
     .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
     .option("-e, --env <environment>", "environment", "default")
     .option("-m, --model <model>", "model, as the agent names it")
+    .addOption(modeOption())
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .option("-a, --attach <file>", attachHelp, collect)
     .addOption(new Option("--pr <how>", "open a pull request when it completes").choices(["draft", "ready"]))
-    .option("--follow", "print the transcript until the task ends; the exit code tells how")
+    .option("--attempts <number>", "let so many work on it side by side, to keep one", wholeNumber(2, 8))
+    .option(
+      "--attempt-model <model>",
+      "models that the attempts take in turn; may be given several times",
+      collect,
+    )
+    .option("--follow", "print the transcript until nothing is left to do; the exit code tells how it went")
     .addHelpText(
       "after",
       `
@@ -47,17 +62,23 @@ Examples:
     .action(async (words: string[], options: CreateOptions) => {
       const prompt = await readPrompt({ words, file: options.file }, io);
       const client = await cli.connect();
-      const made = await client.read(
-        client.api.tasks.$post({
-          json: {
-            prompt,
-            repositories: (options.repo ?? []).map(repositoryAndBranch),
-            environment: options.env,
-            ...(options.model !== undefined && { model: options.model }),
-            ...(options.pr !== undefined && { pullRequest: options.pr }),
-          },
-        }),
-      );
+      const attachments = await attach(client, options.attach);
+      const json = {
+        prompt,
+        repositories: (options.repo ?? []).map(repositoryAndBranch),
+        environment: options.env,
+        mode: options.mode,
+        attachments,
+        ...(options.model !== undefined && { model: options.model }),
+        ...(options.pr !== undefined && { pullRequest: options.pr }),
+      };
+      if (options.attempts !== undefined) {
+        const { attempts, attemptModel: models = [] } = options;
+        const group = await client.read(client.api.groups.$post({ json: { ...json, attempts, models } }));
+        await io.out.write(cli.globals().json ? jsonText(group, 2) : `${group.id}\n`);
+        return say(`Submitted ${attempts} attempts. To compare them: ccw-server group show ${group.id}`);
+      }
+      const made = await client.read(client.api.tasks.$post({ json }));
       if (options.follow === true) {
         await say(`Submitted as ${made.id}.`);
         const { followTask } = await import("./follow.ts");
@@ -95,7 +116,9 @@ Examples:
       const rows = tasks.map((row) => [
         shortId(row.id),
         stateText(row, now),
-        row.title,
+        row.attempt === undefined
+          ? row.title
+          : `(${row.attempt.number}/${row.attempt.of}${row.attempt.kept === true ? ", kept" : ""}) ${row.title}`,
         row.person,
         ageText(now - row.createdAt),
         countText(row.inputTokens + row.outputTokens),
@@ -123,7 +146,9 @@ Examples:
 
   task
     .command("follow")
-    .description("print a task's transcript, live, until it ends; --json prints one event a line")
+    .description(
+      "print a task's transcript, live, until it has nothing left to do; --json prints one event a line",
+    )
     .argument("<task>", idHelp)
     .option("--after <seq>", "begin behind this event", wholeNumber(0, Number.MAX_SAFE_INTEGER), 0)
     .addHelpText(
@@ -138,12 +163,18 @@ Examples:
 
   task
     .command("diff")
-    .description("what the task's branches add, as git prints it")
+    .description("what the task's branches add, or its files after a turn, as git prints it")
     .argument("<task>", idHelp)
-    .addHelpText("after", "\nExample:\n  ccw-server task diff last | git apply")
-    .action(async (text: string) => {
+    .option("-t, --turn <number>", "what the files after this turn add to the base branch", turnNumber)
+    .option("--from <number>", "with --turn: what they add to this turn", turnNumber)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ccw-server task diff last | git apply\n  ccw-server task diff last --turn 3 --from 2",
+    )
+    .action(async (text: string, turns: { turn?: number; from?: number }) => {
       const client = await cli.connect();
       const param = { id: await findTaskId(client, text) };
+      if (turns.turn !== undefined || turns.from !== undefined) return showTurnDiff(cli, param.id, turns);
       const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param }));
       if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
       const { diffLines } = await import("./task-show.ts");
@@ -161,55 +192,13 @@ Examples:
       }
     });
 
-  task
-    .command("prompt")
-    .description("send one more prompt to a task; it is taken after the current turn")
-    .argument("<task>", idHelp)
-    .argument("[prompt...]", "the prompt; read from standard input where it is left out")
-    .option("-f, --file <file>", "read the prompt from a file; - is standard input")
-    .addHelpText("after", '\nExample:\n  ccw-server task prompt last "Add a test for it, too"')
-    .action(async (text: string, words: string[], { file }: { file?: string }) => {
-      const prompt = await readPrompt({ words, file }, io);
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      await client.read(client.api.tasks[":id"].prompts.$post({ param, json: { text: prompt } }));
-      return say("Sent.");
-    });
-
-  task
-    .command("answer")
-    .description("answer what the agent asks: yes or no, or a choice for each of its questions")
-    .argument("<task>", idHelp)
-    .argument("[answer...]", "`yes`, `no`, or for each question the number of a choice or words of your own")
-    .option("--request <id>", "which of several open questions; the oldest where it is left out")
-    .option("--message <text>", "with `no`: what to do instead")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  ccw-server task answer last yes
-  ccw-server task answer last no --message "Leave the database alone"
-  ccw-server task answer last 2 "call it main"`,
-    )
-    .action(async (text: string, words: string[], options: { request?: string; message?: string }) => {
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      const { questions } = await client.read(client.api.tasks[":id"].$get({ param }));
-      const question =
-        options.request === undefined
-          ? questions[0]
-          : questions.find(({ requestId }) => requestId === options.request);
-      if (question === undefined) throw new CcwError("conflict", "The task does not wait for an answer.");
-      const answer = answerOf(question, words, options.message);
-      await client.read(
-        client.api.tasks[":id"].answers.$post({ param, json: { requestId: question.requestId, answer } }),
-      );
-      return say("Answered.");
-    });
+  addSteeringCommands(cli, task);
 
   addOfferCommand(cli, task);
   addPutAwayCommands(cli, task);
   addExportCommand(cli, task);
+  addBudgetCommand(cli, task, idHelp);
+  addTurnCommands(cli, task);
 
   task
     .command("push")
@@ -227,30 +216,6 @@ Examples:
           plainLine(`The work in ${each.repository} is on ${each.branch}, at ${each.commit.slice(0, 10)}.`),
         );
     });
-
-  task
-    .command("interrupt")
-    .description("end the turn that runs now; the task stays and takes the next prompt")
-    .argument("<task>", idHelp)
-    .action(async (text: string) => {
-      const client = await cli.connect();
-      const param = { id: await findTaskId(client, text) };
-      await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
-      return say("The agent is being interrupted.");
-    });
-
-  task
-    .command("cancel")
-    .description("end a task and remove its sandbox; what it pushed stays")
-    .argument("<task...>", idHelp)
-    .action(async (texts: string[]) => {
-      const client = await cli.connect();
-      for (const text of texts) {
-        const param = { id: await findTaskId(client, text) };
-        await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-        await say(`${param.id} is being cancelled.`);
-      }
-    });
 }
 
 interface ListOptions extends Shelves {
@@ -263,13 +228,11 @@ interface CreateOptions {
   repo?: string[];
   env: string;
   model?: string;
+  mode: "act" | "plan";
   file?: string;
+  attach?: string[];
   pr?: "draft" | "ready";
   follow?: boolean;
-}
-
-/** `name` or `name@branch`; a name has no `@`. */
-export function repositoryAndBranch(text: string): { name: string; baseBranch?: string } {
-  const at = text.indexOf("@");
-  return at === -1 ? { name: text } : { name: text.slice(0, at), baseBranch: text.slice(at + 1) };
+  attempts?: number;
+  attemptModel?: string[];
 }

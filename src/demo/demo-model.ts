@@ -37,7 +37,10 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
     const conversation = readConversation(read.body);
     const position = `${conversation.session}\n${conversation.prompt}\n${conversation.messageCount}`;
     const attempt = attempts.next(position);
-    const step = play(conversation, attempt);
+    // Requests without tools are the agent's own, and no part of the turn.
+    const turn = `${conversation.session}\n${conversation.prompt}\n${conversation.tools.size > 0}`;
+    const step = play(conversation, { attempt, asked: attempts.next(turn) });
+    if (step.kind === "limit") return limited(step.seconds);
     if (step.kind === "refuse") return refusal(step.status, step.type, step.message);
 
     const id = hash(`${position}\n${attempt}`);
@@ -48,6 +51,17 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
       ? streamed(answer, step, request.signal)
       : plain(answer, step, request.signal);
     return new Response(bodyOf(text), { headers });
+  }
+
+  /** As the API answers an account of a subscription. */
+  function limited(seconds: number): Response {
+    const reset = Math.ceil(options.now() / 1000) + seconds;
+    return refusal(429, "rate_limit_error", "This request would exceed your account's rate limit.", {
+      "anthropic-ratelimit-unified-status": "rejected",
+      "anthropic-ratelimit-unified-reset": String(reset),
+      "anthropic-ratelimit-unified-representative-claim": "five_hour",
+      "retry-after": String(seconds),
+    });
   }
 
   async function* streamed(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
@@ -181,8 +195,8 @@ function parseJson(text: string): unknown {
   }
 }
 
-function refusal(status: number, type: ApiErrorType, message: string): Response {
-  return Response.json(apiError(type, message), { status });
+function refusal(status: number, type: ApiErrorType, message: string, headers = {}): Response {
+  return Response.json(apiError(type, message), { status, headers });
 }
 
 function authorized(headers: Headers, key: string): boolean {

@@ -8,6 +8,8 @@ export type Step =
   /** Tools, and text before them; with `overMs` the text comes piece by piece, spread over that time. */
   | { kind: "use"; text: string; tools: ToolUse[]; overMs?: number }
   | { kind: "refuse"; status: number; type: ApiErrorType; message: string }
+  /** Refuses as an account whose usage limit is reached, for so long. */
+  | { kind: "limit"; seconds: number }
   /** Sends the head of the answer, then nothing more, until the other side gives up. */
   | { kind: "stall" }
   /** Breaks the connection in the middle of this text. */
@@ -18,6 +20,7 @@ export type ApiErrorType =
   | "authentication_error"
   | "not_found_error"
   | "request_too_large"
+  | "rate_limit_error"
   | "overloaded_error";
 
 export interface ToolUse {
@@ -25,10 +28,15 @@ export interface ToolUse {
   input: Record<string, Json>;
 }
 
-/** A conversation, with what was written behind the scenario's name, and how often this very step was asked before. */
-export interface Turn extends Conversation {
-  args: string[];
+/** How often this very step was asked before, and anything at all for this prompt. */
+export interface Attempts {
   attempt: number;
+  asked: number;
+}
+
+/** A conversation, with what was written behind the scenario's name. */
+export interface Turn extends Conversation, Attempts {
+  args: string[];
 }
 
 export interface Scenario {

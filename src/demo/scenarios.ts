@@ -1,8 +1,8 @@
 import type { Conversation } from "./conversation.ts";
-import type { Scenario, Step } from "./scenario.ts";
+import type { Attempts, Scenario, Step } from "./scenario.ts";
 import { label } from "./scenario.ts";
 import { ask } from "./scenarios/ask.ts";
-import { cut, fail, overloaded, stall } from "./scenarios/faults.ts";
+import { cut, fail, overloaded, stall, usageLimit } from "./scenarios/faults.ts";
 import { fixTest } from "./scenarios/fix-test.ts";
 import { lookAround } from "./scenarios/look-around.ts";
 import { manyTools } from "./scenarios/many-tools.ts";
@@ -23,17 +23,18 @@ export const scenarios: readonly Scenario[] = [
   overloaded,
   stall,
   cut,
+  usageLimit,
 ];
 
 /**
  * Plays the scenario that the prompt names, as a line `demo: NAME [NUMBER]` or in plain words; else the model
  * looks around in the folder and says what it is.
  */
-export function play(conversation: Conversation, attempt: number): Step {
+export function play(conversation: Conversation, attempts: Attempts): Step {
   // Requests without tools are the agent's own, such as a title for the session.
   if (conversation.tools.size === 0) return { kind: "say", text: label };
   const { scenario, args } = chosenBy(conversation.prompt);
-  return scenario.play({ ...conversation, args, attempt });
+  return scenario.play({ ...conversation, ...attempts, args });
 }
 
 function chosenBy(prompt: string): { scenario: Scenario; args: string[] } {

@@ -123,7 +123,11 @@ function usageOf({ inputTokens, continued }: Answer, outputTokens: number) {
     cache_creation_input_tokens: continued ? 0 : cached,
     cache_read_input_tokens: continued ? cached : 0,
     output_tokens: outputTokens,
-    cache_creation: null,
+    // Half of it for an hour, so that both kinds are seen where usage is counted.
+    cache_creation: {
+      ephemeral_5m_input_tokens: continued ? 0 : Math.ceil(cached / 2),
+      ephemeral_1h_input_tokens: continued ? 0 : Math.floor(cached / 2),
+    },
     inference_geo: null,
     output_tokens_details: null,
     server_tool_use: null,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ageText, bytesText, countText, parseBytes } from "./amounts.ts";
+import { ageText, bytesText, countText, parseBytes, usdText } from "./amounts.ts";
 
 test("sizes are read as container tools read them", () => {
   expect(["4GiB", "4G", "4g", "512m", "1.5k", "2048", "100b"].map(parseBytes)).toEqual([
@@ -25,5 +25,17 @@ test("ages and counts are short", () => {
     "123k",
     "1.0M",
     "4.5M",
+  ]);
+});
+
+test("money shows its cents, and more places where that is all there is", () => {
+  expect([0, 1, 50_000, 12_340_000, 999_960_000, 1e9, 12.345e9].map(usdText)).toEqual([
+    "$0.00",
+    "<$0.0001",
+    "$0.0001",
+    "$0.0123",
+    "$1.0000",
+    "$1.00",
+    "$12.35",
   ]);
 });

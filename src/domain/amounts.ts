@@ -16,6 +16,12 @@ export function countText(count: number): string {
   return `${(count / 1_000_000).toFixed(1)}M`;
 }
 
+/** Dollars of nano-dollars: `$12.34`; with four places below a dollar, `<$0.0001` for less than those show. */
+export function usdText(nano: number): string {
+  if (nano > 0 && nano < 50_000) return "<$0.0001";
+  return `$${(nano / 1e9).toFixed(nano === 0 || nano >= 1e9 ? 2 : 4)}`;
+}
+
 const units: Record<string, number> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
 const decimalUnits: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 

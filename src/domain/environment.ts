@@ -27,6 +27,12 @@ export const limitsSchema = z.object({
     .min(1)
     .max(7 * 24 * 60)
     .default(240),
+  /** Of one task; 0 for none, as with the two that follow. */
+  turns: z.number().int().min(0).max(1_000_000).default(0),
+  /** Of all kinds, those that are read from the cache included. */
+  tokens: z.number().int().min(0).max(1e15).default(0),
+  /** US dollars, by the prices that the operator set. */
+  usd: z.number().min(0).max(1_000_000).default(0),
 });
 export type SandboxLimits = z.infer<typeof limitsSchema>;
 

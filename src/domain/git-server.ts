@@ -20,7 +20,9 @@ export type PushRight =
   /** No push at all. */
   | { kind: "none" }
   /** Without `refs/heads/`. No other ref; rewriting and deleting it where that is said. */
-  | { kind: "branch"; branch: string; force: boolean; delete: boolean };
+  | { kind: "branch"; branch: string; force: boolean; delete: boolean }
+  /** New refs for a task's snapshots (`snapshotRef`), and nothing else; none is moved or deleted. */
+  | { kind: "snapshots" };
 
 /** One exchange with a repository, whose place is known already. */
 export interface GitCall {
@@ -39,6 +41,8 @@ export interface GitCall {
   /** What was read of a push before it came here. */
   push?: JudgedPush | undefined;
   right: PushRight;
+  /** The largest pack that is taken of this push, where that is less than the server's own bound. */
+  maxPackBytes?: number | undefined;
   /** Aborted when the client has gone: git is ended. */
   signal: AbortSignal;
 }

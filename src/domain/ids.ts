@@ -12,6 +12,8 @@ export type PersonId = Branded<"PersonId">;
 export type TokenId = Branded<"TokenId">;
 export type PullRequestId = Branded<"PullRequestId">;
 export type AttachmentId = Branded<"AttachmentId">;
+export type ScheduleId = Branded<"ScheduleId">;
+export type GroupId = Branded<"GroupId">;
 
 const prefixes = {
   TaskId: "tsk",
@@ -21,6 +23,8 @@ const prefixes = {
   TokenId: "tok",
   PullRequestId: "plr",
   AttachmentId: "att",
+  ScheduleId: "sch",
+  GroupId: "grp",
 } as const;
 type IdName = keyof typeof prefixes;
 

@@ -190,14 +190,14 @@ export function judgeLfs(call: LfsCall, right: PushRight): LfsVerdict {
     case "batch": {
       const { operation, ref } = call.batch;
       if (operation === "download") return { kind: "allowed" };
-      if (right.kind === "none") return refused(ref ?? "(LFS upload)", "this repository may only be read");
+      if (right.kind !== "branch") return refused(ref ?? "(LFS upload)", "this repository may only be read");
       const permitted = `refs/heads/${right.branch}`;
       if (ref === undefined || ref === permitted) return { kind: "allowed" };
       return refused(ref, `only ${permitted} is permitted`);
     }
     case "upload":
     case "verify":
-      return right.kind === "none"
+      return right.kind !== "branch"
         ? refused("(LFS upload)", "this repository may only be read")
         : { kind: "allowed" };
   }

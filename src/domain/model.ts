@@ -1,4 +1,5 @@
-import type { SandboxId, TaskId } from "./ids.ts";
+import type { PromptId, SandboxId, TaskId } from "./ids.ts";
+import type { TokenCounts } from "./prices.ts";
 
 /** Where model requests go, with the real credential. It never leaves the server's memory but to that endpoint. */
 export interface ModelEndpoint {
@@ -10,19 +11,27 @@ export interface ModelEndpoint {
 }
 
 /** One request that passed the model door, as counted from the answer itself. */
-export interface ModelRequest {
+export interface MeteredRequest extends TokenCounts {
   sandboxId: SandboxId;
   taskId: TaskId;
+  /** Whose turn ran when it began; undefined where none did. */
+  promptId: PromptId | undefined;
   /** Start, milliseconds since the epoch. */
   at: number;
   model: string;
+  /** In the endpoint's fast mode, which has prices of its own. */
+  fast: boolean;
+  /** What the endpoint used besides, within the same request; the model is empty for the same one. */
+  besides: (TokenCounts & { model: string })[];
   /** HTTP status that the sandbox saw; 0 where the sandbox went away first. */
   status: number;
-  inputTokens: number;
-  outputTokens: number;
-  cacheReadTokens: number;
-  cacheWriteTokens: number;
   /** Milliseconds to the first byte of the answer, and to its last. */
   firstByteMs: number;
   totalMs: number;
+}
+
+/** As it is kept: the counts are of everything that the request used. */
+export interface ModelRequest extends Omit<MeteredRequest, "fast" | "besides"> {
+  /** Nano-dollars, by the prices of then; undefined where a model had none. */
+  costNano: number | undefined;
 }

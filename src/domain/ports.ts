@@ -1,7 +1,7 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
-import type { SandboxId, TaskId } from "./ids.ts";
+import type { AttachmentId, PromptId, SandboxId, TaskId } from "./ids.ts";
 import type { LfsEndpoint } from "./lfs.ts";
-import type { ModelEndpoint, ModelRequest } from "./model.ts";
+import type { MeteredRequest, ModelEndpoint } from "./model.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
 import type { Task } from "./task.ts";
@@ -12,7 +12,7 @@ import type { Task } from "./task.ts";
  */
 
 export interface ControlPort {
-  start(sandboxId: SandboxId): SessionStart | undefined;
+  start(sandboxId: SandboxId): Promise<SessionStart | undefined>;
   /**
    * Appends events numbered right after the last acknowledged one, in one transaction, and skips those held
    * already. Returns the last number held. Throws `conflict` on a gap.
@@ -20,13 +20,59 @@ export interface ControlPort {
   appendEvents(sandboxId: SandboxId, events: SessionEvent[]): number;
   /** Commands with a number above `after`, in order; ends when the session or the signal does. */
   commands(sandboxId: SandboxId, after: number, signal: AbortSignal): AsyncIterable<SessionCommand>;
+  /** The file of an attachment of this sandbox's own task, and of no other; undefined where there is none. */
+  attachment(sandboxId: SandboxId, id: string): Promise<StoredFile | undefined>;
+}
+
+/** A file on this machine that is whole. */
+export interface StoredFile {
+  path: string;
+  bytes: number;
+}
+
+/** The bytes of attachments, each in a file named by its id. What is in there is whole. */
+export interface AttachmentFiles {
+  /** Of the largest attachment that is taken. */
+  maxBytes: number;
+  /**
+   * Takes a file in, once all of it has come; its media type is what the bytes say. `announced`: its length, where it
+   * is known. Rejects with `too_large`, `no_space`, or `invalid` for what was cut off, and leaves nothing then.
+   */
+  take(
+    id: AttachmentId,
+    body: AsyncIterable<Uint8Array>,
+    announced?: number,
+  ): Promise<{ bytes: number; mediaType: string }>;
+  find(id: AttachmentId): Promise<StoredFile | undefined>;
+  list(): Promise<AttachmentId[]>;
+  remove(id: AttachmentId): Promise<void>;
 }
 
 export interface ModelPort {
   /** Undefined while no model is set up, or when the sandbox's task may not use one. */
   endpointFor(sandboxId: SandboxId): ModelEndpoint | undefined;
-  /** Appends one row; never throws into the traffic. */
-  record(request: ModelRequest): void;
+  /** Whether one more request may be made now, by budgets and the account's usage limit. Asked before each that costs. */
+  admit(sandboxId: SandboxId): Admission;
+  /** Prices it and appends one row. */
+  record(request: MeteredRequest): void;
+  /** The endpoint said that its account has used what it may. */
+  limited(sandboxId: SandboxId, limit: UsageLimit): void;
+}
+
+export type Admission =
+  /** `promptId`: whose turn runs now. */
+  | { kind: "pass"; promptId: PromptId | undefined }
+  /** Passes, and the agent is told this: it has a few requests left to come to an end. */
+  | { kind: "tell"; promptId: PromptId | undefined; text: string }
+  /** The task is being paused; the reason in the words of the Messages API's errors. */
+  | { kind: "park"; status: 400 | 429; reason: string };
+
+/** Of the account behind the model endpoint. */
+export interface UsageLimit {
+  /** Milliseconds since the epoch. */
+  until: number;
+  /** It holds for the model of that request alone. */
+  ofModel: boolean;
 }
 
 /** A repository that a sandbox may reach, and what it may push there. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { decidePush, type PushCommand } from "./push-policy.ts";
+import { decidePush, decideSnapshots, type PushCommand } from "./push-policy.ts";
 
 const zero = "0".repeat(40);
 const one = "1".repeat(40);
@@ -73,4 +73,34 @@ test("a refusal carries no control characters to a terminal", () => {
   const decision = decidePush([to("refs/heads/\u001b[31mred\r\n\u202egpj")], rules);
   if (decision.kind !== "refused") throw new Error("it was allowed");
   for (const line of decision.lines) expect(line).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+});
+
+test("snapshots are new refs of one shape, a few at once, and one bad one refuses all", () => {
+  const below = "refs/ccw/snapshots/";
+  expect(decideSnapshots([to(`${below}prm0A`), to(`${below}prm0B`)])).toEqual({ kind: "allowed" });
+  expect(decideSnapshots([{ oldId: "0".repeat(64), newId: "1".repeat(64), ref: `${below}a` }]).kind).toBe(
+    "allowed",
+  );
+  for (const ref of [
+    below,
+    own,
+    `${below}a/b`,
+    `${below}a\n`,
+    `${below}\u0430`,
+    `x${below}a`,
+    `${below}a.lock`,
+  ]) {
+    expect(decideSnapshots([to(`${below}good`), to(ref)])).toMatchObject({
+      ...{ kind: "refused", offender: ref },
+      perRef: [{ reason: "refused together with another ref of this push" }, {}],
+    });
+  }
+  expect(decideSnapshots([{ oldId: one, newId: two, ref: `${below}a` }])).toMatchObject({
+    reason: "a snapshot is not changed",
+  });
+  expect(decideSnapshots([{ oldId: one, newId: zero, ref: `${below}a` }])).toMatchObject({
+    reason: "a snapshot is not deleted",
+  });
+  expect(decideSnapshots([to(`${below}a`), to(`${below}a`)]).kind).toBe("refused");
+  expect(decideSnapshots(Array.from({ length: 11 }, (_, at) => to(`${below}a${at}`))).kind).toBe("refused");
 });

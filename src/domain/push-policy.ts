@@ -1,3 +1,5 @@
+import { snapshotRef } from "./session.ts";
+
 /** Which pushes a task may make: its own branch, made new or moved forward, and nothing beside it. */
 
 export interface PushCommand {
@@ -63,6 +65,28 @@ export function decidePush(commands: readonly PushCommand[], rules: PushRules): 
   };
 }
 
+/** A snapshot of one repository is one ref; nobody needs many at once. */
+const maxSnapshotsAtOnce = 10;
+
+/** All or nothing, as for a branch: new refs of snapshots, whose names have letters and digits only. */
+export function decideSnapshots(commands: readonly PushCommand[]): PushDecision {
+  const faults = commands.map((command, index) => snapshotFaultOf(command, index, commands));
+  const first = faults.findIndex((fault) => fault !== undefined);
+  const offender = commands[first];
+  const fault = faults[first];
+  if (offender === undefined || fault === undefined) return { kind: "allowed" };
+  return {
+    kind: "refused",
+    offender: offender.ref,
+    reason: fault,
+    lines: [`Push refused: ${printable(offender.ref)}: ${fault}.`],
+    perRef: commands.map(({ ref }, index) => ({
+      ref,
+      reason: faults[index] ?? "refused together with another ref of this push",
+    })),
+  };
+}
+
 /** For a repository that a task may read and not push to at all. */
 export function readOnly(commands: readonly PushCommand[]): PushDecision {
   const reason = "this task may only read this repository";
@@ -79,6 +103,26 @@ export function readOnly(commands: readonly PushCommand[]): PushDecision {
 /** A ref as text that a terminal and a log can take: no control or formatting characters, at most 200 long. */
 export function printable(text: string): string {
   return text.slice(0, 200).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "?");
+}
+
+const snapshotName = /^[A-Za-z0-9]{1,100}$/;
+const snapshotRefs = snapshotRef("");
+
+function snapshotFaultOf(
+  { oldId, newId, ref }: PushCommand,
+  index: number,
+  commands: readonly PushCommand[],
+): string | undefined {
+  if (!ref.startsWith(snapshotRefs) || !snapshotName.test(ref.slice(snapshotRefs.length)) || /\n/.test(ref)) {
+    return `only ${snapshotRefs} and a name of letters and digits is permitted`;
+  }
+  if (commands.some((other, at) => at !== index && other.ref === ref))
+    return "named more than once in this push";
+  if (/^0+$/.test(newId)) return "a snapshot is not deleted";
+  if (!/^0+$/.test(oldId)) return "a snapshot is not changed";
+  return commands.length > maxSnapshotsAtOnce
+    ? `at most ${maxSnapshotsAtOnce} snapshots are taken at once`
+    : undefined;
 }
 
 function faultOf(

@@ -1,4 +1,4 @@
-import { plainLine } from "./plain-text.ts";
+import { plainLine, plainText } from "./plain-text.ts";
 import { cut, type TextLine } from "./text-line.ts";
 
 /** A tool's call in one line: the part of its input that people look for, or all of it. */
@@ -38,8 +38,23 @@ export function questionsOf(
   });
 }
 
+/** The plan, in Markdown, that an agent in plan mode asks leave for; undefined for every other question. */
+function planOf(tool: string, input: unknown): string | undefined {
+  const { plan } = record(input);
+  return tool === "ExitPlanMode" && typeof plan === "string" ? plan : undefined;
+}
+
 /** A question event as a person reads it: the choices are numbered from 1. */
 export function questionLines(tool: string, input: unknown): TextLine[] {
+  const plan = planOf(tool, input);
+  if (plan !== undefined) {
+    return [
+      { tone: "warning", text: "? The agent has a plan, and asks for leave to carry it out:" },
+      ...plainText(plan.trim())
+        .split("\n")
+        .map((text) => ({ tone: "plain" as const, text: `    ${text}` })),
+    ];
+  }
   const asked = questionsOf(input);
   if (asked.length === 0) {
     return [{ tone: "warning", text: `? The agent asks for leave: ${toolCall(tool, input)}` }];

@@ -42,6 +42,8 @@ export const sessionStartSchema = z.object({
       objects: z.string().optional(),
       baseBranch: z.string(),
       workBranch: z.string(),
+      /** The task was rolled back: what its branch holds beyond what is there now is taken back with the next push. */
+      rewrite: z.boolean().optional(),
     }),
   ),
   author: z.object({ name: z.string(), email: z.string() }),

@@ -1,13 +1,27 @@
 import type { AccessRequest, AccessState } from "./access-request.ts";
+import type { TaskLimits } from "./budget.ts";
 import type { DenyCode, EgressFilter, EgressLedger, EgressRow, EgressStats } from "./egress.ts";
 import type { Environment } from "./environment.ts";
 import type { ApplianceEvent, TaskEvent } from "./event.ts";
 import type { Forge, ForgeCredential } from "./forge.ts";
-import type { AttachmentId, PersonId, PromptId, PullRequestId, SandboxId, TaskId, TokenId } from "./ids.ts";
+import type { Attempt, TaskGroup } from "./group.ts";
+import type {
+  AttachmentId,
+  GroupId,
+  PersonId,
+  PromptId,
+  PullRequestId,
+  SandboxId,
+  ScheduleId,
+  TaskId,
+  TokenId,
+} from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
 import type { NotificationStore } from "./notification.ts";
+import type { TokenCounts } from "./prices.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
+import type { RunCause, Schedule, ScheduleOutcome, ScheduleRun } from "./schedule.ts";
 import type { SearchPage, SearchQuery } from "./search.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
 import type { AgentMode, PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
@@ -27,6 +41,8 @@ export interface Store {
   tasks: TaskStore;
   deletions: DeletionStore;
   search: SearchStore;
+  groups: GroupStore;
+  schedules: ScheduleStore;
   prompts: PromptStore;
   attachments: AttachmentStore;
   snapshots: SnapshotStore;
@@ -48,9 +64,9 @@ export interface Wakes {
 }
 /**
  * One task's events, one sandbox's commands, the list of tasks (with what is asked of a person), which tokens are in
- * force, or what egress policies are made of.
+ * force, what egress policies are made of, or when schedules are due.
  */
-export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy";
+export type WakeTopic = TaskId | SandboxId | "tasks" | "tokens" | "policy" | "schedules";
 
 export interface Person {
   id: PersonId;
@@ -143,15 +159,24 @@ export interface TaskRow extends Task {
   /** After an interruption: its prompts wait for a person's word. */
   held: boolean;
   restore: TaskRestore | undefined;
+  /** `none`: it had none yet, or the last one is gone for good. */
+  sandbox: "awake" | "asleep" | "none";
   /** First of the queue is 1; undefined for a task that is not queued. */
   queuePosition: number | undefined;
+  /** Of all kinds: what was read from the cache or written to it, too. */
   inputTokens: number;
   outputTokens: number;
+  /** Nano-dollars; without what had no price. */
+  costNano: number;
+  /** Requests that had no price. */
+  unpriced: number;
   pullRequests: PullRequestBadge[];
   /** Since when it is left out of lists; undefined for one that is not archived. */
   archivedAt: number | undefined;
   /** It is gone for people; `removeAt`: until then it can be restored, and then all of it is removed. */
   deletion: { at: number; removeAt: number } | undefined;
+  /** Where it is one of several attempts at the same prompt. */
+  attempt: Attempt | undefined;
 }
 
 /** `current`: neither archived nor deleted. `all`: those and the archived ones. */
@@ -177,6 +202,7 @@ export interface TaskStore {
     /** The work that it begins with, of another task or turn. */
     restore?: TaskRestore | undefined;
     pullRequest?: PullRequestWish;
+    attempt?: Pick<Attempt, "groupId" | "number"> | undefined;
     prompt: { id: PromptId; text: string; attachments?: readonly AttachmentId[] };
   }): void;
   /** Undefined for one that was deleted, too. */
@@ -261,6 +287,59 @@ export interface SearchStore {
   rebuild(): void;
   /** Newest first, for a bounded time: where that was not enough, `next` says where to go on. */
   find(query: SearchQuery): SearchPage;
+}
+
+export interface GroupStore {
+  add(group: Omit<TaskGroup, "kept" | "createdAt">): void;
+  get(id: GroupId): TaskGroup | undefined;
+  /** In the order of their numbers. */
+  tasks(id: GroupId): TaskRow[];
+  /** This one is kept, and gets the pull request that was wished for. `conflict` where another one was. */
+  keep(id: GroupId, taskId: TaskId): void;
+}
+
+export interface ScheduleStore {
+  /** `conflict` where the name is taken, in whatever case; so does `update`. */
+  add(
+    schedule: Pick<Schedule, "id" | "person" | "nextAt"> &
+      Pick<Schedule, "name" | "time" | "task" | "missed" | "overlap" | "triggersPerHour">,
+  ): void;
+  get(id: ScheduleId): Schedule | undefined;
+  /** By name. */
+  list(): Schedule[];
+  update(
+    id: ScheduleId,
+    change: {
+      [Key in Exclude<keyof Schedule, "id" | "triggerSince" | "createdAt" | "updatedAt">]?:
+        | Schedule[Key]
+        | undefined;
+    },
+  ): void;
+  /** With the record of its runs; the tasks that it made stay. */
+  remove(id: ScheduleId): boolean;
+  /** The SHA-256 of its trigger's token, hex; undefined ends the trigger. */
+  setTrigger(id: ScheduleId, hash: string | undefined): void;
+  triggerHash(id: ScheduleId): string | undefined;
+  /** Those whose time has come, the longest overdue first. */
+  due(now: number): Schedule[];
+  /** When the next one behind `after` is due, of all. */
+  nextDue(after: number): number | undefined;
+  /** Writes a run down; false, and nothing is written, where there is one of that key. */
+  claim(run: {
+    scheduleId: ScheduleId;
+    key: string;
+    cause: RunCause;
+    dueAt?: number;
+    outcome: ScheduleOutcome;
+  }): boolean;
+  /** The run of that key from `since` (ms) on; an older one gives its key up. */
+  runOf(id: ScheduleId, key: string, since: number): ScheduleRun | undefined;
+  /** Newest first. */
+  runs(id: ScheduleId, limit: number): ScheduleRun[];
+  /** Runs of that cause between two times (ms). */
+  count(id: ScheduleId, cause: RunCause, from: number, to: number): number;
+  /** A task of this schedule that is queued or at work, or will go on by itself. */
+  taskAtWork(id: ScheduleId): TaskId | undefined;
 }
 
 export interface Lease {
@@ -412,8 +491,48 @@ export interface SandboxStore {
 }
 
 export interface UsageStore {
-  record(request: ModelRequest): void;
+  /** `day`: as UsageFilter has it. */
+  record(request: ModelRequest, day: string): void;
+  /** The newest ones of a task, oldest first. */
   list(taskId: TaskId, limit: number): ModelRequest[];
+  /** By day in order, else by what costs most. */
+  sums(by: UsageBy, filter: UsageFilter, limit: number): UsageSum[];
+  total(filter: UsageFilter): UsageTotals;
+  /** In the order in which the turns began; what was used outside of any comes first. */
+  turns(taskId: TaskId): (UsageTotals & { promptId: PromptId | undefined })[];
+  /** Turns in which the model was asked. */
+  countTurns(taskId: TaskId): number;
+  hasAsked(taskId: TaskId, promptId: PromptId): boolean;
+  /** Models that the task used when they had no price. */
+  unpricedModels(taskId: TaskId): string[];
+  /** What a person set for this task alone; what is left out is as the environment has it. */
+  budgetOf(taskId: TaskId): Partial<TaskLimits>;
+  setBudget(taskId: TaskId, limits: Partial<TaskLimits>): void;
+}
+
+export const usageBys = ["task", "person", "environment", "model", "day"] as const;
+export type UsageBy = (typeof usageBys)[number];
+
+export interface UsageFilter {
+  /** Days such as `2026-11-21`, both included. */
+  from?: string | undefined;
+  to?: string | undefined;
+  taskId?: TaskId | undefined;
+  personId?: PersonId | undefined;
+}
+
+export interface UsageTotals extends TokenCounts {
+  requests: number;
+  /** Requests that used something which had no price; `costNano` is without them. */
+  unpriced: number;
+  costNano: number;
+}
+
+export interface UsageSum extends UsageTotals {
+  /** The id of the task or person; the name of the rest. */
+  key: string;
+  /** The task's title, the person's name; empty where the task was deleted. */
+  name: string;
 }
 
 /** Small settings made on the set-up page; values are encrypted at rest. */

@@ -135,7 +135,7 @@ export const promptTextSchema = z
   .refine((text) => text.trim() !== "", "The prompt is empty. Say in plain words what is to be done.")
   .refine(
     (text) => Buffer.byteLength(text) <= maxPromptBytes,
-    "The prompt is over 1 MiB. Put long material into a file of the repository and name the file in the prompt.",
+    "The prompt is over 1 MiB. Put long material into a file, attach it, and name it in the prompt.",
   );
 
 /** As the agent CLI takes it; empty for the appliance's default. */

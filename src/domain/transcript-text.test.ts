@@ -93,7 +93,25 @@ const everyKind: TaskEventBody[] = [
   { kind: "state", state: hostile, detail: hostile },
   { kind: "state", state: "failed", detail: hostile },
   { kind: "prompt", promptId: "p", person: hostile, text: hostile },
+  { kind: "prompt", promptId: "p", person: "ada", text: "look", attachments: [hostile] },
   { kind: "prompt_removed", promptId: "p", person: hostile },
+  { kind: "prompt_edited", promptId: "p", person: hostile, text: hostile },
+  { kind: "prompt_moved", promptId: "p", person: hostile, position: 1 },
+  { kind: "prompt_sent_now", promptId: "p", person: hostile },
+  { kind: "prompt_taken", promptId: "p" },
+  { kind: "snapshot", promptId: "p", repositories: [null], session: "", ms: 12 },
+  { kind: "cancel_requested", person: hostile },
+  { kind: "interrupt_requested", person: hostile },
+  { kind: "resume_requested", person: hostile },
+  { kind: "model_changed", person: hostile, model: hostile },
+  { kind: "mode_changed", person: hostile, mode: "plan" },
+  { kind: "pause_requested", why: "usage_limit", reason: hostile, hint: hostile, until: 0 },
+  { kind: "state", state: "paused", detail: hostile },
+  { kind: "state", state: "idle", detail: hostile },
+  { kind: "sandbox_asleep", sandboxId: "s", reason: hostile },
+  { kind: "sandbox_removed", sandboxId: "s", reason: hostile },
+  { kind: "rolled_back", person: hostile, turn: 2 },
+  { kind: "question", requestId: "q", tool: "ExitPlanMode", input: { plan: hostile } },
   { kind: "step_started", step: "setup", detail: hostile },
   { kind: "step_output", step: "setup", text: hostile },
   { kind: "assistant_text", blockId: "b", text: hostile },
@@ -133,6 +151,15 @@ test.each(everyKind.map((event) => [event.kind, event] as const))(
     expect(shown).not.toMatch(/[^\P{Cc}\n]|[\u202a-\u202e]/u);
   },
 );
+
+test("a plan is asked about in its own words, line by line", () => {
+  const input = { plan: "1. Look\n2. Mend" };
+  expect(textOf([{ kind: "question", requestId: "q", tool: "ExitPlanMode", input }]).split("\n")).toEqual([
+    "? The agent has a plan, and asks for leave to carry it out:",
+    "    1. Look",
+    "    2. Mend",
+  ]);
+});
 
 test("a tool call shows the part of its input that people look for", () => {
   expect(toolCall("Edit", { file_path: "/work/a.ts", old_string: "x" })).toBe("Edit(/work/a.ts)");

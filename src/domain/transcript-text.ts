@@ -4,6 +4,7 @@ import type { Json } from "./json.ts";
 import { plainLine, plainText } from "./plain-text.ts";
 import { pullRequestInWords } from "./pull-request-words.ts";
 import { questionLines, record, toolCall } from "./question-text.ts";
+import { steeringInWords } from "./steering-words.ts";
 import { cut, type TextLine, type Tone } from "./text-line.ts";
 
 export interface TranscriptText {
@@ -64,9 +65,34 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
     case "state":
       return stateLines(body.state, body.detail);
     case "prompt":
-      return [{ tone: "plain", text: "" }, ...block(body.text, "strong", "> ", `  `, body.person)];
+      return [
+        { tone: "plain", text: "" },
+        ...block(body.text, "strong", "> ", `  `, body.person),
+        ...(body.attachments ?? []).map((name) => ({ tone: "dim" as const, text: `  [${plainLine(name)}]` })),
+      ];
+    case "prompt_edited":
+      return [line("dim", `${steeringInWords(body)}:`), ...block(body.text, "strong", "> ", "  ")];
     case "prompt_removed":
-      return [line("dim", `${body.person} took a queued prompt back.`)];
+    case "prompt_moved":
+    case "prompt_sent_now":
+    case "model_changed":
+    case "mode_changed":
+      return [line("dim", `${steeringInWords(body)}.`)];
+    case "resume_requested":
+    case "rolled_back":
+      return [line("strong", `${steeringInWords(body)}.`)];
+    case "prompt_taken":
+      return [line("dim", "· The agent has read the prompt that was sent at once.")];
+    case "sandbox_asleep":
+    case "sandbox_removed":
+      return [line("dim", `· ${steeringInWords(body)}.`)];
+    case "snapshot":
+      return [line("dim", `· Turn saved in ${seconds(body.ms)}`)];
+    case "pause_requested":
+      // The state that follows says why.
+      return body.until === undefined
+        ? []
+        : [line("dim", `· It goes on by itself at ${new Date(body.until).toISOString().slice(0, 16)}Z.`)];
     case "step_started":
       return [line("dim", `· ${stepNames[body.step]}${body.detail === "" ? "" : `: ${body.detail}`}`)];
     case "step_output":
@@ -123,9 +149,8 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       // A completed task says the same in its state.
       return body.outcome === "completed" ? [] : [line("bad", `${body.text} ${body.hint}`)];
     case "cancel_requested":
-      return [line("warning", `${body.person} cancels the task.`)];
     case "interrupt_requested":
-      return [line("warning", `${body.person} interrupts the agent.`)];
+      return [line("warning", `${steeringInWords(body)}.`)];
     case "limit_reached":
       return [line("bad", `${body.reason} ${body.hint}`)];
     case "sandbox_started":
@@ -168,6 +193,10 @@ function stateLines(state: string, detail: string): TextLine[] {
   switch (state) {
     case "completed":
       return [{ tone: "plain", text: "" }, ...block(`Completed${words}`, "good", "= ", "  ")];
+    case "idle":
+      return [{ tone: "plain", text: "" }, ...block(`Idle${words}`, "good", "= ", "  ")];
+    case "paused":
+      return [{ tone: "plain", text: "" }, ...block(`Paused${words}`, "warning", "= ", "  ")];
     case "failed":
       return [{ tone: "plain", text: "" }, ...block(`Failed${words}`, "bad", "= ", "  ")];
     case "cancelled":

@@ -31,16 +31,26 @@ export interface DiffLimits {
 }
 
 /** Neither a program nor a colour that a config or an attribute names. */
-const plainDiff = ["--no-ext-diff", "--no-textconv", "--no-color", "--find-renames"];
+export const plainDiff = ["--no-ext-diff", "--no-textconv", "--no-color", "--find-renames"];
 
 export async function diffBetween(
   git: Git,
   folder: string,
   base: string,
   tip: string,
+  limits: Partial<DiffLimits> = {},
+): Promise<Changes> {
+  return diffOf(git, folder, await leftAt(git, folder, base, tip), tip, limits);
+}
+
+/** From one commit to another, whatever the two have in common. */
+export async function diffOf(
+  git: Git,
+  folder: string,
+  from: string,
+  tip: string,
   { maxPatchBytes = 2 * 1024 ** 2, maxFiles = 5000 }: Partial<DiffLimits> = {},
 ): Promise<Changes> {
-  const from = await leftAt(git, folder, base, tip);
   const diff = (kind: string[], maxBytes: number) =>
     git.must([`--git-dir=${folder}`, "diff", ...plainDiff, ...kind, "--end-of-options", from, tip, "--"], {
       maxBytes,

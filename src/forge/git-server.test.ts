@@ -91,6 +91,26 @@ test("git itself refuses a task's push to another ref, should the door ever let 
   expect((await hosted.branches("demo")).map(({ name }) => name)).toEqual(["main"]);
 });
 
+test("git itself takes new snapshots alone where that is the right, should the door ever let more through", async () => {
+  const push = async (ref: string, from = zero, to = tip) => {
+    const request = exchange(
+      "git-receive-pack",
+      once(`${pkt(`${from} ${to} ${ref}\0 report-status\n`)}0000`, emptyPack()),
+    );
+    const answer = await git.serve({ ...request, right: { kind: "snapshots" } });
+    let said = "";
+    for await (const chunk of answer.body) said += Buffer.from(chunk).toString();
+    return said;
+  };
+  const below = "refs/ccw/snapshots/";
+  for (const ref of ["refs/heads/x", "refs/tags/v1", `${below}a/b`, `${below}a-b`, "refs/ccw/snapshot"]) {
+    expect(await push(ref)).toContain("pre-receive hook declined");
+  }
+  expect(await push(`${below}prm0A9`)).toContain(`ok ${below}prm0A9`);
+  expect(await push(`${below}prm0A9`, tip, tip)).toContain(`ng ${below}prm0A9`);
+  expect(await push(`${below}prm0A9`, tip, zero)).toContain(`ng ${below}prm0A9`);
+});
+
 test("git itself lets a task make its branch, and refuses to delete it", async () => {
   const ref = "refs/heads/claude/x";
   expect(await pushPastTheDoor({ ref })).toContain(`ok ${ref}`);

@@ -1,8 +1,9 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CcwError, messageOf } from "../domain/errors.ts";
-import type { GitAnswer, GitRequest, GitServer, PushRight } from "../domain/git-server.ts";
+import type { GitAnswer, GitRequest, GitServer } from "../domain/git-server.ts";
 import type { Log } from "../domain/ports.ts";
+import { snapshotRef } from "../domain/session.ts";
 import { createGit, type GitSetting, repositorySettings } from "./git.ts";
 import { busyFault, dropped, faultAnswer, oneChunk } from "./git-answers.ts";
 import { type GitProcess, startGitProcess } from "./git-process.ts";
@@ -34,9 +35,10 @@ const maxDrainBytes = 256 * 1024 * 1024;
 
 export async function createGitServer(options: GitServerOptions): Promise<GitServer> {
   const git = createGit();
+  const { maxTaskPackBytes = 2 * 1024 ** 3 } = options;
   const hooksFolder = await writeTaskHook(options.folder);
 
-  function settingsFor(right: PushRight): GitSetting[] {
+  function settingsFor({ right, maxPackBytes = Number.MAX_SAFE_INTEGER }: GitRequest): GitSetting[] {
     if (right.kind === "any") return [...repositorySettings];
     const may = right.kind === "branch" ? right : { force: false, delete: false };
     return [
@@ -44,16 +46,20 @@ export async function createGitServer(options: GitServerOptions): Promise<GitSer
       ["core.hooksPath", hooksFolder],
       ["receive.denyDeletes", String(!may.delete)],
       ["receive.denyNonFastForwards", String(!may.force)],
-      ["receive.maxInputSize", String(options.maxTaskPackBytes ?? 2 * 1024 ** 3)],
+      // 0 would mean that there is no bound.
+      ["receive.maxInputSize", String(Math.max(1, Math.min(maxPackBytes, maxTaskPackBytes)))],
+      // What a small pack holds as deltas is not to be written out in full.
+      ...(right.kind === "snapshots" ? [["receive.unpackLimit", "1"] as const] : []),
     ];
   }
 
   function start(request: GitRequest): GitProcess {
     const { service, right } = request;
-    const environment = git.environment(settingsFor(right));
+    const environment = git.environment(settingsFor(request));
     if (right.kind !== "any") {
       // Empty lets nothing pass.
       environment["CCW_PUSH_REF"] = right.kind === "branch" ? `refs/heads/${right.branch}` : "";
+      environment["CCW_PUSH_NEW"] = right.kind === "snapshots" ? snapshotRef("") : "";
       environment["GIT_ALLOC_LIMIT"] = taskAllocLimit;
     }
     const protocol = protocolFor(request);
@@ -144,8 +150,21 @@ async function writeTaskHook(folder: string): Promise<string> {
 }
 
 const taskHook = `#!/bin/sh
-# Every ref of a task's push must be the one that the task owns, byte for byte.
+# Every ref of a task's push must be the one that the task owns, byte for byte; or one that is new, below the place for
+# its snapshots, with a name of letters and digits.
 while read -r old new ref; do
+  if [ -n "$CCW_PUSH_NEW" ]; then
+    name="\${ref#"$CCW_PUSH_NEW"}"
+    case "$name$old" in
+      *[!0-9A-Za-z]*) name="" ;;
+    esac
+    case "$old" in
+      *[!0]*) name="" ;;
+    esac
+    if [ -n "$name" ] && [ "$ref" = "$CCW_PUSH_NEW$name" ]; then continue; fi
+    echo "This task may push new snapshots below $CCW_PUSH_NEW only." >&2
+    exit 1
+  fi
   if [ -z "$CCW_PUSH_REF" ] || [ "$ref" != "$CCW_PUSH_REF" ]; then
     echo "This task may push to $CCW_PUSH_REF only." >&2
     exit 1

@@ -80,7 +80,7 @@ export function guarded(
       if (call.service === "git-upload-pack" || right.kind === "any" || call.body === undefined)
         return ask(call);
       // Fail closed: a push of a task comes with what the door has read of it.
-      if (right.kind === "none" || push === undefined) {
+      if (right.kind !== "branch" || push === undefined) {
         throw new CcwError("forbidden", "This repository may only be read.");
       }
       try {

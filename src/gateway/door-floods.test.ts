@@ -83,7 +83,7 @@ test("long events are committed as they come, not held until there are many", as
 test("pipelined requests are not answered while the answer before them is unread", async () => {
   let answered = 0;
   const { socket } = await openDoor({
-    start() {
+    async start() {
       answered += 1;
       return {
         sandboxId: "s",

@@ -23,12 +23,13 @@ export async function openDoor(overrides: Partial<ControlPort> = {}) {
   /** What connections to elsewhere began with. */
   const out: string[] = [];
   const port: ControlPort = {
-    start: () => undefined,
+    start: async () => undefined,
     appendEvents(_, events) {
       taken.push(...events);
       return taken.at(-1)?.n ?? 0;
     },
     async *commands() {},
+    attachment: async () => undefined,
     ...overrides,
   };
   const echo: DoorWay = async (sandbox, _request, response, path) =>

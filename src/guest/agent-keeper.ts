@@ -54,19 +54,24 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     for (const event of events) await emit(event);
   };
 
-  // In force now: what was set here, unless the appliance has said something else since.
-  const current = <Value>(set: { base: Value; value: Value } | null, base: Value): Value =>
-    set !== null && set.base === base ? set.value : base;
-  const model = () => current(state.value.model, start.model);
-  const mode = () => current(state.value.mode, start.mode);
-  const keepMode = (value: AgentMode) => {
-    if (value !== mode()) state.update({ mode: { base: start.mode, value } });
+  // What the appliance says at a guest's start counts, unless it is what it said before something changed here.
+  const { model: keptModel, mode: keptMode } = state.value;
+  const model = keptModel?.base === start.model ? keptModel : { base: start.model, value: start.model };
+  const mode = keptMode?.base === start.mode ? keptMode : { base: start.mode, value: start.mode };
+  state.update({ model, mode });
+  const inForce = () => ({
+    model: state.value.model?.value ?? start.model,
+    mode: state.value.mode?.value ?? start.mode,
+  });
+  const modeChanged = (value: AgentMode) => {
+    const base = state.value.mode?.base ?? start.mode;
+    if (value !== inForce().mode) state.update({ mode: { base, value } });
   };
 
   const launch = (): AgentRun => {
     const launched = agent.start({
-      ...{ ...start, emit, model: model(), mode: mode(), lastPromptId: state.value.lastPromptId },
-      modeChanged: keepMode,
+      ...{ ...start, ...inForce(), emit, modeChanged },
+      lastPromptId: state.value.lastPromptId,
     });
     run = launched;
     launched.exited.then(onExit).catch(failed.reject);
@@ -118,11 +123,11 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       run?.interrupt();
     },
     setModel(value) {
-      state.update({ model: { base: start.model, value } });
+      state.update({ model: { base: value, value } });
       run?.setModel(value);
     },
     setMode(value) {
-      state.update({ mode: { base: start.mode, value } });
+      state.update({ mode: { base: value, value } });
       run?.setMode(value);
     },
     wake() {

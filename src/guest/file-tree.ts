@@ -11,7 +11,7 @@ export interface FileTree {
   gitDir: string;
   /** An index of our own: what it knows of files that have not changed saves reading them. */
   index: string;
-  /** The first time it is a copy of this one. */
+  /** The first time it is a copy of this one or, where that is not there, made from what is checked out. */
   seed?: string;
   /** Only these, relative to the folder; all where there are none. */
   only?: readonly string[];
@@ -58,10 +58,6 @@ export async function treeOfFiles(of: FileTree): Promise<string> {
 async function writeTree(of: FileTree): Promise<string> {
   const { git, folder, index, seed, signal } = of;
   rmSync(`${index}.lock`, { force: true });
-  if (!existsSync(index) && seed !== undefined && existsSync(seed)) {
-    copyFileSync(seed, `${index}.new`);
-    renameSync(`${index}.new`, index);
-  }
   const env = {
     ...of.env,
     GIT_DIR: of.gitDir,
@@ -71,6 +67,12 @@ async function writeTree(of: FileTree): Promise<string> {
   };
   const call = { cwd: folder, env, signal };
   const plain = await withoutFilters(of, env);
+  if (!existsSync(index) && seed !== undefined) {
+    if (existsSync(seed)) {
+      copyFileSync(seed, `${index}.new`);
+      renameSync(`${index}.new`, index);
+    } else await mustGit(git([...plain, "read-tree", "HEAD"], call), "What is checked out could not be read");
+  }
   const changed = await changedPaths(of, env, plain);
   let paths = changed;
   for (let round = 0; paths.length > 0; round++) {
@@ -114,11 +116,11 @@ async function changedPaths(
       leftOut(`${words} is over ${bytesText(maxFileBytes)}`);
       continue;
     }
-    bytes += size;
-    if (bytes > maxNewBytes) {
-      leftOut(`what is new is over ${bytesText(maxNewBytes)}`);
-      break;
+    if (bytes + size > maxNewBytes) {
+      leftOut(`what is over ${bytesText(maxNewBytes)} in sum`);
+      continue;
     }
+    bytes += size;
     seen.add(path);
   }
   return [...seen];

@@ -173,6 +173,14 @@ test("an index of ours that is broken is made anew", async () => {
   expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
 });
 
+test("a repository without an index is taken as it is checked out, with what is changed", async () => {
+  rmSync(file(".git/index"));
+  writeFileSync(file("file.txt"), "two\n");
+  const { repositories } = await taken();
+  expect(await filesOf(repositories[0]?.commit)).toBe(".gitignore\nfile.txt");
+  expect(existsSync(file(".git/index"))).toBe(false);
+});
+
 test("a push that fails takes no more than that repository's snapshot, and is said once until it works again", async () => {
   rmSync(remote(snapshotRepository(0)), { recursive: true });
   const { repositories, session } = await taken();

@@ -54,6 +54,10 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     await emit({ kind: "notice", level: "warning", text: tailOf(text, 2000) });
   };
 
+  const warnOf = async (leftOut: Set<string>, what: string) => {
+    for (const words of [...leftOut].slice(0, 10)) await warn(`${what}: ${words}.`);
+  };
+
   const push = async (
     { commit, gitDir, name, place }: { commit: string; gitDir: string; name: string; place: string },
     limit: AbortSignal,
@@ -96,21 +100,23 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     const gitDir = join(folder, ".git");
     const head = await headOf(git, folder, env, limit);
     if (head === undefined) return null;
-    const leftOut: string[] = [];
+    const leftOut = new Set<string>();
     const tree = await treeOfFiles({
       ...{ git, folder, gitDir, env, ignored: options.ignored, signal: limit },
       index: indexIn(gitDir),
       seed: join(gitDir, "index"),
-      leftOut: (words) => void leftOut.push(words),
+      leftOut: (words) => void leftOut.add(words),
     });
-    for (const words of leftOut.slice(0, 10)) await warn(`Not in the snapshots of ${title}: ${words}.`);
+    await warnOf(leftOut, `Not in the snapshots of ${title}`);
     const last = state.value.snapshots.repositories[index];
     if (last?.tree === tree && last.head === head) return last;
     // Git sends what is not in the parents, and would send again what the snapshots before have brought. A chain of them
     // all would be fetched whole by whoever fetches the last.
     const isFirst = state.value.snapshots.count % maxChain === 0 || last === undefined || last === null;
     const parents = isFirst ? [head] : [head, last.commit];
-    const commit = await commitTree({ tree, parents, gitDir, promptId }, limit);
+    const onto = (parents: string[]) => commitTree({ tree, parents, gitDir, promptId }, limit);
+    // The agent may have had git throw the last one away.
+    const commit = await onto(parents).catch(() => onto([head]));
     await push({ commit, gitDir, name, place: snapshotRepository(index) }, limit);
     return { tree, head, commit };
   };
@@ -119,9 +125,13 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     { promptId, name }: { promptId: string; name: string },
     limit: AbortSignal,
   ): Promise<Kept> => {
-    const leftOut = (words: string) => void warn(`Not in the snapshots: ${words}.`);
-    const settings = { git, env, ignored: options.ignored, leftOut, signal: limit };
-    const found = await sessionTree(session, checkouts, settings);
+    const leftOut = new Set<string>();
+    const settings = { git, env, ignored: options.ignored, signal: limit };
+    const found = await sessionTree(session, checkouts, {
+      ...settings,
+      leftOut: (words) => void leftOut.add(words),
+    });
+    await warnOf(leftOut, "Not in the snapshots");
     if (found === undefined) return null;
     const { tree, gitDir } = found;
     const last = state.value.snapshots.session;

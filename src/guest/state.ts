@@ -23,7 +23,7 @@ const joiningPromptSchema = keptPromptSchema.extend({
   withdrawn: z.boolean(),
 });
 
-/** What was said last in the sandbox counts for as long as the appliance's own word is what it was then (`base`). */
+/** `value` counts for as long as the appliance's own word is still `base`. */
 const setting = <Schema extends z.ZodType>(schema: Schema) =>
   z.object({ base: schema, value: schema }).nullable().default(null);
 

@@ -105,7 +105,7 @@ export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_ne
  * with git's own words when the push fails; the work goes to `keep` then, where that takes it, and else with the sandbox.
  */
 export async function publishWork(
-  { name, baseBranch, workBranch, folder }: Checkout,
+  { name, baseBranch, workBranch, folder, rewrite = false }: Checkout,
   { commands, env, emit, signal, trailers }: WorkspaceOptions,
   onLines: OnLines,
   /** The appliance's own place for what a forge does not take, and what a person does about it. */
@@ -117,8 +117,8 @@ export async function publishWork(
     await must(git("add", "--all"), `The changes in ${name} could not be added`);
     // Without hooks and signatures: a check that fails here would lose the work, and nobody is there to mend it.
     const message = ["Uncommitted work at the end of the task", trailers.join("\n")].join("\n\n").trimEnd();
-    const unhooked = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"];
-    const commit = await git(...unhooked, "commit", "--quiet", "--no-verify", "--message", message);
+    const plain = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"];
+    const commit = await git(...plain, "commit", "--quiet", "--no-verify", "--message", message);
     if (commit.code !== 0 && (await git("diff", "--cached", "--quiet")).code !== 0)
       throw new CcwError("conflict", `The changes in ${name} could not be committed: ${commit.output}`);
   }
@@ -128,9 +128,13 @@ export async function publishWork(
     git("rev-list", "--count", `refs/heads/${workBranch}`, "--not", `refs/remotes/origin/${baseBranch}`),
     `The commits of ${name} could not be counted`,
   );
-  if (beyond.output === "0") return { kind: "nothing_new" };
   const ref = `refs/heads/${workBranch}`;
-  const argv = ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify", "origin", `${ref}:${ref}`];
+  // Over what the clone has seen there, and over nothing that came to it since.
+  const over = rewrite ? [`--force-with-lease=${ref}`] : [];
+  const wasPushed = await git("rev-parse", "--verify", "--quiet", `refs/remotes/origin/${workBranch}`);
+  if (beyond.output === "0" && !(rewrite && wasPushed.code === 0)) return { kind: "nothing_new" };
+  const unhooked = ["git", "-c", "core.hooksPath=/dev/null", "push", "--no-verify"];
+  const argv = [...unhooked, ...over, "origin", `${ref}:${ref}`];
   const send = (command: string[]) =>
     throughOutages(() => commands.run(command, { cwd: folder, env, onLines }), { signal });
   // Large files are sent by a hook otherwise, and hooks are left out here.
@@ -139,17 +143,7 @@ export async function publishWork(
   const push = files !== undefined && files.code !== 0 ? files : await send(argv);
   if (push.code !== 0) {
     const reason = `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`;
-    const spare = [
-      "git",
-      "-c",
-      "core.hooksPath=/dev/null",
-      "push",
-      "--no-verify",
-      "--force",
-      "--",
-      keep.url,
-      `${ref}:${ref}`,
-    ];
+    const spare = [...unhooked, "--force", "--", keep.url, `${ref}:${ref}`];
     const kept = await throughOutages(() => commands.run(spare, { cwd: folder, env }), { signal });
     if (kept.code === 0) {
       throw new CcwError("unavailable", `${reason} The appliance has kept it.`, keep.hint);

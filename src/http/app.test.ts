@@ -51,7 +51,8 @@ const routesOf = ({ app }: House) => [
     app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`),
   ),
 ];
-const open = ["GET /api/health", "GET /sign-in", "GET /*", "POST /webhooks/:forge"];
+/** A trigger has a token of its own, and looks like no route at all without it: schedules.test.ts. */
+const open = ["GET /api/health", "GET /sign-in", "GET /*", "POST /webhooks/:forge", "POST /triggers/:id"];
 
 test("ATTACKS 66: no route answers without a token but health and signing in", async () => {
   const house = serve();
@@ -247,13 +248,7 @@ test.each([
   ["an empty prompt", { prompt: " \n\t " }, 400, "The prompt is empty", ""],
   ["no prompt", {}, 400, "prompt", ""],
   ["a prompt of 2 MiB", { prompt: "x".repeat(2 * 1024 * 1024) }, 400, "over 1 MiB", ""],
-  [
-    "a prompt of 10 MB",
-    { prompt: "x".repeat(10_000_000) },
-    413,
-    "A prompt has at most 1 MiB",
-    "name the file",
-  ],
+  ["a prompt of 10 MB", { prompt: "x".repeat(10_000_000) }, 413, "A prompt has at most 1 MiB", "attach it"],
   [
     "an unknown environment",
     { prompt: "x", environment: "prod" },

@@ -4,6 +4,7 @@ import { secureHeaders } from "hono/secure-headers";
 import { CcwError } from "../domain/errors.ts";
 import { maxPromptBytes } from "../domain/task.ts";
 import { assetResponse } from "./assets.ts";
+import { attachmentRoutes, uploadPath, withoutRights } from "./attachments.ts";
 import { checkHost, requirePerson, signIn, signOut } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
@@ -13,14 +14,20 @@ import { exportRoutes } from "./export.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
+import { groupRoutes } from "./groups.ts";
 import { liveRoutes } from "./live.ts";
 import { notificationRoutes } from "./notifications.ts";
+import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
 import { putAwayRoutes } from "./put-away.ts";
 import { repositoryRoutes } from "./repositories.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { searchRoutes } from "./search.ts";
 import { settingRoutes } from "./settings.ts";
+import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
+import { triggerRoutes } from "./triggers.ts";
+import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
 
 /** A prompt of 1 MiB escaped as JSON, and room for the rest of a task. */
@@ -43,6 +50,8 @@ export function createApp(context: HttpContext) {
   appPages.get("/app/callback", appFlow.callback);
   app.route("/settings/forges/:name", appPages);
 
+  // Stands outside of the page's policy, so that its own comes last.
+  app.use(`${uploadPath}/*`, withoutRights);
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -75,32 +84,39 @@ export function createApp(context: HttpContext) {
   );
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
+  app.route("/triggers", triggerRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
-  api.use(
-    bodyLimit({
-      maxSize: maxBody,
-      onError: () => {
-        throw new CcwError(
-          "too_large",
-          `The request is over ${maxBody / 1024 / 1024} MiB. A prompt has at most 1 MiB.`,
-          "Put long material into a file of the repository and name the file in the prompt.",
-        );
-      },
-    }),
-  );
+  const limited = bodyLimit({
+    maxSize: maxBody,
+    onError: () => {
+      throw new CcwError(
+        "too_large",
+        `The request is over ${maxBody / 1024 / 1024} MiB. A prompt has at most 1 MiB.`,
+        "Put long material into a file, attach it, and name it in the prompt.",
+      );
+    },
+  });
+  // Files are streamed to the disk, and counted there.
+  api.use((c, next) => (c.req.path === uploadPath ? next() : limited(c, next)));
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
     .route("/", putAwayRoutes(context))
     .route("/", searchRoutes(context))
     .route("/", exportRoutes(context))
+    .route("/", snapshotRoutes(context))
+    .route("/", promptRoutes(context))
+    .route("/", attachmentRoutes(context))
+    .route("/", groupRoutes(context))
+    .route("/", scheduleRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))
     .route("/", environmentRoutes(context))
     .route("/", egressRoutes(context))
+    .route("/", usageRoutes(context))
     .route("/", settingRoutes(context))
     .route("/", notificationRoutes(context))
     .route("/", liveRoutes(context));
@@ -142,5 +158,8 @@ export type App = ReturnType<typeof createApp>;
 
 /** Addresses that the page routes by itself. */
 function isPage(path: string): boolean {
-  return path === "/" || /^\/(tasks|settings|environments|repositories|egress)(\/|$)/.test(path);
+  return (
+    path === "/" ||
+    /^\/(tasks|groups|schedules|settings|environments|repositories|egress|usage)(\/|$)/.test(path)
+  );
 }

@@ -1,13 +1,16 @@
+import type { Calendar } from "../domain/calendar.ts";
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitTarget } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
-import type { KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
+import type { AttachmentFiles, KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
+import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 import type { Notifications } from "../runs/notifications.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
+import type { UsageLimits } from "../runs/usage-limits.ts";
 import type { Assets } from "./assets.ts";
 
 /** What the routes work with. */
@@ -15,6 +18,8 @@ export interface HttpContext {
   store: Store;
   host: RepositoryHost;
   kept: Pick<KeptWork, "push" | "of" | "tasks">;
+  snapshots: SnapshotRepositories;
+  attachments: Pick<AttachmentFiles, "maxBytes" | "take" | "find" | "remove">;
   ids: IdSource;
   log: Log;
   version: string;
@@ -32,6 +37,7 @@ export interface HttpContext {
   /** Whether the operator has set up a mail server. */
   sendsMail: boolean;
   model: ModelSettings;
+  usage: { calendar: Calendar; limits: UsageLimits };
   /** `podman 4.3.1`; the reason in words where no engine answers. */
   engine(): Promise<{ ok: boolean; text: string }>;
   assets: Assets;

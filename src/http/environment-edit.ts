@@ -26,6 +26,9 @@ export const editSchema = z.object({
       cpus: limitsSchema.shape.cpus.unwrap().optional(),
       pids: limitsSchema.shape.pids.unwrap().optional(),
       minutes: limitsSchema.shape.minutes.unwrap().optional(),
+      turns: limitsSchema.shape.turns.unwrap().optional(),
+      tokens: limitsSchema.shape.tokens.unwrap().optional(),
+      usd: limitsSchema.shape.usd.unwrap().optional(),
     })
     .optional(),
   variables: z.record(z.string(), z.string().nullable()).optional(),

@@ -31,6 +31,7 @@ export function settingRoutes(context: HttpContext) {
 
   const status = async (person: string) => {
     const endpoint = model.current();
+    const limitedUntil = context.usage.limits.modelAvailableAt();
     return {
       version: context.version,
       publicUrl: publicUrl(),
@@ -39,6 +40,7 @@ export function settingRoutes(context: HttpContext) {
         kind: endpoint.kind,
         baseUrl: endpoint.kind === "endpoint" ? endpoint.baseUrl : "",
         source: model.source(),
+        ...(limitedUntil !== undefined && { limitedUntil }),
       },
       parallel: context.parallel,
       active: store.tasks.count(activeStateKinds),

@@ -2,13 +2,11 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { CcwError } from "../domain/errors.ts";
 import { taskEventSchema } from "../domain/event.ts";
 import { isId, type TaskId } from "../domain/ids.ts";
-import { answerSchema } from "../domain/question.ts";
 import { parseBranchName } from "../domain/repository.ts";
 import { taskShelves } from "../domain/store.ts";
-import { isActive, newTaskSchema, promptTextSchema, taskStateKinds } from "../domain/task.ts";
+import { isActive, newTaskSchema, taskStateKinds } from "../domain/task.ts";
 import { pushKeptWork, tasksWithKeptWork } from "../runs/push-kept.ts";
 import { openQuestions } from "../runs/questions.ts";
-import { addPrompt, answerQuestion, cancelTask, interruptTask } from "../runs/steer.ts";
 import { existing, submitTask } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { atForge } from "./forges.ts";
@@ -18,6 +16,7 @@ import {
   failures,
   json,
   promptSchema,
+  promptsJson,
   questionSchema,
   taskJson,
   taskSchema,
@@ -28,10 +27,9 @@ import { rejectInvalid } from "./validation.ts";
 const maxPatchBytes = 4 * 1024 * 1024;
 
 const params = z.object({ id: z.string() });
-const done = { 204: { description: "Done" }, ...failures };
 
 export function taskRoutes(context: HttpContext) {
-  const { store, kept, host, ids } = context;
+  const { store, kept, host } = context;
 
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
@@ -82,7 +80,7 @@ export function taskRoutes(context: HttpContext) {
       createRoute({
         method: "get",
         path: "/tasks/{id}",
-        summary: "One task, its prompts and open questions",
+        summary: "One task, its prompts and open questions; the prompts that wait stand last, in their order",
         request: { params },
         responses: {
           200: json(
@@ -98,7 +96,7 @@ export function taskRoutes(context: HttpContext) {
       }),
       (c) => {
         const task = existing(store, taskIdOf(c.req.valid("param").id));
-        const prompts = store.prompts.list(task.id).map(({ taskId: _, ...prompt }) => prompt);
+        const prompts = promptsJson(store.prompts.list(task.id));
         const questions = isActive(task.state) ? openQuestions(store, task.id, task.state.sandboxId) : [];
         return c.json({ task: taskJson(task, kept), prompts, questions }, 200);
       },
@@ -176,59 +174,6 @@ export function taskRoutes(context: HttpContext) {
         const wanted = branch === undefined ? {} : { branch: parseBranchName(branch) };
         const id = taskIdOf(c.req.valid("param").id);
         return c.json(await atForge(() => pushKeptWork({ store, kept }, id, c.get("person"), wanted)), 200);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: "post",
-        path: "/tasks/{id}/prompts",
-        summary: "Send one more prompt",
-        request: { params, body: body(z.object({ text: promptTextSchema })) },
-        responses: done,
-      }),
-      (c) => {
-        addPrompt(store, ids, taskIdOf(c.req.valid("param").id), c.get("person"), c.req.valid("json"));
-        return c.body(null, 204);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: "post",
-        path: "/tasks/{id}/answers",
-        summary: "Answer a question of the agent",
-        request: { params, body: body(z.object({ requestId: z.string(), answer: answerSchema })) },
-        responses: done,
-      }),
-      (c) => {
-        const { requestId, answer } = c.req.valid("json");
-        answerQuestion(store, taskIdOf(c.req.valid("param").id), c.get("person"), requestId, answer);
-        return c.body(null, 204);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: "post",
-        path: "/tasks/{id}/interrupt",
-        summary: "End the turn that runs now",
-        request: { params },
-        responses: done,
-      }),
-      (c) => {
-        interruptTask(store, taskIdOf(c.req.valid("param").id), c.get("person"));
-        return c.body(null, 204);
-      },
-    )
-    .openapi(
-      createRoute({
-        method: "post",
-        path: "/tasks/{id}/cancel",
-        summary: "Cancel a task and remove its sandbox",
-        request: { params },
-        responses: done,
-      }),
-      (c) => {
-        cancelTask(store, taskIdOf(c.req.valid("param").id), c.get("person"));
-        return c.body(null, 204);
       },
     );
 }

@@ -62,10 +62,13 @@ function fullTask(store: Store, folder: string, person: Person, title = "doomed"
     })),
   );
   const meter = { inputTokens: 1, outputTokens: 2, cacheReadTokens: 0, cacheWriteTokens: 0 };
-  store.usage.record({
-    ...{ taskId: id, sandboxId, at: 1, model: "m", status: 200, firstByteMs: 1, totalMs: 2 },
-    ...meter,
-  });
+  store.usage.record(
+    {
+      ...{ taskId: id, sandboxId, at: 1, model: "m", status: 200, firstByteMs: 1, totalMs: 2 },
+      ...{ ...meter, promptId: undefined, costNano: 7, cacheWriteHourTokens: 0, webSearches: 0 },
+    },
+    "2026-01-02",
+  );
   store.access.ask({ taskId: id, host: "a.example", port: 443, reason: "host-not-allowed" });
   store.snapshots.add({ taskId: id, promptId: newId("PromptId", ids), repositories: [], session: "" });
   store.tasks.move(id, { kind: "running", sandboxId });
@@ -176,13 +179,15 @@ test("a deleted task is gone at once, can be restored for a while, and is then r
   now += 2000;
   expect(() => restoreTask(store, id, now)).toThrow(/cannot be restored any more/);
   await until("it is removed", () => store.deletions.get(id) === undefined);
-  expect(leftOf(folder, id)).toEqual({});
+  expect(leftOf(folder, id)).toEqual({ usage_days: 1 });
   expect(existsSync(join(folder, "snapshots", id))).toBe(false);
   expect(leftOf(folder, kept)).toMatchObject({
     events: spared["events"],
     search_entries: spared["search_entries"],
   });
   expect(existsSync(join(folder, "snapshots", kept))).toBe(true);
+  // What was used was used.
+  expect(store.usage.total({ personId: ada.id }).costNano).toBe(14);
   expect(logged).toEqual([]);
 });
 
@@ -211,7 +216,7 @@ test("a server that dies in the middle of a removal leaves the rest to the next 
   const next = openIn(folder);
   sweep(next, folder);
   await until("it is removed", () => next.deletions.get(id) === undefined);
-  expect(leftOf(folder, id)).toEqual({});
+  expect(leftOf(folder, id)).toEqual({ usage_days: 1 });
 });
 
 test("what cannot be removed is tried again, and nothing behind it waits", async () => {

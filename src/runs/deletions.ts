@@ -1,6 +1,6 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { KeptWork, Log, TaskBelongings } from "../domain/ports.ts";
+import type { AttachmentFiles, KeptWork, Log, TaskBelongings } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
 
 /** Removes what was deleted once its grace time is over, and the sandboxes of what was put away. */
@@ -115,6 +115,18 @@ export function keptWorkOf(store: Pick<Store, "deletions">, kept: Pick<KeptWork,
         if (await kept.remove(id, name)) continue;
         throw new CcwError("conflict", `The task's work in ${name} is being pushed just now.`);
       }
+    },
+  };
+}
+
+/** The files that came with its prompts. */
+export function attachmentFilesOf(
+  store: Pick<Store, "attachments">,
+  files: Pick<AttachmentFiles, "remove">,
+): TaskBelongings {
+  return {
+    async remove(id) {
+      for (const attachment of store.attachments.ofTask(id)) await files.remove(attachment);
     },
   };
 }

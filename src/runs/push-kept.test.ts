@@ -51,6 +51,11 @@ test("a sandbox reaches the place for its own remote repository's work, by its o
         return endpoint;
       },
     },
+    snapshots: {
+      endpointOf: () => {
+        throw new Error("not asked for");
+      },
+    },
     lfs: () => undefined,
   });
   expect(port.grantFor(sandbox, keptRepository(1))).toMatchObject({

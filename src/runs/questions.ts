@@ -6,12 +6,14 @@ export interface OpenQuestion {
   requestId: string;
   tool: string;
   input: Json;
+  /** Milliseconds since the epoch. */
+  askedAt: number;
 }
 
 /** What the agent of this sandbox has asked and nobody has answered, oldest first. */
 export function openQuestions(store: Store, taskId: TaskId, sandboxId: SandboxId): OpenQuestion[] {
   const open = new Map<string, OpenQuestion>();
-  for (const { body } of store.events.ofKinds(taskId, [
+  for (const { at, body } of store.events.ofKinds(taskId, [
     "question",
     "question_closed",
     "answered",
@@ -19,8 +21,10 @@ export function openQuestions(store: Store, taskId: TaskId, sandboxId: SandboxId
   ])) {
     // A question dies with the sandbox that asked it.
     if (body.kind === "sandbox_started" && body.sandboxId === sandboxId) open.clear();
-    else if (body.kind === "question") open.set(body.requestId, body);
-    else if (body.kind === "question_closed" || body.kind === "answered") open.delete(body.requestId);
+    else if (body.kind === "question") {
+      const { requestId, tool, input } = body;
+      open.set(requestId, { requestId, tool, input, askedAt: at });
+    } else if (body.kind === "question_closed" || body.kind === "answered") open.delete(body.requestId);
   }
-  return [...open.values()].map(({ requestId, tool, input }) => ({ requestId, tool, input }));
+  return [...open.values()];
 }

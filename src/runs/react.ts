@@ -3,6 +3,7 @@ import { type IdSource, isId, newId, type SandboxId, type TaskId } from "../doma
 import type { Prompt, Store } from "../domain/store.ts";
 import { isActive, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
+import { recordSnapshot } from "./snapshots.ts";
 
 /** Nobody answers so many; and the open ones are read together. */
 const maxQuestions = 300;
@@ -64,13 +65,8 @@ export function react(
       if (endTurn(store, ids, taskId, sandboxId, event)) goOn(task);
       return "goes on";
 
-    case "snapshot": {
-      const prompt = promptOf(store, taskId, event.promptId);
-      if (prompt === undefined) return "no effect";
-      const { repositories, session } = event;
-      store.snapshots.add({ taskId, promptId: prompt.id, repositories, session });
-      return "goes on";
-    }
+    case "snapshot":
+      return recordSnapshot(store, taskId, sandboxId, event) ? "goes on" : "no effect";
 
     case "prompt":
       if (state.kind === "running" || state.kind === "waiting" || state.kind === "idle") goOn(task);

@@ -21,6 +21,8 @@ export interface SchedulerOptions {
   leaseMs?: number;
   /** How long nothing is claimed after the engine was found to be down. */
   holdMs?: number;
+  /** Until when the model answers nobody; undefined while it does. Nothing is claimed before. */
+  modelAvailableAt?(): number | undefined;
 }
 
 /** A task whose run breaks off by a defect this often is failed, so that it cannot occupy a place for ever. */
@@ -117,6 +119,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
 
   const fill = () => {
     if (stopped.signal.aborted || performance.now() < holdUntil) return;
+    if (options.modelAvailableAt?.() !== undefined) return;
     try {
       for (let task = claimNext(); task !== undefined; task = claimNext()) begin(task);
       const idle = store.tasks.crowdedOut(parallel);

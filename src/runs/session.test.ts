@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
-import { closeHouses, createHouse, sandboxOf, submit } from "./house.fixture.ts";
-import { createGitPort } from "./session.ts";
+import { newId } from "../domain/ids.ts";
+import { closeHouses, createHouse, ids, sandboxOf, submit } from "./house.fixture.ts";
+import { attachmentOf, createGitPort } from "./session.ts";
+import { addPrompt } from "./steer.ts";
 
 afterEach(closeHouses);
 
@@ -17,9 +19,34 @@ test("a sandbox that has pushes refused without end fills no transcript", async 
     store,
     host: { endpointOf: neverAsked },
     kept: { endpointOf: neverAsked },
+    snapshots: { endpointOf: neverAsked },
     lfs: neverAsked,
   });
   const shown = () => store.events.ofKinds(taskId, ["push_refused"]).length;
   for (let n = 0; n < 300; n++) port.refused(sandbox, "demo", `refs/heads/x-${n}`, "not permitted");
   expect(shown()).toBe(200);
+});
+
+test("a sandbox gets the attachments of its own task, while that is active, and of no other", async () => {
+  const { store, scheduler } = createHouse();
+  const ada = store.people.ensure("ada");
+  const files = { find: async (id: string) => ({ path: `/files/${id}`, bytes: 1 }) };
+  const attached = () => {
+    const id = newId("AttachmentId", ids);
+    store.attachments.add({ ...{ id, name: "a", mediaType: "text/plain", bytes: 1 }, person: ada.id });
+    return id;
+  };
+  const [own, foreign, loose] = [attached(), attached(), attached()];
+  const task = submit(store);
+  const other = submit(store);
+  addPrompt(store, ids, task, ada, { text: "look", attachments: [own] });
+  addPrompt(store, ids, other, ada, { text: "look", attachments: [foreign] });
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, task);
+  const attachment = attachmentOf({ store, attachments: files });
+  expect(await attachment(sandbox, own)).toEqual({ path: `/files/${own}`, bytes: 1 });
+  for (const id of [foreign, loose, "../../ccw.sqlite", ""])
+    expect(await attachment(sandbox, id)).toBeUndefined();
+  store.tasks.move(task, { kind: "cancelled", by: "ada" });
+  expect(await attachment(sandbox, own)).toBeUndefined();
 });

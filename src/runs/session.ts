@@ -5,23 +5,30 @@ import type { EgressPort } from "../domain/egress.ts";
 import { summarizeEgress } from "../domain/egress-summary.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxTranscriptBytes } from "../domain/event.ts";
-import type { SandboxId, TaskId } from "../domain/ids.ts";
+import { isId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { LfsEndpoint } from "../domain/lfs.ts";
-import type { ModelEndpoint } from "../domain/model.ts";
 import type {
+  AttachmentFiles,
   ControlPort,
   GitPort,
   KeptWork,
-  ModelPort,
   RepositoryHost,
   ScopedTokens,
 } from "../domain/ports.ts";
 import type { Repository } from "../domain/repository.ts";
 import { isSameSecret } from "../domain/same-secret.ts";
-import { keptRepository, objectsInSandbox, type SessionCommand } from "../domain/session.ts";
+import {
+  keptRepository,
+  objectsInSandbox,
+  type SessionCommand,
+  sessionSnapshots,
+  snapshotRepository,
+} from "../domain/session.ts";
+import type { SnapshotPlace, SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { wakeUps } from "./follow.ts";
+import { restoreOf } from "./snapshots.ts";
 
 /** What a sandbox's doors may do for it, derived from its task. A sandbox whose task has ended gets nothing. */
 export interface SessionOptions {
@@ -29,13 +36,15 @@ export interface SessionOptions {
   tokens: ScopedTokens;
   host: RepositoryHost;
   kept: Pick<KeptWork, "endpointOf">;
+  snapshots: Pick<SnapshotRepositories, "endpointOf" | "holds">;
+  /** Whether snapshots hold files that git ignores, too. */
+  snapshotIgnored: boolean;
   /** The large files of a repository; undefined where it has none. */
   lfs(name: string): LfsEndpoint | undefined;
-  /** The model endpoint in force now. */
-  endpoint(): ModelEndpoint | undefined;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   egress: Pick<EgressPort, "egressOf">;
+  attachments: Pick<AttachmentFiles, "find">;
   /** PEM of the authorities that a sandbox has to trust: the appliance's own, and the operator's. */
   authorities: string;
   attribution: AttributionSettings;
@@ -54,16 +63,30 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
 
 /** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
 export function createControlPort(
-  { store, tokens, publicUrl, egress, authorities, attribution }: SessionOptions,
+  {
+    store,
+    tokens,
+    publicUrl,
+    egress,
+    authorities,
+    attribution,
+    attachments,
+    snapshots,
+    snapshotIgnored,
+  }: SessionOptions,
   maxBytes = maxTranscriptBytes,
 ): ControlPort {
   const cloneUrlOf = (repository: Repository | undefined, name: string) =>
     repository?.kind === "remote" ? repository.cloneUrl : `${publicUrl()}/git/${name}.git`;
   return {
-    start(sandboxId) {
+    async start(sandboxId) {
+      const found = taskOf(store, sandboxId);
+      const restore = found && (await restoreOf(store, snapshots, found));
+      // It may have ended meanwhile.
       const task = taskOf(store, sandboxId);
       if (task === undefined) return undefined;
       const environment = store.tasks.environmentOf(task.id);
+      const rewrite = wasRolledBack(store, task.id);
       const policy = egress.egressOf(sandboxId)?.policy;
       return {
         sandboxId,
@@ -75,6 +98,7 @@ export function createControlPort(
           ...(store.sandboxes.get(sandboxId)?.objectFolders[index] !== undefined && {
             objects: objectsInSandbox(index),
           }),
+          ...(rewrite && { rewrite }),
         })),
         ...attributionOf(attribution, {
           person: { name: task.person.name, email: store.people.emailOf(task.person.id) },
@@ -84,7 +108,12 @@ export function createControlPort(
         variables: environment.variables,
         setupScript: environment.setupScript,
         trust: { certificate: authorities },
-        agent: { kind: task.agent, model: task.model, sessionId: conversationOf(task.id) },
+        agent: {
+          ...{ kind: task.agent, model: task.model, mode: task.mode },
+          sessionId: conversationOf(task.id),
+        },
+        snapshotIgnored,
+        ...(restore !== undefined && { restore }),
         ...(policy !== undefined && { instructions: summarizeEgress(policy) }),
         tokens: { model: tokens.tokenFor(sandboxId, "model"), git: tokens.tokenFor(sandboxId, "git") },
       };
@@ -113,13 +142,19 @@ export function createControlPort(
         }
       }
     },
+    attachment: attachmentOf({ store, attachments }),
   };
 }
 
-export function createModelPort({ store, endpoint }: SessionOptions): ModelPort {
-  return {
-    endpointFor: (sandboxId) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint()),
-    record: (request) => store.usage.record(request),
+/** What a prompt of the sandbox's own task has, and nothing else. */
+export function attachmentOf({
+  store,
+  attachments,
+}: Pick<SessionOptions, "store" | "attachments">): ControlPort["attachment"] {
+  return async (sandboxId, id) => {
+    const task = taskOf(store, sandboxId);
+    const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
+    return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
   };
 }
 
@@ -130,12 +165,25 @@ export function createGitPort({
   store,
   host,
   kept,
+  snapshots,
   lfs,
-}: Pick<SessionOptions, "store" | "kept" | "lfs"> & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
+}: Pick<SessionOptions, "store" | "kept" | "lfs"> & {
+  snapshots: Pick<SnapshotRepositories, "endpointOf">;
+} & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
   const shown = new Map<SandboxId, number>();
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
+      const place = task && placeOf(task, name);
+      if (task !== undefined && place !== undefined) {
+        const folders = store.sandboxes.get(sandboxId)?.objectFolders;
+        const objects = place === "session" ? undefined : folders?.[place];
+        return {
+          name,
+          right: { kind: "snapshots" },
+          endpoint: snapshots.endpointOf(task.id, place, objects),
+        };
+      }
       const spare = task?.repositories.findIndex((_, index) => keptRepository(index) === name) ?? -1;
       const saved = task?.repositories[spare];
       if (task !== undefined && saved !== undefined) {
@@ -150,10 +198,15 @@ export function createGitPort({
       }
       const repository = task?.repositories.find((each) => each.name === name);
       const known = repository && store.repositories.get(name);
-      if (repository === undefined || known === undefined) return undefined;
+      if (task === undefined || repository === undefined || known === undefined) return undefined;
       return {
         name,
-        right: { kind: "branch", branch: repository.workBranch, ...known.push },
+        right: {
+          kind: "branch",
+          branch: repository.workBranch,
+          force: known.push.force || wasRolledBack(store, task.id),
+          delete: known.push.delete,
+        },
         endpoint: host.endpointOf(name),
         lfs: lfs(name),
       };
@@ -168,6 +221,17 @@ export function createGitPort({
       store.events.append(task.id, { kind: "push_refused", repository, ref, reason });
     },
   };
+}
+
+/** A person has taken back what the branch may hold already: it is no longer only moved forward. */
+const wasRolledBack = (store: Store, taskId: TaskId): boolean =>
+  store.events.last(taskId, "rolled_back") !== undefined;
+
+/** Which of a task's snapshots a repository's name means, byte for byte; undefined where it means none. */
+function placeOf(task: TaskRow, name: string): SnapshotPlace | undefined {
+  if (name === sessionSnapshots) return "session";
+  const index = task.repositories.findIndex((_, at) => snapshotRepository(at) === name);
+  return index === -1 ? undefined : index;
 }
 
 /** The task that this sandbox works for now: it must be active, and this its sandbox. */

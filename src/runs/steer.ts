@@ -41,7 +41,7 @@ export function addPrompt(
     const id = newId("PromptId", ids);
     const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, taskId);
     // What is said to a task that was stopped comes before what had been waiting when it was.
-    const first = task.held || !isActive(task.state);
+    const first = task.held || task.state.kind === "paused" || isEnded(task.state.kind);
     store.tasks.update(taskId, { held: false });
     store.prompts.add({ id, taskId, person, text, attachments: files, first });
     if (now) store.events.append(taskId, { kind: "prompt_sent_now", promptId: id, person: person.name });
@@ -138,12 +138,10 @@ export function answerQuestion(
         "Look at the task: the question may have been answered already.",
       );
     }
-    store.events.append(taskId, {
-      kind: "answered",
-      requestId,
-      person: person.name,
-      answer: toPermissionResponse(asked.input, answer),
-    });
+    const response = toPermissionResponse(asked.input, answer);
+    // The plan is approved, and the agent leaves plan mode by itself.
+    if (asked.tool === "ExitPlanMode" && answer.kind === "allow") store.tasks.update(taskId, { mode: "act" });
+    store.events.append(taskId, { kind: "answered", requestId, person: person.name, answer: response });
   });
 }
 

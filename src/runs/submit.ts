@@ -3,7 +3,7 @@ import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../d
 import type { RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
 import type { Person, Store, TaskRestore, TaskRow } from "../domain/store.ts";
-import { type NewTask, titleOf, workBranchOf } from "../domain/task.ts";
+import { type NewTask, type TaskRepository, titleOf, workBranchOf } from "../domain/task.ts";
 
 export interface SubmitContext {
   store: Store;
@@ -18,11 +18,21 @@ const agents = ["claude"];
  * begins with, where that is not what the base branches have.
  */
 export async function submitTask(
-  { store, host, ids }: SubmitContext,
+  context: SubmitContext,
   person: Person,
   input: NewTask,
   restore?: TaskRestore,
 ): Promise<TaskRow> {
+  const create = await prepareTask(context, person, input);
+  return create({ restore });
+}
+
+/** All of `submitTask` but its last step, which queues the task: for whoever does more within the same transaction. */
+export async function prepareTask(
+  { store, host, ids }: SubmitContext,
+  person: Person,
+  input: NewTask,
+): Promise<(more?: Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt">) => TaskRow> {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -42,7 +52,7 @@ export async function submitTask(
   const id = newId("TaskId", ids);
   const title = titleOf(input.prompt);
   const workBranch = workBranchOf(title, id);
-  const repositories = [];
+  const repositories: TaskRepository[] = [];
   for (const { name, baseBranch } of input.repositories) {
     repositories.push({ name, baseBranch: await findBase(store, host, name, baseBranch), workBranch });
   }
@@ -50,12 +60,18 @@ export async function submitTask(
     throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
   }
   const { agent, model, mode, attachments } = input;
-  store.tasks.create({
-    ...{ id, title, person, environment, agent, model, mode, repositories, restore },
-    pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
-    prompt: { id: newId("PromptId", ids), text: input.prompt, attachments: attachments.map(attachmentIdOf) },
-  });
-  return existing(store, id);
+  return (more = {}) => {
+    store.tasks.create({
+      ...{ id, title, person, environment, agent, model, mode, repositories, ...more },
+      pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
+      prompt: {
+        id: newId("PromptId", ids),
+        text: input.prompt,
+        attachments: attachments.map(attachmentIdOf),
+      },
+    });
+    return existing(store, id);
+  };
 }
 
 async function findBase(

@@ -1,4 +1,5 @@
 import { and, eq, inArray, isNull, lt } from "drizzle-orm";
+import { distinctNames } from "../domain/attachment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { AttachmentStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
@@ -31,7 +32,7 @@ export function createAttachmentStore({ db, ids }: StoreContext): AttachmentStor
           .all()
           .map((row) => [row.id, row]),
       );
-      return wanted.map((id) => {
+      const rows = [...new Set(wanted)].map((id) => {
         const row = found.get(id);
         if (row === undefined) {
           throw new CcwError(
@@ -43,6 +44,8 @@ export function createAttachmentStore({ db, ids }: StoreContext): AttachmentStor
         const { name, mediaType, bytes } = row;
         return { id, name, mediaType, bytes };
       });
+      const names = distinctNames(rows.map(({ name }) => name));
+      return rows.map((row, index) => ({ ...row, name: names[index] ?? row.name }));
     },
     unclaimed: (time) =>
       db

@@ -12,6 +12,7 @@ import { createTaskReader } from "./tasks.ts";
 const rows: readonly string[] = [
   portionOf("events", "seq"),
   portionOf("model_requests"),
+  portionOf("task_budgets", "task_id"),
   portionOf("egress_requests"),
   portionOf("access_requests"),
   portionOf("pull_requests"),

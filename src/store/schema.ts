@@ -1,21 +1,25 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import type { AccessState } from "../domain/access-request.ts";
+import type { TaskLimits } from "../domain/budget.ts";
 import type { DenyCode, EgressEntry } from "../domain/egress.ts";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { ForgeCredential, ForgeKind } from "../domain/forge.ts";
 import type {
   AttachmentId,
+  GroupId,
   PersonId,
   PromptId,
   PullRequestId,
   SandboxId,
+  ScheduleId,
   TaskId,
   TokenId,
 } from "../domain/ids.ts";
 import type { ChannelKind, Delivery, NotificationKind } from "../domain/notification.ts";
 import type { PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
+import type { RunCause, Schedule, ScheduleOutcome } from "../domain/schedule.ts";
 import type { SearchKind } from "../domain/search.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
 import type { Attachment, PromptState, Snapshot, TaskRestore, TokenKind } from "../domain/store.ts";
@@ -138,6 +142,11 @@ export const tasks = sqliteTable(
     pullRequest: text("pull_request").$type<PullRequestWish>().notNull().default("none"),
     stateKind: text("state_kind").$type<TaskStateKind>().notNull(),
     state: text({ mode: "json" }).$type<TaskState>().notNull(),
+    /** Its place among several attempts at the same prompt. */
+    groupId: text("group_id")
+      .$type<GroupId>()
+      .references(() => taskGroups.id),
+    attempt: integer(),
     leaseOwner: text("lease_owner"),
     leaseUntil: integer("lease_until"),
     createdAt: integer("created_at").notNull(),
@@ -151,8 +160,73 @@ export const tasks = sqliteTable(
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
     index("tasks_to_remove").on(table.removeAt).where(sql`deleted_at IS NOT NULL`),
+    index("tasks_by_group").on(table.groupId).where(sql`group_id IS NOT NULL`),
     index("tasks_to_resume").on(table.pausedUntil).where(sql`paused_until IS NOT NULL`),
     index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),
+  ],
+);
+
+export const taskGroups = sqliteTable("task_groups", {
+  id: text().$type<GroupId>().primaryKey(),
+  title: text().notNull(),
+  prompt: text().notNull(),
+  person: text().notNull(),
+  attempts: integer().notNull(),
+  pullRequest: text("pull_request").$type<PullRequestWish>().notNull(),
+  kept: text().$type<TaskId>(),
+  createdAt: integer("created_at").notNull(),
+});
+
+export const schedules = sqliteTable(
+  "schedules",
+  {
+    id: text().$type<ScheduleId>().primaryKey(),
+    name: text().notNull(),
+    personId: text("person_id")
+      .$type<PersonId>()
+      .notNull()
+      .references(() => people.id),
+    time: text({ mode: "json" }).$type<Schedule["time"]>().notNull(),
+    task: text({ mode: "json" }).$type<Schedule["task"]>().notNull(),
+    missed: text().$type<Schedule["missed"]>().notNull(),
+    overlap: text().$type<Schedule["overlap"]>().notNull(),
+    triggersPerHour: integer("triggers_per_hour").notNull(),
+    enabled: integer({ mode: "boolean" }).notNull(),
+    nextAt: integer("next_at"),
+    failures: integer().notNull().default(0),
+    lastError: text("last_error").notNull().default(""),
+    /** SHA-256 of its trigger's token, hex. */
+    triggerHash: text("trigger_hash"),
+    triggerSince: integer("trigger_since"),
+    createdAt: integer("created_at").notNull(),
+    updatedAt: integer("updated_at").notNull(),
+  },
+  (table) => [
+    uniqueIndex("schedules_by_name").on(sql`lower(${table.name})`),
+    index("schedules_due").on(table.nextAt).where(sql`next_at IS NOT NULL`),
+  ],
+);
+
+export const scheduleRuns = sqliteTable(
+  "schedule_runs",
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    scheduleId: text("schedule_id")
+      .$type<ScheduleId>()
+      .notNull()
+      .references(() => schedules.id),
+    /** What makes it one: the time it was due, the key of a request to the trigger, else anything. */
+    key: text().notNull(),
+    cause: text().$type<RunCause>().notNull(),
+    dueAt: integer("due_at"),
+    at: integer().notNull(),
+    outcome: text({ mode: "json" }).$type<ScheduleOutcome>().notNull(),
+    /** No reference: a task may be deleted, and was made nevertheless. */
+    taskId: text("task_id").$type<TaskId>(),
+  },
+  (table) => [
+    uniqueIndex("schedule_runs_once").on(table.scheduleId, table.key),
+    index("schedule_runs_by_time").on(table.scheduleId, table.at),
   ],
 );
 
@@ -217,27 +291,31 @@ export const snapshots = sqliteTable(
   (table) => [primaryKey({ columns: [table.taskId, table.turn] })],
 );
 
-export const sandboxes = sqliteTable("sandboxes", {
-  id: text().$type<SandboxId>().primaryKey(),
-  taskId: text("task_id")
-    .$type<TaskId>()
-    .notNull()
-    .references(() => tasks.id),
-  startedAt: integer("started_at").notNull(),
-  endedAt: integer("ended_at"),
-  /** Since when its container is stopped. */
-  asleepAt: integer("asleep_at"),
-  acked: integer().notNull().default(0),
-  /** Of all events held from it, as JSON. */
-  eventBytes: integer("event_bytes").notNull().default(0),
-  cursor: integer().notNull().default(0),
-  busyWith: text("busy_with").$type<PromptId>(),
-  failure: text().notNull().default(""),
-  /** Bytes that left it through the egress door, for its upload budget. */
-  uploadedBytes: integer("uploaded_bytes").notNull().default(0),
-  /** Bare repositories on this machine whose objects it borrows: what must not be pruned while it lives. */
-  objectFolders: text("object_folders", { mode: "json" }).$type<string[]>().notNull().default([]),
-});
+export const sandboxes = sqliteTable(
+  "sandboxes",
+  {
+    id: text().$type<SandboxId>().primaryKey(),
+    taskId: text("task_id")
+      .$type<TaskId>()
+      .notNull()
+      .references(() => tasks.id),
+    startedAt: integer("started_at").notNull(),
+    endedAt: integer("ended_at"),
+    /** Since when its container is stopped. */
+    asleepAt: integer("asleep_at"),
+    acked: integer().notNull().default(0),
+    /** Of all events held from it, as JSON. */
+    eventBytes: integer("event_bytes").notNull().default(0),
+    cursor: integer().notNull().default(0),
+    busyWith: text("busy_with").$type<PromptId>(),
+    failure: text().notNull().default(""),
+    /** Bytes that left it through the egress door, for its upload budget. */
+    uploadedBytes: integer("uploaded_bytes").notNull().default(0),
+    /** Bare repositories on this machine whose objects it borrows: what must not be pruned while it lives. */
+    objectFolders: text("object_folders", { mode: "json" }).$type<string[]>().notNull().default([]),
+  },
+  (table) => [index("sandboxes_current").on(table.taskId).where(sql`ended_at IS NULL`)],
+);
 
 export const events = sqliteTable(
   "events",
@@ -281,18 +359,64 @@ export const modelRequests = sqliteTable(
     id: integer().primaryKey({ autoIncrement: true }),
     taskId: text("task_id").$type<TaskId>().notNull(),
     sandboxId: text("sandbox_id").$type<SandboxId>().notNull(),
+    /** Whose turn ran when it began. */
+    promptId: text("prompt_id").$type<PromptId>(),
     at: integer().notNull(),
     model: text().notNull(),
     status: integer().notNull(),
     inputTokens: integer("input_tokens").notNull(),
     outputTokens: integer("output_tokens").notNull(),
     cacheReadTokens: integer("cache_read_tokens").notNull(),
+    /** Of both kinds, and those of them that are kept for an hour. */
     cacheWriteTokens: integer("cache_write_tokens").notNull(),
+    cacheWriteHourTokens: integer("cache_write_hour_tokens").notNull().default(0),
+    webSearches: integer("web_searches").notNull().default(0),
+    /** Nano-dollars by the prices of then; NULL where there was none. */
+    costNano: integer("cost_nano"),
     firstByteMs: real("first_byte_ms").notNull(),
     totalMs: real("total_ms").notNull(),
   },
-  (table) => [index("model_requests_by_task").on(table.taskId)],
+  (table) => [
+    index("model_requests_by_task").on(table.taskId),
+    index("model_requests_by_prompt").on(table.taskId, table.promptId),
+  ],
 );
+
+/**
+ * Sums of the model requests: what lists and budgets read, so that neither goes through thousands of rows. They stay when
+ * their task is deleted, for the bill does.
+ */
+export const usageDays = sqliteTable(
+  "usage_days",
+  {
+    taskId: text("task_id").$type<TaskId>().notNull(),
+    /** `2026-11-21`, in the time zone that was set then. */
+    day: text().notNull(),
+    model: text().notNull(),
+    personId: text("person_id").$type<PersonId>().notNull(),
+    environment: text().notNull(),
+    requests: integer().notNull(),
+    /** Requests that used something which had no price. */
+    unpriced: integer().notNull(),
+    inputTokens: integer("input_tokens").notNull(),
+    outputTokens: integer("output_tokens").notNull(),
+    cacheReadTokens: integer("cache_read_tokens").notNull(),
+    cacheWriteTokens: integer("cache_write_tokens").notNull(),
+    cacheWriteHourTokens: integer("cache_write_hour_tokens").notNull(),
+    webSearches: integer("web_searches").notNull(),
+    costNano: integer("cost_nano").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.taskId, table.day, table.model] }),
+    index("usage_days_by_day").on(table.day, table.personId),
+  ],
+);
+
+/** What a person set for one task instead of its environment's limits. */
+export const taskBudgets = sqliteTable("task_budgets", {
+  taskId: text("task_id").$type<TaskId>().primaryKey(),
+  limits: text({ mode: "json" }).$type<Partial<TaskLimits>>().notNull(),
+});
 
 export const settings = sqliteTable("settings", {
   name: text().primaryKey(),

@@ -10,12 +10,14 @@ import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
 import { createForgeStore } from "./forges.ts";
+import { createGroupStore } from "./groups.ts";
 import { createNotificationStore } from "./notifications.ts";
 import { createPersonStore, createTokenStore } from "./people.ts";
 import { createPromptStore } from "./prompts.ts";
 import { createPullRequestStore } from "./pull-requests.ts";
 import { createRepositoryStore } from "./repositories.ts";
 import { createSandboxStore } from "./sandboxes.ts";
+import { createScheduleStore } from "./schedules.ts";
 import type { Seal } from "./seal.ts";
 import { createSearchStore } from "./search.ts";
 import { createSettingStore } from "./settings.ts";
@@ -80,6 +82,8 @@ export function openStore(
     tasks: eachAtomic(createTaskStore(context), atomically),
     deletions: eachAtomic(createDeletionStore(context), atomically),
     search: eachAtomic(createSearchStore(context), atomically),
+    groups: eachAtomic(createGroupStore(context, createTaskStore(context)), atomically),
+    schedules: eachAtomic(createScheduleStore(context), atomically),
     prompts: eachAtomic(createPromptStore(context), atomically),
     attachments: eachAtomic(createAttachmentStore(context), atomically),
     snapshots: eachAtomic(createSnapshotStore(context), atomically),

@@ -31,10 +31,12 @@ import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { openEnvironment, sealEnvironment } from "./environments.ts";
 import { appendEvent } from "./events.ts";
+import { attemptOf } from "./groups.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
 import { createSandboxStore } from "./sandboxes.ts";
-import { people, sandboxes, tasks } from "./schema.ts";
+import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
+import { unused, usedBy } from "./usage.ts";
 
 /** Not deleted. */
 const there = isNull(tasks.deletedAt);
@@ -69,11 +71,15 @@ export function createTaskReader(
       .select({
         task: tasks,
         person: { id: people.id, name: people.name },
-        inputTokens: sql<number>`coalesce((SELECT sum(input_tokens + cache_read_tokens + cache_write_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
-        outputTokens: sql<number>`coalesce((SELECT sum(output_tokens) FROM model_requests WHERE task_id = ${tasks.id}), 0)`,
+        group: { attempts: taskGroups.attempts, kept: taskGroups.kept },
+        // By the index of those that have not ended.
+        awake: sql<
+          number | null
+        >`(SELECT asleep_at IS NULL FROM sandboxes s WHERE s.task_id = ${tasks.id} AND s.ended_at IS NULL LIMIT 1)`,
       })
       .from(tasks)
       .innerJoin(people, eq(tasks.personId, people.id))
+      .leftJoin(taskGroups, eq(tasks.groupId, taskGroups.id))
       .where(where)
       .orderBy(desc(tasks.createdAt), desc(sql`${tasks}.rowid`))
       .limit(limit)
@@ -83,7 +89,11 @@ export function createTaskReader(
       context,
       found.map(({ task }) => task.id),
     );
-    return found.map(({ task, person, inputTokens, outputTokens }) => ({
+    const used = usedBy(
+      context,
+      found.map(({ task }) => task.id),
+    );
+    return found.map(({ task, person, group, awake }) => ({
       id: task.id,
       title: task.title,
       person,
@@ -93,17 +103,18 @@ export function createTaskReader(
       mode: task.mode,
       held: task.held,
       restore: task.restore ?? undefined,
+      sandbox: awake === null ? "none" : awake === 1 ? "awake" : "asleep",
       repositories: task.repositories,
       pullRequest: task.pullRequest,
       state: task.state,
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
       queuePosition: position?.get(task.id),
-      inputTokens,
-      outputTokens,
+      ...(used.get(task.id) ?? unused),
       pullRequests: badges.get(task.id) ?? [],
       archivedAt: task.archivedAt ?? undefined,
       deletion: task.deletedAt === null ? undefined : { at: task.deletedAt, removeAt: task.removeAt ?? 0 },
+      attempt: attemptOf(task, group),
     }));
   };
 }
@@ -142,7 +153,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
   return {
     create(task) {
       const { id, title, person, environment, agent, model, repositories, prompt } = task;
-      const { mode = "act", pullRequest = "none", restore = null } = task;
+      const { mode = "act", pullRequest = "none", restore = null, attempt } = task;
       const now = ids.now();
       const state: TaskState = { kind: "queued" };
       db.insert(tasks)
@@ -155,6 +166,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
           sealedEnvironment: sealEnvironment(seal, { ...environment, secrets: {} }),
           agent,
           ...{ model, mode, repositories, pullRequest, restore },
+          groupId: attempt?.groupId ?? null,
+          attempt: attempt?.number ?? null,
           stateKind: state.kind,
           state,
           createdAt: now,

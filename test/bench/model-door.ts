@@ -150,6 +150,8 @@ function runDoor(socketPath: string, baseUrl: string, key: string): void {
   const door = createModelDoor({
     port: {
       endpointFor: () => ({ kind: "demo", baseUrl, credential: { header: "x-api-key", value: key } }),
+      admit: () => ({ kind: "pass", promptId: undefined }),
+      limited() {},
       record() {},
     },
     tokens: { tokenFor: () => scoped, matches: (_id, _purpose, token) => token === scoped },

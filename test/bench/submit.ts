@@ -163,13 +163,15 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       cwd: checkout.folder,
       env,
       model: "",
+      mode: "act",
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder),
       lastPromptId: null,
       trailers: [],
       emit: async () => {},
+      modeChanged() {},
     });
-    agent.prompt("prm_bare", prompt);
+    agent.prompt({ promptId: "prm_bare", key: "prm_bare", text: prompt, images: [] });
     const ended = agent.exited.then(({ how, stderr }) => Promise.reject(new Error(`${how}: ${stderr}`)));
     const answered = await Promise.race([asked, ended]);
     ended.catch(() => {});

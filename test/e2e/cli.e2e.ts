@@ -60,14 +60,14 @@ async function submit(prompt: string): Promise<TaskId> {
 
 /** Takes a task as the scheduler does, and is its guest. */
 function claim(id: TaskId) {
-  const sandboxId = newId("SandboxId", server.ids);
+  let sandboxId: SandboxId;
   // Others may wait before it: the queue is taken in order.
-  let task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
-  while (task !== undefined && task.id !== id) {
+  for (;;) {
+    sandboxId = newId("SandboxId", server.ids);
+    const task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
+    if (task === undefined || task.id === id) break;
     server.store.tasks.move(task.id, { kind: "cancelled", by: "test" });
-    task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   }
-  server.store.sandboxes.create(sandboxId, id);
   server.store.tasks.move(id, { kind: "running", sandboxId });
   return sandboxId;
 }
@@ -79,8 +79,9 @@ function say(sandboxId: SandboxId, n: number, text: string): void {
 }
 
 function complete(id: TaskId, sandboxId: SandboxId): void {
-  server.store.tasks.move(id, { kind: "finishing", sandboxId });
-  server.store.tasks.move(id, { kind: "completed", summary: "All done." });
+  const summary = "All done.";
+  server.store.tasks.move(id, { kind: "idle", sandboxId, summary, interrupted: false });
+  server.store.tasks.move(id, { kind: "completed", summary });
 }
 
 test("a task is submitted, listed and shown; ids go to standard output alone", async () => {
@@ -246,7 +247,9 @@ test("a question is shown and answered; a prompt and an interruption reach the t
   expect(server.store.prompts.list(id).at(-1)?.text).toBe("and then this");
   expect((await run(["task", "interrupt", id])).code).toBe(0);
   complete(id, sandboxId);
-  expect((await run(["task", "prompt", id, "too late"])).code).toBe(4);
+  // A task that has ended goes on with the next prompt.
+  expect((await run(["task", "prompt", id, "and one more"])).code).toBe(0);
+  expect(server.store.tasks.get(id)?.state.kind).toBe("queued");
 });
 
 test("an environment's variables come from files and go out by name alone", async () => {

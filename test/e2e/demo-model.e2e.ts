@@ -7,15 +7,16 @@ import { join } from "node:path";
 import { demoRepositoryFiles } from "../../src/demo/demo-repository.ts";
 import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
-import type { ModelRequest } from "../../src/domain/model.ts";
+import type { MeteredRequest } from "../../src/domain/model.ts";
 import { createModelDoor } from "../../src/gateway/model/model-door.ts";
+import { priced } from "../../src/runs/model-port.ts";
 
 /** The real agent CLI works in a real repository, through the model door, for the demo model. */
 
 setDefaultTimeout(90_000);
 
 const scoped = "scoped-token-of-the-sandbox";
-const records: ModelRequest[] = [];
+const records: MeteredRequest[] = [];
 const cleanUp: (() => unknown)[] = [];
 let claude = "";
 let baseUrl = "";
@@ -35,6 +36,8 @@ beforeAll(async () => {
         baseUrl: demo.baseUrl,
         credential: { header: "x-api-key", value: demo.key },
       }),
+      admit: () => ({ kind: "pass", promptId: undefined }),
+      limited() {},
       record: (record) => records.push(record),
     },
     tokens: { tokenFor: () => scoped, matches: (_id, _purpose, token) => token === scoped },
@@ -84,6 +87,22 @@ test("every request was metered by the door, with what the agent itself was told
   expect(sum(records.map(({ cacheReadTokens }) => cacheReadTokens))).toBe(
     result.usage.cache_read_input_tokens,
   );
+  expect(sum(records.map(({ cacheWriteTokens }) => cacheWriteTokens))).toBe(
+    result.usage.cache_creation_input_tokens,
+  );
+  expect(sum(records.map(({ cacheWriteHourTokens }) => cacheWriteHourTokens))).toBe(
+    result.usage.cache_creation.ephemeral_1h_input_tokens,
+  );
+});
+
+test("an uninterrupted turn costs what the agent itself says, by both price tables", async () => {
+  const repository = await newRepository();
+  records.length = 0;
+  const result = await runAgent(repository, "Fix the failing test.");
+  const costs = records.map((record) => priced(record, new Map()).costNano ?? Number.NaN);
+  expect(costs.length).toBeGreaterThan(2);
+  expect(result.costUsd).toBeGreaterThan(0);
+  expect(sum(costs) / 1e9).toBeCloseTo(result.costUsd, 8);
 });
 
 test("two hundred tools are used, one after another", async () => {
@@ -152,7 +171,15 @@ interface AgentResult {
   text: string;
   failed: boolean;
   turns: number;
-  usage: { input_tokens: number; output_tokens: number; cache_read_input_tokens: number };
+  usage: {
+    input_tokens: number;
+    output_tokens: number;
+    cache_read_input_tokens: number;
+    cache_creation_input_tokens: number;
+    cache_creation: { ephemeral_1h_input_tokens: number };
+  };
+  /** Of the process so far, by the agent's own prices. */
+  costUsd: number;
 }
 
 /** One prompt to the CLI as a sandbox drives it; `answer` is given to the first question that it asks. */
@@ -199,7 +226,13 @@ async function runAgent(repository: string, prompt: string, answer = ""): Promis
         });
       }
       if (event.type === "result") {
-        return { text: event.result, failed: event.is_error, turns: event.num_turns, usage: event.usage };
+        return {
+          text: event.result,
+          failed: event.is_error,
+          turns: event.num_turns,
+          usage: event.usage,
+          costUsd: event.total_cost_usd,
+        };
       }
     }
     throw new Error("The agent ended without a result.");

@@ -229,6 +229,21 @@ test.each(["agent", "sandbox"])(
   60_000,
 );
 
+test("what the agent had just taken when it died is told to it again, and once", async () => {
+  const house = await openHouse();
+  const guest = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 1" });
+  await house.until((event) => event.kind === "tool_use");
+  house.command({ kind: "prompt", promptId: "prm_2", text: "mind the gap", now: true });
+  // The agent says so some 100 ms before it writes it down.
+  await house.until((event) => event.kind === "prompt_taken");
+  createProcesses().killTree(agentOf(guest));
+  await house.until(endOf("prm_1"));
+  await Bun.sleep(3000);
+  expect((house.asked.at(-1) ?? "").split("mind the gap").length).toBe(2);
+  expect(countOf(house, "prompt_taken")).toBe(1);
+}, 60_000);
+
 test("the model is changed between turns", async () => {
   const house = await openHouse();
   const guest = house.startGuest();

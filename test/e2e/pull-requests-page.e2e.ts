@@ -42,8 +42,9 @@ function work(title: string, names = repositories): TaskId {
     say({ kind: "pushed", repository: name, branch: workBranch, commit: "0123456789abcdef" });
   const state = appliance.store.tasks.get(id)?.state;
   if (state === undefined || !("sandboxId" in state)) throw new Error("The task is not active.");
-  appliance.store.tasks.move(id, { kind: "finishing", sandboxId: state.sandboxId });
-  appliance.store.tasks.move(id, { kind: "completed", summary: "All `done`." });
+  const summary = "All `done`.";
+  appliance.store.tasks.move(id, { kind: "idle", sandboxId: state.sandboxId, summary, interrupted: false });
+  appliance.store.tasks.move(id, { kind: "completed", summary });
   return id;
 }
 

@@ -127,14 +127,14 @@ function begin(title: string): { id: TaskId; sandboxId: SandboxId } {
   const sandboxId = newId("SandboxId", server.ids);
   const task = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   if (task?.id !== id) throw new Error("another task was claimed");
-  server.store.sandboxes.create(sandboxId, id);
   server.store.tasks.move(id, { kind: "running", sandboxId });
   return { id, sandboxId };
 }
 
 function end({ id, sandboxId }: { id: TaskId; sandboxId: SandboxId }): void {
-  server.store.tasks.move(id, { kind: "finishing", sandboxId });
-  server.store.tasks.move(id, { kind: "completed", summary: "It is done." });
+  const summary = "It is done.";
+  server.store.tasks.move(id, { kind: "idle", sandboxId, summary, interrupted: false });
+  server.store.tasks.move(id, { kind: "completed", summary });
 }
 
 test("tasks appear by themselves, one is opened and followed live to its end", async () => {
@@ -168,9 +168,9 @@ test("a task is cancelled only after a yes", async () => {
   const task = submit("Cancel me");
   await shows("Cancel me");
   await tmux("send-keys", "c");
-  await shows("Cancel “Cancel me”? [y/N]");
+  await shows("Stop “Cancel me”? [y/N]");
   await tmux("send-keys", "n", "Enter");
-  await shows("Nothing was cancelled.");
+  await shows("Nothing was stopped.");
   expect(server.store.tasks.get(task)?.state.kind).toBe("queued");
   await tmux("send-keys", "c");
   await shows("[y/N]");
@@ -197,7 +197,6 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
   const sandboxId = newId("SandboxId", server.ids);
   const claimed = server.store.tasks.claim({ owner: "test", until: 9e15 }, sandboxId, 100);
   if (claimed === undefined || claimed.id !== made?.id) throw new Error("not claimed");
-  server.store.sandboxes.create(sandboxId, claimed.id);
   server.store.tasks.move(claimed.id, { kind: "running", sandboxId });
   const question = { question: "Which?", options: [{ label: "One" }, { label: "Two" }] };
   server.store.sandboxes.appendEvents(sandboxId, [

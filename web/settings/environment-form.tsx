@@ -34,6 +34,9 @@ export function EnvironmentForm(props: {
   const cpus = useSignal(String(present?.limits.cpus ?? 2));
   const pids = useSignal(String(present?.limits.pids ?? 2048));
   const minutes = useSignal(String(present?.limits.minutes ?? 240));
+  const usd = useSignal(String(present?.limits.usd ?? 0));
+  const tokens = useSignal(String(present?.limits.tokens ?? 0));
+  const turns = useSignal(String(present?.limits.turns ?? 0));
 
   const save = useAction(async () => {
     const { variables: typed, problems } = parseVariables(variables.value);
@@ -48,6 +51,9 @@ export function EnvironmentForm(props: {
         cpus: Number(cpus.value),
         pids: Number(pids.value),
         minutes: Number(minutes.value),
+        usd: Number(usd.value),
+        tokens: Number(tokens.value),
+        turns: Number(turns.value),
       },
     };
     if (present === undefined) {
@@ -163,6 +169,10 @@ export function EnvironmentForm(props: {
           { label: "CPUs", field: cpus, min: 0.1, step: 0.1 },
           { label: "Processes", field: pids, min: 64, step: 1 },
           { label: "Minutes at most", field: minutes, min: 1, step: 1 },
+          // 0 is no limit.
+          { label: "US dollars a task (0: any)", field: usd, min: 0, step: "any" },
+          { label: "Tokens a task (0: any)", field: tokens, min: 0, step: 1 },
+          { label: "Turns a task (0: any)", field: turns, min: 0, step: 1 },
         ].map(({ label, field, min, step }) => (
           <Field key={label} label={label}>
             <input

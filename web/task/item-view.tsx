@@ -1,4 +1,7 @@
-import { useMemo } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useMemo } from "preact/hooks";
+import type { AttachmentJson } from "../../src/client.ts";
+import { FileView } from "../parts/attachments.tsx";
 import { LongText } from "../parts/long-text.tsx";
 import { MarkdownView } from "../parts/markdown-view.tsx";
 import { plain, plainLine } from "../text/plain.ts";
@@ -6,6 +9,9 @@ import { duration } from "../words.ts";
 import type { Item, LineItem, PromptItem, RawItem, StepItem } from "./item.ts";
 import { QuestionCard } from "./question-card.tsx";
 import { ToolView } from "./tool-view.tsx";
+
+/** What is attached to prompts, by their id; the transcript's events do not say. */
+export const PromptFiles = createContext<ReadonlyMap<string, readonly AttachmentJson[]>>(new Map());
 
 interface ItemProps {
   item: Item;
@@ -45,10 +51,18 @@ function ItemBody({ item, taskId, ended }: ItemProps) {
 }
 
 function PromptView({ item }: { item: PromptItem }) {
+  const files = useContext(PromptFiles).get(item.promptId) ?? [];
   return (
     <div class="bubble">
       <span class="who">{plainLine(item.person)}</span>
       <LongText text={item.text} lines={24} />
+      {files.length > 0 && (
+        <div class="attachments">
+          {files.map((file) => (
+            <FileView key={file.id} file={file} />
+          ))}
+        </div>
+      )}
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useDraft } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { LongText } from "../parts/long-text.tsx";
+import { MarkdownView } from "../parts/markdown-view.tsx";
 import { plain, plainLine } from "../text/plain.ts";
 import type { QuestionItem } from "./item.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type Choice,
   noChoice,
   picked,
+  planIn,
   type Question,
   questionsIn,
 } from "./questions.ts";
@@ -30,6 +32,7 @@ export function QuestionCard({
 }) {
   const { client } = useAppliance();
   const questions = useMemo(() => questionsIn(item.tool, item.input), [item.tool, item.input]);
+  const plan = useMemo(() => planIn(item.tool, item.input), [item.tool, item.input]);
   const answer = useAction(async (given: Answer) => {
     const json = { requestId: item.requestId, answer: given };
     await client.read(client.api.tasks[":id"].answers.$post({ param: { id: taskId }, json }));
@@ -40,13 +43,24 @@ export function QuestionCard({
     <section class={open ? "card ask" : "card"} aria-label="Question of the agent">
       <h2>
         <Icon name="waiting" />
-        {questions === undefined ? `The agent asks for leave: ${plainLine(item.tool)}` : "The agent asks"}
+        {plan !== undefined
+          ? "The agent has a plan"
+          : questions === undefined
+            ? `The agent asks for leave: ${plainLine(item.tool)}`
+            : "The agent asks"}
       </h2>
-      {questions === undefined && <LongText text={JSON.stringify(item.input, null, 2)} lines={16} />}
+      {plan !== undefined && <MarkdownView text={plan} />}
+      {questions === undefined && plan === undefined && (
+        <LongText text={JSON.stringify(item.input, null, 2)} lines={16} />
+      )}
       {open ? (
         <fieldset class="answering" disabled={answer.busy.value}>
           {questions === undefined ? (
-            <LeaveForm requestId={item.requestId} onAnswer={(given) => void answer.run(given)} />
+            <LeaveForm
+              requestId={item.requestId}
+              words={plan === undefined ? leaveWords : planWords}
+              onAnswer={(given) => void answer.run(given)}
+            />
           ) : (
             <ChoiceForm questions={questions} onAnswer={(given) => void answer.run(given)} />
           )}
@@ -145,29 +159,50 @@ function QuestionFields(props: {
   );
 }
 
-function LeaveForm({ requestId, onAnswer }: { requestId: string; onAnswer: (answer: Answer) => void }) {
+interface LeaveWords {
+  yes: string;
+  no: string;
+  /** What is typed beside a no. */
+  why: string;
+  denied: string;
+}
+const leaveWords: LeaveWords = {
+  yes: "Allow",
+  no: "Deny",
+  why: "Reason for a denial",
+  denied: "The person said no.",
+};
+const planWords: LeaveWords = {
+  yes: "Approve the plan",
+  no: "Keep planning",
+  why: "What to change in the plan",
+  denied: "The person wants another plan.",
+};
+
+function LeaveForm(props: { requestId: string; words: LeaveWords; onAnswer: (answer: Answer) => void }) {
+  const { requestId, words, onAnswer } = props;
   const reason = useDraft(`deny:${requestId}`);
   return (
     <div class="actions">
       <button type="button" class="primary" onClick={() => onAnswer({ kind: "allow" })}>
-        Allow
+        {words.yes}
       </button>
       <button
         type="button"
         onClick={() =>
           onAnswer({
             kind: "deny",
-            message: reason.value.trim() === "" ? "The person said no." : reason.value,
+            message: reason.value.trim() === "" ? words.denied : reason.value,
           })
         }
       >
-        Deny
+        {words.no}
       </button>
       <input
         type="text"
         class="grow"
-        aria-label="Reason for a denial, told to the agent"
-        placeholder="Reason for a denial (told to the agent)"
+        aria-label={`${words.why}, told to the agent`}
+        placeholder={`${words.why} (told to the agent)`}
         value={reason.value}
         onInput={(event) => (reason.value = event.currentTarget.value)}
       />

@@ -20,6 +20,13 @@ export function questionsIn(tool: string, input: Json): Question[] | undefined {
   return tool === "AskUserQuestion" ? askSchema.safeParse(input).data?.questions : undefined;
 }
 
+const planSchema = z.object({ plan: z.string() });
+
+/** The plan, in Markdown, that an agent in plan mode asks leave for. */
+export function planIn(tool: string, input: Json): string | undefined {
+  return tool === "ExitPlanMode" ? planSchema.safeParse(input).data?.plan : undefined;
+}
+
 const answerSchema = z.object({
   behavior: z.string(),
   message: z.string().default(""),

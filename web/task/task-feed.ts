@@ -7,6 +7,7 @@ import type { Failure } from "../parts/hooks.ts";
 import { emptyTranscript, extend, type Transcript } from "./transcript.ts";
 
 export type TaskDetail = Awaited<ReturnType<typeof readTask>>;
+export type PromptRow = TaskDetail["prompts"][number];
 
 /** One task, live: its transcript grows by the cursor, and its row is read anew as it moves. */
 export interface TaskFeed {
@@ -22,6 +23,8 @@ export interface TaskFeed {
 const awayPauseMs = 2000;
 /** Events of a long transcript that are shown first. */
 const endLength = 400;
+/** Events that change what stands in the row or in the queue, besides its figures. */
+const telling = /^(state|prompt.*|turn_started|question|answered|\w+_changed|resume_requested|sandbox_\w+)$/;
 /** The row is read at most this often, however fast the events come. */
 const loadPauseMs = 1000;
 
@@ -32,7 +35,7 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
   /** From the first event on; while it comes, the page shows the end. */
   let whole = emptyTranscript;
   let buffered: TaskEvent[] = [];
-  let loading: ReturnType<typeof setTimeout> | undefined;
+  let loading: { timer: ReturnType<typeof setTimeout>; at: number } | undefined;
 
   const load = async () => {
     const read = await readTask(client, id);
@@ -41,11 +44,15 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
     failure.value = undefined;
   };
   const loadSoon = (ms: number) => {
-    loading ??= setTimeout(() => {
+    const at = Date.now() + ms;
+    if (loading !== undefined && loading.at <= at) return;
+    clearTimeout(loading?.timer);
+    const timer = setTimeout(() => {
       loading = undefined;
       // The page goes on showing what it has; the header says when the connection is lost.
       load().catch(() => {});
     }, ms);
+    loading = { timer, at };
   };
   // One rendering a frame, however many events a frame brings.
   const show = () => {
@@ -53,7 +60,7 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
     buffered = [];
     whole = extend(whole, events);
     if (whole.seq >= transcript.value.seq) transcript.value = whole;
-    loadSoon(events.some(({ body }) => body.kind === "state") ? 50 : loadPauseMs);
+    loadSoon(events.some(({ body }) => telling.test(body.kind)) ? 50 : loadPauseMs);
   };
 
   /** A long transcript opens at its end, at once; a short one has come whole by then. */
@@ -95,7 +102,7 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
       hint: "Load it again.",
     };
   });
-  ended.addEventListener("abort", () => clearTimeout(loading));
+  ended.addEventListener("abort", () => clearTimeout(loading?.timer));
   return { transcript, detail, failure, refresh: () => loadSoon(50) };
 }
 

@@ -1,10 +1,9 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo } from "preact/hooks";
+import { costText } from "../../src/domain/usage-report.ts";
 import { useAppliance } from "../appliance.ts";
-import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction } from "../parts/hooks.ts";
-import { Icon, StateIcon } from "../parts/icon.tsx";
+import { Icon } from "../parts/icon.tsx";
 import { later } from "../parts/later.tsx";
 import { Link } from "../router.tsx";
 import { states } from "../states.ts";
@@ -12,17 +11,26 @@ import { plainLine } from "../text/plain.ts";
 import { amount, timeAgo } from "../words.ts";
 import { followAccess, isPending } from "./access-requests.ts";
 import { AccessStrip } from "./access-strip.tsx";
-import { followTask, type TaskDetail, type TaskFeed } from "./task-feed.ts";
+import { TaskActions } from "./task-actions.tsx";
+import { followTask, type TaskDetail } from "./task-feed.ts";
 import { TranscriptTab } from "./transcript-tab.tsx";
 
 const DiffTab = later("the diff", async () => (await import("./diff-tab.tsx")).DiffTab);
+const UsageTab = later("the usage", async () => (await import("./usage-tab.tsx")).UsageTab);
+const TurnsTab = later("the turns", async () => (await import("./turns-tab.tsx")).TurnsTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
 const TaskMenu = later("the menu", async () => (await import("./task-menu.tsx")).TaskMenu);
 
-const tabs = ["transcript", "diff", "egress"] as const;
+const tabs = ["transcript", "diff", "turns", "egress", "usage"] as const;
 type Tab = (typeof tabs)[number];
-const tabWords: Record<Tab, string> = { transcript: "Transcript", diff: "Diff", egress: "Egress" };
+const tabWords: Record<Tab, string> = {
+  transcript: "Transcript",
+  diff: "Diff",
+  turns: "Turns",
+  egress: "Egress",
+  usage: "Usage",
+};
 
 /** `at`: the event that the transcript is opened at; its end where none is named. */
 export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
@@ -110,7 +118,9 @@ export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} at={at} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
+        {tab.value === "turns" && <TurnsTab task={detail.task} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}
+        {tab.value === "usage" && <UsageTab task={detail.task} />}
       </div>
     </article>
   );
@@ -137,9 +147,15 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
             {plainLine(name)} <code>{plainLine(baseBranch)}</code> → <code>{plainLine(workBranch)}</code>
           </span>
         ))}
+        {task.attempt !== undefined && (
+          <Link to={`/groups/${task.attempt.groupId}`}>Compare {task.attempt.of} attempts</Link>
+        )}
         <span title="Environment">env {plainLine(task.environment)}</span>
         <span title="Tokens read and written by the model">
           {amount(task.inputTokens)} in · {amount(task.outputTokens)} out
+        </span>
+        <span title="Cost, by the prices of when the model was asked">
+          {costText(task.costUsd, task.unpricedRequests)}
         </span>
         <span>
           {plainLine(task.person)},{" "}
@@ -147,48 +163,5 @@ function TaskHead({ detail: { task } }: { detail: TaskDetail }) {
         </span>
       </p>
     </header>
-  );
-}
-
-/** State and what can be done about it; it stays in view however long the transcript is. */
-function TaskActions({ feed, detail: { task } }: { feed: TaskFeed; detail: TaskDetail }) {
-  const { client } = useAppliance();
-  const { word, tone, ended } = states[task.state];
-  const param = { id: task.id };
-  const cancel = useAction(async () => {
-    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
-    feed.refresh();
-  });
-  const interrupt = useAction(async () => {
-    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
-  });
-  return (
-    <div class="actions">
-      <span class={`state ${tone}`} role="status">
-        <StateIcon state={task.state} />
-        {word}
-        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
-      </span>
-      {task.state === "running" && (
-        <button
-          type="button"
-          class="small"
-          disabled={interrupt.busy.value}
-          onClick={() => void interrupt.run()}
-        >
-          Interrupt
-        </button>
-      )}
-      {!ended && (
-        <ConfirmButton
-          label="Cancel"
-          question="Cancel the task and remove its sandbox?"
-          yes="Yes, cancel"
-          disabled={cancel.busy.value}
-          onConfirm={() => void cancel.run()}
-        />
-      )}
-      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
-    </div>
   );
 }

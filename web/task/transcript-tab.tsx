@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon.tsx";
 import { later } from "../parts/later.tsx";
 import { states } from "../states.ts";
 import { counted } from "../words.ts";
-import { ItemView } from "./item-view.tsx";
+import { ItemView, PromptFiles } from "./item-view.tsx";
 import { PromptBox } from "./prompt-box.tsx";
 import { SummaryCard } from "./summary-card.tsx";
 import type { TaskDetail, TaskFeed } from "./task-feed.ts";
@@ -46,9 +46,13 @@ export function TranscriptTab(props: { feed: TaskFeed; detail: TaskDetail; at: n
     older.value = Math.max(older.value, items.length - pageLength - place + 20);
   };
   const first = Math.max(0, items.length - pageLength - older.value);
-  const ended = states[task.state].ended;
+  const { rests, ended } = states[task.state];
+  const files = useMemo(
+    () => new Map(detail.prompts.map(({ id, attachments }) => [id, attachments])),
+    [detail.prompts],
+  );
   return (
-    <>
+    <PromptFiles.Provider value={files}>
       {first > 0 && (
         <button type="button" class="earlier" onClick={() => (older.value += pageLength)}>
           Show earlier ({counted(first, "part")})
@@ -57,7 +61,7 @@ export function TranscriptTab(props: { feed: TaskFeed; detail: TaskDetail; at: n
       <ol class="transcript" aria-label="Transcript">
         {items.slice(first).map((item) => (
           <li key={item.key} data-key={item.key} class={`item ${item.kind}`}>
-            <ItemView item={item} taskId={task.id} ended={ended} />
+            <ItemView item={item} taskId={task.id} ended={rests} />
           </li>
         ))}
       </ol>
@@ -66,7 +70,9 @@ export function TranscriptTab(props: { feed: TaskFeed; detail: TaskDetail; at: n
           Loading the transcript…
         </p>
       )}
-      {ended && <SummaryCard task={task} pushed={pushes > 0} onPushed={feed.refresh} />}
+      {(ended || (task.state === "idle" && !task.held)) && (
+        <SummaryCard task={task} pushed={pushes > 0} onPushed={feed.refresh} />
+      )}
       {(task.pullRequests.length > 0 || (pushes > 0 && task.repositories.length > 0)) && (
         <PullRequestCard
           task={task}
@@ -81,10 +87,10 @@ export function TranscriptTab(props: { feed: TaskFeed; detail: TaskDetail; at: n
             <Icon name="down" /> Newest
           </button>
         )}
-        <PromptBox task={task} waiting={feed.transcript.value.waiting} />
+        <PromptBox detail={detail} feed={feed} />
       </div>
       <div ref={end} class="end" />
       {at !== undefined && <FoundPlace id={task.id} at={at} feed={feed} show={show} />}
-    </>
+    </PromptFiles.Provider>
   );
 }

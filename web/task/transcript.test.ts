@@ -59,6 +59,30 @@ test("later prompts wait until the agent takes them", () => {
   expect(after.waiting).toEqual([]);
 });
 
+test("a prompt that was changed shows its last words, where it waits and where it is taken", () => {
+  const before = read(
+    { kind: "prompt", promptId: "1", person: "ada", text: "first" },
+    { kind: "prompt_edited", promptId: "1", person: "ada", text: "First" },
+    { kind: "turn_started", promptId: "1" },
+    { kind: "prompt", promptId: "2", person: "ada", text: "second" },
+    { kind: "prompt_edited", promptId: "2", person: "ada", text: "Second" },
+    { kind: "prompt_sent_now", promptId: "2", person: "ada" },
+  );
+  expect(before.items[0]).toMatchObject({ kind: "prompt", text: "First" });
+  expect(before.waiting).toMatchObject([{ text: "Second" }]);
+  const after = extend(before, numbered([{ kind: "prompt_taken", promptId: "2" }], 9));
+  expect(after.items.at(-1)).toMatchObject({ kind: "prompt", text: "Second" });
+  expect(after.waiting).toEqual([]);
+});
+
+test("each turn that is saved says which one it is, in one quiet line", () => {
+  const saved: TaskEventBody = { kind: "snapshot", promptId: "1", repositories: [], session: "", ms: 1 };
+  expect(extend(read(saved), numbered([saved], 5)).items).toMatchObject([
+    { kind: "line", tone: "quiet", text: "Turn 1 saved" },
+    { kind: "line", tone: "quiet", text: "Turn 2 saved" },
+  ]);
+});
+
 test("a step collects its output and says how long it took", () => {
   const { items } = read(
     { kind: "step_started", step: "clone", detail: "demo" },

@@ -1,6 +1,7 @@
 import { authorityText, reasonInWords, scopeInWords } from "../../src/domain/access-words.ts";
 import type { TaskEvent } from "../../src/domain/event.ts";
 import { pullRequestInWords } from "../../src/domain/pull-request-words.ts";
+import { pauseInWords, steeringInWords } from "../../src/domain/steering-words.ts";
 import type { Item, LineItem, PromptItem, QuestionItem, StepItem } from "./item.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface Transcript {
   accessSteps: number;
   /** What happened to pull requests so far. */
   pullRequestSteps: number;
+  /** Turns that were saved so far. */
+  saved: number;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
   /** False while only the end of a long transcript has come. */
@@ -32,6 +35,7 @@ export const emptyTranscript: Transcript = {
   pushes: 0,
   accessSteps: 0,
   pullRequestSteps: 0,
+  saved: 0,
   index: new Map(),
   complete: true,
 };
@@ -48,6 +52,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     pushes: transcript.pushes,
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
+    saved: transcript.saved,
     index: new Map(transcript.index),
     complete: transcript.complete,
   };
@@ -65,6 +70,7 @@ interface Draft {
   pushes: number;
   accessSteps: number;
   pullRequestSteps: number;
+  saved: number;
   index: Map<string, number>;
 }
 
@@ -81,13 +87,43 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       else put(draft, item);
       return;
     }
-    case "turn_started": {
+    case "turn_started":
+    case "prompt_taken": {
       const taken = takeWaiting(draft, body.promptId);
       if (taken !== undefined) put(draft, { ...taken, at });
       return;
     }
     case "prompt_removed":
-      if (takeWaiting(draft, body.promptId) !== undefined) line("quiet", `${body.person} took a prompt back`);
+      if (takeWaiting(draft, body.promptId) !== undefined) line("quiet", steeringInWords(body));
+      return;
+    case "prompt_edited": {
+      const { promptId, text } = body;
+      draft.waiting = draft.waiting.map((item) => (item.promptId === promptId ? { ...item, text } : item));
+      const first = itemAt(draft, `prompt:${promptId}`);
+      if (first?.kind === "prompt") put(draft, { ...first, text });
+      line("quiet", steeringInWords(body));
+      return;
+    }
+    case "prompt_moved":
+    case "prompt_sent_now":
+    case "resume_requested":
+    case "model_changed":
+    case "mode_changed":
+    case "sandbox_asleep":
+    case "sandbox_removed":
+    case "cancel_requested":
+    case "interrupt_requested":
+      line("quiet", steeringInWords(body));
+      return;
+    case "rolled_back":
+      line("warning", steeringInWords(body));
+      return;
+    case "pause_requested":
+      line("warning", `${pauseInWords[body.why]}: ${body.reason}`, body.hint);
+      return;
+    case "snapshot":
+      draft.saved += 1;
+      line("quiet", `Turn ${draft.saved} saved`);
       return;
     case "assistant_delta": {
       const key = `text:${body.blockId}`;
@@ -176,12 +212,6 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       // Why it failed stands in the summary below the transcript.
       line(body.state === "failed" ? "error" : "quiet", stateLines[body.state] ?? body.state);
       return;
-    case "cancel_requested":
-      line("quiet", `${body.person} cancelled the task`);
-      return;
-    case "interrupt_requested":
-      line("quiet", `${body.person} interrupted the agent`);
-      return;
     case "limit_reached":
       line("error", body.reason, body.hint);
       return;
@@ -233,9 +263,11 @@ const stateLines: Record<string, string> = {
   running: "Running",
   waiting: "Waiting for an answer",
   finishing: "Committing and pushing",
+  idle: "Idle",
+  paused: "Paused",
   completed: "Completed",
   failed: "Failed",
-  cancelled: "Cancelled",
+  cancelled: "Stopped",
 };
 
 function put(draft: Draft, item: Item): void {

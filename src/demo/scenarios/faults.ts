@@ -50,3 +50,14 @@ export const cut: Scenario = {
     };
   },
 };
+
+export const usageLimit: Scenario = {
+  name: "usage-limit",
+  summary: "says once that the account's usage limit is reached; `demo: usage-limit 90` for 90 seconds",
+  words: undefined,
+  play(turn) {
+    const seconds = countArgument(turn, 60, 1_000_000);
+    if (turn.asked > 0) return say(`${label} I was out of quota for ${seconds} seconds; now I answer.`);
+    return { kind: "limit", seconds };
+  },
+};

@@ -1,4 +1,6 @@
+import { createReadStream } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { pipeline } from "node:stream/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { CcwError } from "../../domain/errors.ts";
 import { maxEventLine } from "../../domain/event.ts";
@@ -26,7 +28,7 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
     supersede(sandbox, url.pathname, response);
     try {
       if (route === "GET /start") {
-        const start = port.start(sandbox.id);
+        const start = await port.start(sandbox.id);
         if (start === undefined) throw new CcwError("not_found", "This sandbox has no task any more.");
         sendJson(response, 200, start);
       } else if (route === "POST /events") {
@@ -36,6 +38,8 @@ export function createControlDoor({ port, log }: { port: ControlPort; log: Log }
         if (!Number.isSafeInteger(after) || after < 0)
           throw new CcwError("invalid", "`after` is not a number.");
         await sendCommands(port, sandbox.id, after, response);
+      } else if (route.startsWith("GET /attachments/")) {
+        await sendAttachment(port, sandbox.id, url.pathname.slice("/attachments/".length), response);
       } else {
         throw new CcwError("not_found", `There is no ${route}.`);
       }
@@ -149,6 +153,18 @@ async function sendCommands(
     clearInterval(heartbeat);
     response.end();
   }
+}
+
+async function sendAttachment(
+  port: ControlPort,
+  sandboxId: SandboxId,
+  id: string,
+  response: ServerResponse,
+): Promise<void> {
+  const file = await port.attachment(sandboxId, id);
+  if (file === undefined) throw new CcwError("not_found", "This task has no such attachment.");
+  response.writeHead(200, { "Content-Type": "application/octet-stream", "Content-Length": file.bytes });
+  await pipeline(createReadStream(file.path), response);
 }
 
 /** Until the guest has read what it was sent, or has gone. */

@@ -1,7 +1,13 @@
 import { CcwError } from "../../domain/errors.ts";
 import type { JudgedPush } from "../../domain/git-server.ts";
 import type { GitGrant } from "../../domain/ports.ts";
-import { decidePush, type PushDecision, printable, readOnly } from "../../domain/push-policy.ts";
+import {
+  decidePush,
+  decideSnapshots,
+  type PushDecision,
+  printable,
+  readOnly,
+} from "../../domain/push-policy.ts";
 import { refusalBody } from "../../domain/push-report.ts";
 import { type CommandSection, createCommandReader, serialiseCommands } from "./receive-pack-commands.ts";
 import type { Body } from "./streams.ts";
@@ -74,6 +80,7 @@ async function decide(
   { commands }: Extract<CommandSection, { kind: "commands" }>,
   { right, endpoint }: GitGrant,
 ): Promise<PushDecision> {
+  if (right.kind === "snapshots") return decideSnapshots(commands);
   if (right.kind !== "branch") return readOnly(commands);
   const rules = { workBranch: right.branch, mayDelete: right.delete };
   // What is refused by its name alone costs the server that has the repository no question.

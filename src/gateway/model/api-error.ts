@@ -11,6 +11,7 @@ export interface Refusal {
     | "authentication_error"
     | "not_found_error"
     | "request_too_large"
+    | "rate_limit_error"
     | "timeout_error"
     | "api_error";
   message: string;
@@ -48,6 +49,28 @@ export async function sendRefusal(
     "x-should-retry": String(refused.retry),
   });
   response.end(body);
+}
+
+/**
+ * Keeps a request waiting that will be refused, so that its sandbox can be stopped in the middle of the turn, which is
+ * then taken up again later. Where nothing stops it, it is refused after `ms`.
+ */
+export async function holdAndRefuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  refused: Refusal,
+  ms: number,
+): Promise<void> {
+  await drained(request);
+  await new Promise<void>((resolve) => {
+    if (response.destroyed) return resolve();
+    const timer = setTimeout(resolve, ms);
+    response.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  return sendRefusal(request, response, refused);
 }
 
 /** Resolves when the request has come whole, or its sender is silent or too slow; what came is dropped. */

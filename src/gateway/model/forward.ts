@@ -1,4 +1,11 @@
-import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type {
+  Agent,
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
+  OutgoingHttpHeaders,
+  ServerResponse,
+} from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { drained, errorEvent, type Refusal, sendRefusal } from "./api-error.ts";
@@ -31,6 +38,8 @@ export interface ModelDoorLimits {
    * request does not meet a connection that is being closed.
    */
   keepMs: number;
+  /** A request of a task that is being paused waits for its sandbox to be stopped. */
+  holdMs: number;
 }
 
 export const defaultLimits: ModelDoorLimits = {
@@ -40,6 +49,7 @@ export const defaultLimits: ModelDoorLimits = {
   firstByteMs: 600_000,
   idleMs: 300_000,
   keepMs: 4_000,
+  holdMs: 60_000,
 };
 
 export interface Exchange {
@@ -58,6 +68,10 @@ export interface Upstream {
   url: URL;
   agent: Agent;
   headers: OutgoingHttpHeaders;
+  /** What is sent instead of what comes in, which was read already. */
+  body?: Buffer | undefined;
+  /** Of an answer that the sandbox is not to have: what it is told instead, after `holdMs`. */
+  refuse?(status: number, headers: IncomingHttpHeaders): Refusal | undefined;
 }
 
 /**
@@ -93,6 +107,7 @@ export function forward(
     let status = 0;
     let firstByteMs: number | undefined;
     let connected = false;
+    let held = false;
     let ended = false;
     const watch = createWatch((refused) => fail(refused));
 
@@ -127,6 +142,7 @@ export function forward(
 
     /** Something moved: from now on wait for what comes next. */
     function moved(): void {
+      if (held) return;
       if (answer !== undefined) watch.expect(limits.idleMs, faults.idle);
       else if (!connected) watch.expect(limits.connectMs, faults.connect);
       else if (incoming.complete || incoming.isPaused()) watch.expect(limits.firstByteMs, faults.firstByte);
@@ -134,6 +150,10 @@ export function forward(
     }
 
     function passOn(outgoing: ClientRequest): void {
+      if (upstream.body !== undefined) {
+        requestedModel = modelIn(upstream.body);
+        outgoing.end(upstream.body);
+      }
       incoming.on("data", (chunk: Buffer) => {
         if (ended) return;
         if (received === 0) requestedModel = modelIn(chunk);
@@ -145,7 +165,7 @@ export function forward(
         if (connected) moved();
       });
       incoming.on("end", () => {
-        if (ended) return;
+        if (ended || upstream.body !== undefined) return;
         outgoing.end();
         if (connected) moved();
       });
@@ -159,13 +179,18 @@ export function forward(
         else socket.once(protocol === "https:" ? "secureConnect" : "connect", onConnected);
       });
       outgoing.on("error", (error) => {
-        if (answer === undefined) fail(unreachable(host, error));
+        if (answer === undefined && !held) fail(unreachable(host, error));
       });
       outgoing.on("response", (message) => {
         firstByteMs = elapsed();
         const refused = unusable(message, host);
         if (refused !== undefined) return fail(refused);
-        passBack(message);
+        const instead = upstream.refuse?.(message.statusCode ?? 0, message.headers);
+        if (instead === undefined) return passBack(message);
+        held = true;
+        message.on("error", () => {});
+        message.resume();
+        watch.expect(limits.holdMs, instead);
       });
     }
 

@@ -9,8 +9,9 @@ import {
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { SandboxId, TaskId } from "../../domain/ids.ts";
-import type { ModelEndpoint, ModelRequest } from "../../domain/model.ts";
+import type { PromptId, SandboxId, TaskId } from "../../domain/ids.ts";
+import type { MeteredRequest, ModelEndpoint } from "../../domain/model.ts";
+import type { ModelPort } from "../../domain/ports.ts";
 import type { ModelDoorLimits } from "./forward.ts";
 import { createModelDoor } from "./model-door.ts";
 
@@ -118,15 +119,19 @@ export async function openDoor(
   endpoint?: { baseUrl: string; credential?: ModelEndpoint["credential"] },
   limits: Partial<ModelDoorLimits> = {},
   ca?: string,
+  port: Partial<ModelPort> = {},
 ) {
-  const records: ModelRequest[] = [];
+  const records: MeteredRequest[] = [];
   const log: unknown[] = [];
   const keep = (...words: unknown[]) => log.push(words);
   const credential: ModelEndpoint["credential"] = { header: "x-api-key", value: real };
   const door = createModelDoor({
     port: {
       endpointFor: () => (endpoint === undefined ? undefined : { kind: "endpoint", credential, ...endpoint }),
+      admit: () => ({ kind: "pass", promptId: "prm_1" as PromptId }),
       record: (record) => records.push(record),
+      limited() {},
+      ...port,
     },
     tokens: {
       tokenFor: () => scoped,

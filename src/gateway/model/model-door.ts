@@ -4,12 +4,15 @@ import { rootCertificates } from "node:tls";
 import { messageOf } from "../../domain/errors.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import type { ModelEndpoint } from "../../domain/model.ts";
-import type { Log, ModelPort, ScopedTokens } from "../../domain/ports.ts";
-import { refusal, sendRefusal } from "./api-error.ts";
+import type { Admission, Log, ModelPort, ScopedTokens } from "../../domain/ports.ts";
+import { usageLimitOf } from "../../domain/usage-limit.ts";
+import { holdAndRefuse, type Refusal, refusal, sendRefusal } from "./api-error.ts";
+import { uploadStalled } from "./endpoint-faults.ts";
 import { defaultLimits, type Exchange, forward, type ModelDoorLimits } from "./forward.ts";
 import { presentedTokens, requestHeaders } from "./headers.ts";
 import { createSecretMask } from "./mask-secret.ts";
 import { routeOf } from "./route.ts";
+import { bodyOf, longestTold, withNote } from "./tell-agent.ts";
 
 export interface ModelDoor {
   /**
@@ -29,7 +32,8 @@ export interface ModelDoor {
 /**
  * The way to the model. The sandbox's scoped token is swapped for the real credential, and what the answer says was
  * used is recorded: once for each `/v1/messages` that was passed on, whatever became of it. What the door itself
- * refuses, and `count_tokens`, which costs nothing, are not recorded.
+ * refuses, and `count_tokens`, which costs nothing, are not recorded. Budgets and the account's usage limit stop a
+ * request here; where the task is to be paused, it is held until its sandbox is.
  *
  * `ca` is a PEM text of authorities that are trusted beside the usual ones.
  */
@@ -63,6 +67,15 @@ export function createModelDoor(options: {
     }
   }
 
+  function admit(sandboxId: SandboxId): Admission | undefined {
+    try {
+      return port.admit(sandboxId);
+    } catch (error) {
+      log.error("no decision on a model request", { sandboxId, reason: messageOf(error) });
+      return undefined;
+    }
+  }
+
   return {
     async handle(sandbox, request, response, path) {
       const route = routeOf(request.method ?? "", path);
@@ -86,13 +99,52 @@ export function createModelDoor(options: {
       if (endpoint === undefined || url === undefined) return sendRefusal(request, response, noEndpoint);
 
       const at = now();
+      const admission: Admission | undefined = route.metered
+        ? admit(sandbox.id)
+        : { kind: "pass", promptId: undefined };
+      if (admission === undefined) return sendRefusal(request, response, undecided);
+      if (admission.kind === "park") {
+        log.info("model request held, its task is being paused", {
+          sandboxId: sandbox.id,
+          reason: admission.reason,
+        });
+        return holdAndRefuse(request, response, parked(admission), limits.holdMs);
+      }
+      const headers = requestHeaders(request.headers, endpoint);
+      let body: Buffer | undefined;
+      if (admission.kind === "tell" && Number(request.headers["content-length"]) <= longestTold) {
+        const given = await bodyOf(request, limits.uploadIdleMs);
+        if (given === undefined) return sendRefusal(request, response, uploadStalled(limits.uploadIdleMs));
+        const told = withNote(given.toString("utf8"), admission.text);
+        body = told === undefined ? given : Buffer.from(told);
+        headers["content-length"] = body.length;
+      }
       const exchange = await forward(
         request,
         response,
         {
           url,
           agent: url.protocol === "https:" ? https : http,
-          headers: requestHeaders(request.headers, endpoint),
+          headers,
+          body,
+          refuse(status, answered) {
+            const limit = usageLimitOf(status, answered, now());
+            if (limit === undefined) return undefined;
+            log.warn("the usage limit of the model account is reached", {
+              sandboxId: sandbox.id,
+              until: new Date(limit.until).toISOString(),
+            });
+            try {
+              port.limited(sandbox.id, limit);
+            } catch (error) {
+              log.error("a usage limit could not be noted", {
+                sandboxId: sandbox.id,
+                reason: messageOf(error),
+              });
+            }
+            const reason = `The usage limit of the model account is reached until ${new Date(limit.until).toISOString()}.`;
+            return parked({ kind: "park", status: 429, reason });
+          },
         },
         createSecretMask(endpoint.credential.value.replace(/^Bearer +/i, "")),
         limits,
@@ -104,8 +156,9 @@ export function createModelDoor(options: {
           reason: exchange.failure,
         });
       }
-      if (route.metered)
-        port.record({ sandboxId: sandbox.id, taskId: sandbox.taskId, at, ...counted(exchange) });
+      if (!route.metered) return;
+      const { promptId } = admission;
+      port.record({ sandboxId: sandbox.id, taskId: sandbox.taskId, promptId, at, ...counted(exchange) });
     },
     close() {
       http.destroy();
@@ -116,6 +169,10 @@ export function createModelDoor(options: {
 
 function counted({ usage, requestedModel, status, firstByteMs, totalMs }: Exchange) {
   return { ...usage, model: usage.model === "" ? requestedModel : usage.model, status, firstByteMs, totalMs };
+}
+
+function parked({ status, reason }: Extract<Admission, { kind: "park" }>): Refusal {
+  return refusal(status, status === 429 ? "rate_limit_error" : "invalid_request_error", reason);
 }
 
 function urlOf(endpoint: ModelEndpoint, path: string): URL | undefined {
@@ -137,4 +194,10 @@ const noEndpoint = refusal(
   503,
   "api_error",
   "No model is set up for this task. The operator sets an endpoint or a key in ccw.toml or on the set-up page, or starts the built-in demo model.",
+);
+const undecided = refusal(
+  503,
+  "api_error",
+  "The appliance cannot tell whether a budget allows this request; its log says why.",
+  { retry: true },
 );

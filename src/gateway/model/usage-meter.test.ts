@@ -15,6 +15,10 @@ const counted = {
   outputTokens: 42,
   cacheReadTokens: 100,
   cacheWriteTokens: 20,
+  cacheWriteHourTokens: 0,
+  webSearches: 0,
+  fast: false,
+  besides: [],
 };
 
 test("the same usage is counted wherever a stream is split in two", () => {
@@ -77,4 +81,98 @@ test("numbers that make no sense are not counted", () => {
     ),
   );
   expect(meter.usage().outputTokens).toBe(0);
+});
+
+function metered(...events: object[]) {
+  const meter = createUsageMeter("text/event-stream");
+  for (const event of events) meter.write(Buffer.from(`data: ${JSON.stringify(event)}\n\n`));
+  return meter.usage();
+}
+
+test("both kinds of writing to the cache are told apart, searches and fast mode are seen", () => {
+  const start = {
+    model: "m",
+    usage: {
+      input_tokens: 3,
+      cache_creation_input_tokens: 70,
+      cache_read_input_tokens: 1000,
+      cache_creation: { ephemeral_5m_input_tokens: 20, ephemeral_1h_input_tokens: 50 },
+      output_tokens: 2,
+      service_tier: "standard",
+      speed: "fast",
+      inference_geo: null,
+    },
+  };
+  const end = { output_tokens: 90, server_tool_use: { web_search_requests: 2, web_fetch_requests: 1 } };
+  expect(metered({ type: "message_start", message: start }, { type: "message_delta", usage: end })).toEqual({
+    model: "m",
+    inputTokens: 3,
+    outputTokens: 90,
+    cacheReadTokens: 1000,
+    cacheWriteTokens: 70,
+    cacheWriteHourTokens: 50,
+    webSearches: 2,
+    fast: true,
+    besides: [],
+  });
+});
+
+test("an end that says null or 0 takes back nothing of what came in", () => {
+  const start = { model: "m", usage: { input_tokens: 3, cache_read_input_tokens: 5, output_tokens: 1 } };
+  const end = {
+    input_tokens: 0,
+    cache_read_input_tokens: null,
+    cache_creation_input_tokens: 0,
+    output_tokens: 8,
+  };
+  expect(
+    metered({ type: "message_start", message: start }, { type: "message_delta", usage: end }),
+  ).toMatchObject({ inputTokens: 3, cacheReadTokens: 5, cacheWriteTokens: 0, outputTokens: 8 });
+});
+
+test("one field that makes no sense does not lose the others", () => {
+  const start = {
+    model: "m",
+    usage: { input_tokens: 3, output_tokens: "many", cache_creation: 7, speed: {} },
+  };
+  expect(metered({ type: "message_start", message: start })).toMatchObject({
+    inputTokens: 3,
+    outputTokens: 0,
+    fast: false,
+  });
+});
+
+test("what stands beside the totals is counted by itself: a compaction, another model's advice", () => {
+  const counts = { input_tokens: 100, output_tokens: 7, cache_read_input_tokens: 0, cache_creation: null };
+  const usage = {
+    input_tokens: 10,
+    output_tokens: 5,
+    iterations: [
+      { type: "message", ...counts },
+      { type: "compaction", ...counts, cache_creation_input_tokens: 0 },
+      { type: "advisor_message", model: "claude-opus-4-8", ...counts, cache_creation_input_tokens: 2 },
+    ],
+  };
+  const read = metered({ type: "message_delta", usage });
+  expect(read).toMatchObject({ inputTokens: 10, outputTokens: 5 });
+  expect(read.besides).toMatchObject([
+    { model: "", inputTokens: 100, outputTokens: 7 },
+    { model: "claude-opus-4-8", inputTokens: 100, cacheWriteTokens: 2 },
+  ]);
+});
+
+test("whoever hangs up before the sum is said has used what went by", () => {
+  const start = {
+    type: "message_start",
+    message: { model: "m", usage: { input_tokens: 3, output_tokens: 1 } },
+  };
+  const deltas = [
+    { type: "text_delta", text: "x".repeat(4000) },
+    { type: "thinking_delta", thinking: "x".repeat(400) },
+    { type: "input_json_delta", partial_json: "x".repeat(40) },
+    { type: "signature_delta", signature: "x".repeat(999) },
+  ].map((delta) => ({ type: "content_block_delta", index: 0, delta }));
+  expect(metered(start, ...deltas)).toMatchObject({ inputTokens: 3, outputTokens: 1110 });
+  const end = { type: "message_delta", usage: { output_tokens: 900 } };
+  expect(metered(start, ...deltas, end)).toMatchObject({ inputTokens: 3, outputTokens: 900 });
 });

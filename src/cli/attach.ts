@@ -1,0 +1,21 @@
+import { basename } from "node:path";
+import type { Client } from "../client.ts";
+import { CcwError } from "../domain/errors.ts";
+import { plainLine } from "../domain/plain-text.ts";
+
+export const attachHelp = "file for the agent to look at; may be given several times";
+
+/** Uploads files for one prompt, in order, and returns their ids. All are looked at before the first one is sent. */
+export async function attach(client: Client, paths: readonly string[] = []): Promise<string[]> {
+  const files = paths.map((path) => ({ path, file: Bun.file(path) }));
+  for (const { path, file } of files) {
+    const isFile = await file.stat().then(
+      (found) => found.isFile(),
+      () => false,
+    );
+    if (!isFile) throw new CcwError("invalid", `${plainLine(path)} is no file that can be read.`);
+  }
+  const ids = [];
+  for (const { path, file } of files) ids.push((await client.upload(basename(path), file)).id);
+  return ids;
+}

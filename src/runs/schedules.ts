@@ -1,0 +1,155 @@
+import { CcwError } from "../domain/errors.ts";
+import { isId, newId, type ScheduleId } from "../domain/ids.ts";
+import {
+  checkTime,
+  maxFailures,
+  type NewSchedule,
+  nextTime,
+  type RunCause,
+  type Schedule,
+  type ScheduleChange,
+  scheduledTaskSchema,
+} from "../domain/schedule.ts";
+import type { Person, Store, TaskRow } from "../domain/store.ts";
+import { prepareTask, type SubmitContext } from "./submit.ts";
+
+/** More than a team has, and few enough for one list. */
+const maxSchedules = 1000;
+
+/** What a person does with schedules. Times that have come are carried out by `schedule-clock`. */
+
+export function addSchedule({ store, ids }: SubmitContext, person: Person, input: NewSchedule): Schedule {
+  const now = ids.now();
+  checkTime(input.time, now);
+  return store.atomically(() => {
+    if (store.schedules.list().length >= maxSchedules)
+      throw new CcwError("conflict", `There are ${maxSchedules} schedules already.`, "Remove one.");
+    const id = newId("ScheduleId", ids);
+    store.schedules.add({ ...input, id, person, nextAt: nextTime(input.time, now) });
+    return existingSchedule(store, id);
+  });
+}
+
+/** Whoever changes what it submits is the person in whose name it is submitted from then on. */
+export function changeSchedule(
+  { store, ids }: SubmitContext,
+  id: ScheduleId,
+  person: Person,
+  change: ScheduleChange,
+): Schedule {
+  const now = ids.now();
+  if (change.time !== undefined) checkTime(change.time, now);
+  return store.atomically(() => {
+    const before = existingSchedule(store, id);
+    const enabled = change.enabled ?? before.enabled;
+    const moved = change.time !== undefined || enabled !== before.enabled;
+    store.schedules.update(id, {
+      ...change,
+      ...(moved && { nextAt: enabled ? nextTime(change.time ?? before.time, now) : undefined }),
+      ...(change.task !== undefined && { person }),
+      // What failed may be mended by it.
+      ...((change.task !== undefined || (enabled && !before.enabled)) && { failures: 0, lastError: "" }),
+    });
+    return existingSchedule(store, id);
+  });
+}
+
+/** Starts its task at once, for a person. */
+export async function runSchedule(context: SubmitContext, id: ScheduleId): Promise<TaskRow> {
+  const key = `person:${newId("TaskId", context.ids)}`;
+  return submitScheduled(context, existingSchedule(context.store, id), { key, cause: "person" });
+}
+
+/**
+ * Submits a schedule's task and writes the run down, in one transaction: exactly once for each key, whenever the server
+ * dies. `then` is part of that transaction. Throws what cannot be submitted; `recordFailure` writes that down.
+ */
+export async function submitScheduled(
+  context: SubmitContext,
+  schedule: Schedule,
+  run: {
+    key: string;
+    cause: RunCause;
+    dueAt?: number;
+    /** Behind the schedule's own prompt. */
+    more?: string;
+  },
+  then: () => void = () => {},
+): Promise<TaskRow> {
+  const { store } = context;
+  const { more, ...claim } = run;
+  // An earlier release, whose tasks had fewer fields, may have written it.
+  const task = scheduledTaskSchema.parse(schedule.task);
+  const prompt = more === undefined ? task.prompt : `${task.prompt}\n\n${more}`;
+  const create = await prepareTask(context, schedule.person, { ...task, prompt });
+  return store.atomically(() => {
+    const now = store.schedules.get(schedule.id);
+    if (now === undefined) throw noSchedule(schedule.id);
+    if (run.cause !== "person" && !now.enabled) throw new CcwError("conflict", "The schedule is paused.");
+    // What was checked above is what is submitted, or nothing is.
+    if (JSON.stringify(now.task) !== JSON.stringify(schedule.task) || now.person.id !== schedule.person.id)
+      throw new CcwError("conflict", "The schedule was changed at this moment.", "Try again.");
+    then();
+    const made = create();
+    const scheduleId = schedule.id;
+    if (!store.schedules.claim({ ...claim, scheduleId, outcome: { kind: "task", taskId: made.id } }))
+      throw new AlreadyRun();
+    store.events.append(made.id, {
+      kind: "appliance_notice",
+      level: "info",
+      text: startedBy(now, run.cause),
+    });
+    store.schedules.update(scheduleId, { failures: 0, lastError: "" });
+    return made;
+  });
+}
+
+/** That run was made before, by an earlier server process or a request at the same moment. */
+export class AlreadyRun extends Error {}
+
+/** Tells a failure on the schedule, and pauses it when it has failed too often in a row. */
+export function recordFailure(
+  store: Store,
+  id: ScheduleId,
+  run: { key: string; cause: "time" | "trigger"; dueAt?: number },
+  thrown: CcwError,
+): void {
+  const reason = [thrown.message, thrown.hint].filter(Boolean).join(" ");
+  store.atomically(() => {
+    const schedule = store.schedules.get(id);
+    if (schedule === undefined) return;
+    store.schedules.claim({ ...run, scheduleId: id, outcome: { kind: "failed", reason } });
+    const failures = schedule.failures + 1;
+    const over = failures >= maxFailures;
+    store.schedules.update(id, {
+      failures,
+      lastError: over ? `${reason} It was paused after ${failures} failures in a row.` : reason,
+      ...(over && { enabled: false, nextAt: undefined }),
+    });
+  });
+}
+
+export function existingSchedule(store: Store, id: string): Schedule {
+  const schedule = isId("ScheduleId", id) ? store.schedules.get(id) : undefined;
+  if (schedule === undefined) throw noSchedule(id);
+  return schedule;
+}
+
+function noSchedule(id: string): CcwError {
+  return new CcwError(
+    "not_found",
+    `There is no schedule ${JSON.stringify(id.slice(0, 80))}.`,
+    "`ccw-server schedule list` shows the schedules.",
+  );
+}
+
+function startedBy({ name }: Schedule, cause: RunCause): string {
+  switch (cause) {
+    case "time":
+      return `Started by the schedule “${name}”.`;
+    case "trigger":
+      return `Started by a request to the trigger of the schedule “${name}”.`;
+    case "person":
+      return `Started by hand from the schedule “${name}”.`;
+  }
+}

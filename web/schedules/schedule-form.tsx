@@ -1,0 +1,272 @@
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import type { ScheduleJson } from "../../src/client.ts";
+import { aheadText, momentText } from "../../src/domain/time-words.ts";
+import { failureOf, useAppliance } from "../appliance.ts";
+import { Field } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction, useLoaded } from "../parts/hooks.ts";
+
+/** For a new schedule, or one that is changed. */
+export function ScheduleForm(props: {
+  present?: ScheduleJson;
+  onDone: (id: string) => void;
+  onCancel: () => void;
+}) {
+  const { present } = props;
+  const { client } = useAppliance();
+  const form = useSignal(filledFrom(present));
+  const set = (change: Partial<Filled>) => (form.value = { ...form.value, ...change });
+  const it = form.value;
+  const choices = useLoaded(async () => {
+    const repositories = await client.read(client.api.repositories.$get());
+    if (present === undefined && form.peek().repository === "")
+      set({ repository: repositories[0]?.name ?? "" });
+    return { repositories, environments: await client.read(client.api.environments.$get()) };
+  }, []).state.value;
+  const names =
+    choices.kind === "loaded" ? choices.value.repositories.map(({ name }) => name) : [it.repository];
+  const places =
+    choices.kind === "loaded" ? choices.value.environments.map(({ name }) => name) : [it.environment];
+  const save = useAction(async () => {
+    const { name, prompt, missed, overlap, environment, model, pullRequest } = it;
+    const triggersPerHour = Number(it.perHour);
+    // Only the first repository is shown here; those behind it stay.
+    const more = present?.task.repositories.slice(1) ?? [];
+    const first = { name: it.repository, ...(it.branch !== "" && { baseBranch: it.branch }) };
+    const repositories = it.repository === "" ? more : [first, ...more];
+    const task = { ...present?.task, prompt, repositories, environment, model, pullRequest };
+    const rules = { name, missed, overlap, triggersPerHour };
+    const time = timeOf(it);
+    const saved =
+      present === undefined
+        ? await client.read(client.api.schedules.$post({ json: { ...rules, time, task } }))
+        : await client.read(
+            client.api.schedules[":id"].$patch({
+              param: { id: present.id },
+              // A task that stays goes on in the name of its person, and a time that has passed is no fault.
+              json: {
+                ...rules,
+                ...(!isSame(time, timeOf(filledFrom(present))) && { time }),
+                ...(!isSame(task, present.task) && { task }),
+              },
+            }),
+          );
+    props.onDone(saved.id);
+  });
+  const choose = <Name extends keyof Filled>(
+    label: string,
+    name: Name,
+    options: readonly (readonly [value: Filled[Name] & string, words: string])[],
+  ) => (
+    <Field label={label}>
+      <select
+        name={name}
+        value={it[name]}
+        onChange={({ currentTarget }) => {
+          const picked = options.find(([value]) => value === currentTarget.value);
+          if (picked !== undefined) set({ [name]: picked[0] });
+        }}
+      >
+        {options.map(([value, words]) => (
+          <option key={value} value={value}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </Field>
+  );
+  const type = (
+    label: string,
+    name: "name" | "branch" | "model" | "expression" | "zone",
+    placeholder = "",
+  ) => (
+    <Field label={label}>
+      <input
+        type="text"
+        name={name}
+        placeholder={placeholder}
+        value={it[name]}
+        onInput={({ currentTarget }) => set({ [name]: currentTarget.value })}
+      />
+    </Field>
+  );
+  return (
+    <form
+      class="form boxed"
+      aria-label={present === undefined ? "New schedule" : "Change the schedule"}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save.run();
+      }}
+    >
+      {type("Name", "name", "nightly")}
+      <Field label="Prompt">
+        <textarea
+          name="prompt"
+          rows={4}
+          placeholder="What is to be done each time, in plain words."
+          value={it.prompt}
+          onInput={({ currentTarget }) => set({ prompt: currentTarget.value })}
+        />
+      </Field>
+      <div class="choices">
+        {choose("Repository", "repository", [
+          ...names.filter((name) => name !== "").map((name) => [name, name] as const),
+          ["", "no repository"],
+        ])}
+        {it.repository !== "" && type("Branch", "branch", "the default branch")}
+        {choose(
+          "Environment",
+          "environment",
+          places.map((name) => [name, name] as const),
+        )}
+        {type("Model", "model", "the default model")}
+        {choose("Pull request", "pullRequest", [
+          ["none", "by hand"],
+          ["draft", "draft at the end"],
+          ["ready", "ready at the end"],
+        ])}
+      </div>
+      <div class="choices">
+        {choose("When", "when", [
+          ["cron", "again and again"],
+          ["once", "once"],
+          ["never", "by hand or trigger"],
+        ])}
+        {it.when === "cron" && type("Cron pattern", "expression", "0 3 * * MON-FRI")}
+        {it.when === "cron" && type("Time zone", "zone")}
+        {it.when === "once" && (
+          <Field label="At (this browser's clock)">
+            <input
+              type="datetime-local"
+              name="at"
+              value={it.at}
+              onInput={({ currentTarget }) => set({ at: currentTarget.value })}
+            />
+          </Field>
+        )}
+      </div>
+      {it.when === "cron" && <Preview expression={it.expression} zone={it.zone} />}
+      {it.when !== "never" && (
+        <div class="choices">
+          {choose("Missed while the appliance was away", "missed", [
+            ["skip", "skip them"],
+            ["run", "run once"],
+          ])}
+          {choose("While its last task is at work", "overlap", [
+            ["skip", "skip the time"],
+            ["allow", "start another"],
+          ])}
+        </div>
+      )}
+      <Field label="Tasks an hour by its trigger, at most">
+        <input
+          type="number"
+          min={1}
+          max={10_000}
+          value={it.perHour}
+          onInput={({ currentTarget }) => set({ perHour: currentTarget.value })}
+        />
+      </Field>
+      <FailureNote failure={save.failure.value} />
+      <div class="actions">
+        <button type="submit" class="primary" disabled={save.busy.value}>
+          {present === undefined ? "Make schedule" : "Save"}
+        </button>
+        <button type="button" onClick={props.onCancel}>
+          Cancel
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/** The next times of what is typed, as the appliance counts them. */
+function Preview({ expression, zone }: { expression: string; zone: string }) {
+  const { client, now } = useAppliance();
+  const shown = useSignal<{ text: string; good: boolean } | undefined>(undefined);
+  useEffect(() => {
+    let current = true;
+    const timer = setTimeout(async () => {
+      try {
+        const times = await client.read(client.api["schedule-times"].$get({ query: { expression, zone } }));
+        const words = times
+          .slice(0, 3)
+          .map((at) => `${momentText(at, now.peek())} (${aheadText(at - now.peek())})`);
+        const text = words.length === 0 ? "That time never comes." : `Next, here: ${words.join(", ")}`;
+        if (current) shown.value = { text, good: words.length > 0 };
+      } catch (thrown) {
+        if (current) shown.value = { text: failureOf(thrown).message, good: false };
+      }
+    }, 250);
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [expression, zone]);
+  if (expression.trim() === "" || shown.value === undefined) return null;
+  return (
+    <p class={shown.value.good ? "dim" : "bad-text"} role="status">
+      {shown.value.text}
+    </p>
+  );
+}
+
+interface Filled {
+  name: string;
+  prompt: string;
+  repository: string;
+  branch: string;
+  environment: string;
+  model: string;
+  pullRequest: ScheduleJson["task"]["pullRequest"];
+  when: ScheduleJson["time"]["kind"];
+  expression: string;
+  zone: string;
+  at: string;
+  missed: ScheduleJson["missed"];
+  overlap: ScheduleJson["overlap"];
+  perHour: string;
+}
+
+function filledFrom(present: ScheduleJson | undefined): Filled {
+  const { time, task } = present ?? {};
+  const [repository] = task?.repositories ?? [];
+  return {
+    name: present?.name ?? "",
+    prompt: task?.prompt ?? "",
+    repository: repository?.name ?? "",
+    branch: repository?.baseBranch ?? "",
+    environment: task?.environment ?? "default",
+    model: task?.model ?? "",
+    pullRequest: task?.pullRequest ?? "none",
+    when: time?.kind ?? "cron",
+    expression: time?.kind === "cron" ? time.expression : "",
+    zone: time?.kind === "cron" ? time.zone : Intl.DateTimeFormat().resolvedOptions().timeZone,
+    at: time?.kind === "once" ? localText(time.at) : "",
+    missed: present?.missed ?? "skip",
+    overlap: present?.overlap ?? "skip",
+    perHour: String(present?.triggersPerHour ?? 60),
+  };
+}
+
+function timeOf({ when, expression, zone, at }: Filled): ScheduleJson["time"] {
+  switch (when) {
+    case "cron":
+      return { kind: "cron", expression, zone };
+    case "once":
+      // An empty field is no time: 1970, which the appliance refuses in words.
+      return { kind: "once", at: new Date(at).getTime() || 0 };
+    case "never":
+      return { kind: "never" };
+  }
+}
+
+const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+
+/** As a field for local times takes it. */
+function localText(at: number): string {
+  const minutes = new Date(at).getTimezoneOffset();
+  return new Date(at - minutes * 60_000).toISOString().slice(0, 16);
+}

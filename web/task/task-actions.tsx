@@ -1,0 +1,55 @@
+import { useAppliance } from "../appliance.ts";
+import { ConfirmButton } from "../parts/controls.tsx";
+import { FailureNote } from "../parts/failure.tsx";
+import { useAction } from "../parts/hooks.ts";
+import { StateIcon } from "../parts/icon.tsx";
+import { shownState } from "../states.ts";
+import { timeAgo } from "../words.ts";
+import type { TaskDetail, TaskFeed } from "./task-feed.ts";
+
+/** State and what can be done about it; it stays in view however long the transcript is. */
+export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
+  const { client, now } = useAppliance();
+  const { task, questions } = detail;
+  const { word, tone, ended, icon } = shownState(task);
+  const param = { id: task.id };
+  const cancel = useAction(async () => {
+    await client.read(client.api.tasks[":id"].cancel.$post({ param }));
+    feed.refresh();
+  });
+  const interrupt = useAction(async () => {
+    await client.read(client.api.tasks[":id"].interrupt.$post({ param }));
+  });
+  const asked = task.state === "waiting" ? questions[0]?.askedAt : undefined;
+  return (
+    <div class="actions">
+      <span class={`state ${tone}`} role="status">
+        <StateIcon state={icon} />
+        {word}
+        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+        {asked !== undefined && ` · ${timeAgo(asked, now.value)}`}
+      </span>
+      {(task.state === "running" || task.state === "waiting") && (
+        <button
+          type="button"
+          class="small"
+          disabled={interrupt.busy.value}
+          title="End this turn; the task stays, and what waits is held"
+          onClick={() => void interrupt.run()}
+        >
+          Interrupt
+        </button>
+      )}
+      {!ended && (
+        <ConfirmButton
+          label="Stop"
+          question="Stop the task? What it pushed stays."
+          yes="Yes, stop"
+          disabled={cancel.busy.value}
+          onConfirm={() => void cancel.run()}
+        />
+      )}
+      <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
+    </div>
+  );
+}
