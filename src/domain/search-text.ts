@@ -3,7 +3,7 @@ import type { Json } from "./json.ts";
 import type { SearchKind } from "./search.ts";
 
 /** Of one event; what is longer is found by its beginning and its end. */
-export const maxSearchText = 16 * 1024;
+const maxSearchText = 16 * 1024;
 
 /** The kinds of events that have something to be found. `state` stands for the task's title. */
 export const searchedEvents = [

@@ -59,7 +59,7 @@ export interface SearchTerm {
 
 /** Nobody types more; whoever pastes a page searches for how it begins. */
 const maxTerms = 16;
-export const maxQueryLength = 500;
+const maxQueryLength = 500;
 /** A shorter beginning stands for half of all words. */
 const minPrefix = 3;
 
