@@ -1,6 +1,7 @@
 import { and, eq, isNotNull, lte, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
 import type { DeletionStore } from "../domain/store.ts";
+import { expireAccessRequests } from "./access-requests.ts";
 import type { StoreContext } from "./context.ts";
 import { sandboxes, tasks } from "./schema.ts";
 import { createTaskReader } from "./tasks.ts";
@@ -47,6 +48,8 @@ export function createDeletionStore(context: StoreContext): DeletionStore {
 
   return {
     mark(id, removeAt) {
+      // Nobody can decide on what a paused one still asks for.
+      expireAccessRequests(context, id);
       change(id, { deletedAt: ids.now(), removeAt });
     },
     get: (id) => select(deleted(id), 1)[0],
