@@ -425,6 +425,8 @@ export interface Snapshot {
 export interface SnapshotStore {
   /** Its turn is the next one. */
   add(snapshot: Omit<Snapshot, "turn" | "at">): Snapshot;
+  /** Of a turn that is there: what it left has been committed since. */
+  replace(taskId: TaskId, turn: number, change: Pick<Snapshot, "repositories" | "session">): void;
   get(taskId: TaskId, turn: number): Snapshot | undefined;
   list(taskId: TaskId): Snapshot[];
   last(taskId: TaskId): Snapshot | undefined;

@@ -22,6 +22,7 @@ export interface Transcript {
   pullRequestSteps: number;
   /** Turns that were saved so far. */
   saved: number;
+  savedPrompt: string;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
   /** False while only the end of a long transcript has come. */
@@ -36,6 +37,7 @@ export const emptyTranscript: Transcript = {
   accessSteps: 0,
   pullRequestSteps: 0,
   saved: 0,
+  savedPrompt: "",
   index: new Map(),
   complete: true,
 };
@@ -53,6 +55,7 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
     saved: transcript.saved,
+    savedPrompt: transcript.savedPrompt,
     index: new Map(transcript.index),
     complete: transcript.complete,
   };
@@ -71,6 +74,7 @@ interface Draft {
   accessSteps: number;
   pullRequestSteps: number;
   saved: number;
+  savedPrompt: string;
   index: Map<string, number>;
 }
 
@@ -122,6 +126,9 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       line("warning", `${pauseInWords[body.why]}: ${body.reason}`, body.hint);
       return;
     case "snapshot":
+      // Once more when the turn's work was committed: it is the same turn.
+      if (draft.savedPrompt === body.promptId) return;
+      draft.savedPrompt = body.promptId;
       draft.saved += 1;
       line("quiet", `Turn ${draft.saved} saved`);
       return;
