@@ -83,7 +83,12 @@ if (only === "") {
   await step("types", [bun, "x", "tsc", "--noEmit"]);
   await step("lint", [bun, "x", "biome", "check", "--error-on-warnings", "."]);
   await step("dead code", [bun, "x", "knip"]);
-  await tests("unit tests", ["./src", "./web", "./tui", "./test/architecture.test.ts"], {}, 5);
+  await tests(
+    "unit tests",
+    ["./src", "./web", "./tui", "./test/chaos", "./test/architecture.test.ts"],
+    {},
+    5,
+  );
 }
 const built = await step("build", [bun, "build.ts"]);
 const parts = await prepareParts(root);

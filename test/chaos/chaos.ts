@@ -27,7 +27,9 @@ export interface ChaosReport {
   prompts: number;
   events: number;
   modelRequests: number;
+  /** Agents' own records that were held against the transcripts, and the uses of tools in them. */
   conversations: number;
+  toolUses: number;
   /** How often each kind was done. */
   faults: Record<string, number>;
   /** How often a task had to be let go on by a person, by the beginning of the reason. */
@@ -87,6 +89,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       events: evidence.events.length,
       modelRequests: stage.witness.requests(),
       conversations: conversations.length,
+      toolUses: conversations.reduce((sum, { toolUses }) => sum + toolUses.length, 0),
       faults: countBy(faults.map(({ kind }) => kind)),
       stops: countBy(ledger.stops.map(({ state, reason }) => `${state}: ${reason.slice(0, 60)}`)),
       rebuilt: evidence.events.filter(({ kind }) => kind === "sandbox_removed").length,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
+import { createDemoModel } from "../../src/demo/demo-model.ts";
 
 /** The demo model, which outlives the appliance's servers, and what agents have asked it. */
 export interface Witness {
@@ -28,7 +28,8 @@ const requestSchema = z.object({
 });
 
 export function createWitness(): Witness {
-  const demo = startDemoModel();
+  const key = "chaos";
+  const demo = createDemoModel({ key, now: Date.now });
   const most = new Map<string, number>();
   let requests = 0;
   const note = (body: string) => {
@@ -49,23 +50,20 @@ export function createWitness(): Witness {
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      const { pathname, search } = new URL(request.url);
+      const { method, url, signal } = request;
       const body = await request.text();
-      if (pathname === "/v1/messages") note(body);
+      if (new URL(url).pathname === "/v1/messages") note(body);
       const headers = new Headers(request.headers);
-      headers.set("x-api-key", demo.key);
-      const { method, signal } = request;
-      const answer = { method, headers, signal, ...(body !== "" && { body }) };
-      return fetch(`${demo.baseUrl}${pathname}${search}`, { ...answer, decompress: false });
+      headers.set("x-api-key", key);
+      return demo.fetch(new Request(url, { method, headers, signal, ...(body !== "" && { body }) }));
     },
+    // A connection that is cut, as a scenario wants it.
+    error: () => new Response(null, { status: 500 }),
   });
   return {
     baseUrl: `http://127.0.0.1:${server.port}`,
     timesSeen: (mark) => most.get(mark) ?? 0,
     requests: () => requests,
-    async close() {
-      await server.stop(true);
-      await demo.close();
-    },
+    close: () => server.stop(true),
   };
 }
