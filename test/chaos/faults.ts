@@ -16,6 +16,7 @@ const kinds = [
   [1, "stall server"],
   [2, "stall guest"],
   [1, "stall agent"],
+  [2, "stall and kill guest"],
 ] as const;
 export type FaultKind = (typeof kinds)[number][1];
 
@@ -80,7 +81,12 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       if (kind === "kill guest") process.kill(pid, "SIGKILL");
       else if (kind === "kill container") await container.kill({ signal: "KILL" });
       else if (kind === "remove container") await removeNow(container);
-      else if (kind === "stall guest") return stall(pid, 1000 + pauseMs, { taskId });
+      else if (kind === "stall and kill guest") {
+        // What the agent has said meanwhile is in the pipe between the two, and goes with it.
+        process.kill(pid, "SIGSTOP");
+        await Bun.sleep(500 + pauseMs);
+        process.kill(pid, "SIGKILL");
+      } else if (kind === "stall guest") return stall(pid, 1000 + pauseMs, { taskId });
       else {
         const agent = agentIn(pid);
         if (agent === undefined) return undefined;
