@@ -87,7 +87,7 @@ if (only === "") {
   await step("lint", [bun, "x", "biome", "check", "--error-on-warnings", "."]);
   await step("dead code", [bun, "x", "knip"]);
   const ofTheWhole = [...new Glob("*.test.ts").scanSync(join(root, "test"))].map((file) => `./test/${file}`);
-  await tests("unit tests", ["./src", "./web", "./tui", ...ofTheWhole], {}, 15);
+  await tests("unit tests", ["./src", "./web", "./tui", "./test/chaos", ...ofTheWhole], {}, 15);
 }
 const built = await step("build", [bun, "build.ts"]);
 const parts = await prepareParts(root);

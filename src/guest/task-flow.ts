@@ -22,7 +22,13 @@ import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
-import { type Checkout, cloneCheckout, placeCheckouts, type WorkspaceOptions } from "./workspace.ts";
+import {
+  type Checkout,
+  cloneCheckout,
+  followAddress,
+  placeCheckouts,
+  type WorkspaceOptions,
+} from "./workspace.ts";
 
 export interface TaskFlow {
   start: SessionStart;
@@ -65,8 +71,14 @@ export async function runTaskFlow(flow: TaskFlow): Promise<void> {
     }
     await prepare(flow, checkouts);
     state.update({ prepared: true });
-  } else if (state.value.openPrompt !== null) {
-    await emit({ kind: "notice", level: "info", text: "The sandbox was started again. The agent goes on." });
+  } else {
+    for (const checkout of checkouts) await followAddress(checkout, workspaceOf(flow));
+    if (state.value.openPrompt !== null)
+      await emit({
+        kind: "notice",
+        level: "info",
+        text: "The sandbox was started again. The agent goes on.",
+      });
   }
   try {
     await letAgentWork(flow, checkouts, isFirst);
