@@ -21,5 +21,8 @@ export function remoteKey(address: string): string | undefined {
 const withoutUser = (host: string) => host.slice(host.lastIndexOf("@") + 1);
 
 function keyOf(host: string, path: string): string {
-  return `${host}/${path.replace(/^\//, "").replace(/\/+$/, "").replace(/\.git$/, "")}`.toLowerCase();
+  return `${host}/${path
+    .replace(/^\//, "")
+    .replace(/\/+$/, "")
+    .replace(/\.git$/, "")}`.toLowerCase();
 }

@@ -23,6 +23,7 @@ import { scheduleRoutes } from "./schedules.ts";
 import { settingRoutes } from "./settings.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
+import { teleportRoutes, ticketRoutes } from "./teleport.ts";
 import { triggerRoutes } from "./triggers.ts";
 import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
@@ -82,6 +83,7 @@ export function createApp(context: HttpContext) {
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
   app.route("/triggers", triggerRoutes(context));
+  app.route("/", ticketRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
@@ -105,6 +107,7 @@ export function createApp(context: HttpContext) {
     .route("/", attachmentRoutes(context))
     .route("/", groupRoutes(context))
     .route("/", scheduleRoutes(context))
+    .route("/", teleportRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

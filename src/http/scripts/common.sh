@@ -30,7 +30,7 @@ ccw_git() {
 
 # The same towards the appliance. The token stands in no argument and in no file.
 ccw_remote_git() {
-  GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=9 \
+  GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=10 \
     GIT_CONFIG_KEY_0=core.hooksPath GIT_CONFIG_VALUE_0=/dev/null \
     GIT_CONFIG_KEY_1=gc.auto GIT_CONFIG_VALUE_1=0 \
     GIT_CONFIG_KEY_2=maintenance.auto GIT_CONFIG_VALUE_2=false \
@@ -40,6 +40,7 @@ ccw_remote_git() {
     GIT_CONFIG_KEY_6=http.followRedirects GIT_CONFIG_VALUE_6=false \
     GIT_CONFIG_KEY_7=http.lowSpeedLimit GIT_CONFIG_VALUE_7=1 \
     GIT_CONFIG_KEY_8=http.lowSpeedTime GIT_CONFIG_VALUE_8=120 \
+    GIT_CONFIG_KEY_9=push.pushOption GIT_CONFIG_VALUE_9='' \
     git "$@"
 }
 

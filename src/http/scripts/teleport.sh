@@ -254,7 +254,7 @@ ccw_main() {
   ccw_say "Fetching $branch of $name."
   ccw_repository "$ccw_found"
   ccw_remote_git fetch -q --no-tags --no-write-fetch-head --no-recurse-submodules \
-    "$ccw_base/teleport/git/$ccw_found.git" "refs/heads/$branch" refs/ccw/files ||
+    "$ccw_base/teleport/git/$index.git" "refs/heads/$branch" refs/ccw/files ||
     ccw_fail "The task's work could not be fetched." "$ccw_expiry"
   if ! git cat-file -e "$target^{commit}" || ! git cat-file -e "$files^{commit}"; then
     ccw_fail "The appliance did not send the task's work."
