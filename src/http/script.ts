@@ -76,7 +76,7 @@ function scriptOf({ base, token }: Target, values: string, text: string): string
     values,
     common,
     text,
-    'ccw_main "$@" </dev/null\n',
+    'ccw_main ${1+"$@"} </dev/null\n',
   ].join("");
 }
 

@@ -28,6 +28,14 @@ ccw_git() {
     git "$@"
 }
 
+# A variable that is set before the call of a function stays set in some shells, so it is set in a shell of its own.
+ccw_with_index() (
+  GIT_INDEX_FILE=$1
+  export GIT_INDEX_FILE
+  shift
+  ccw_git "$@"
+)
+
 # The same towards the appliance. The token stands in no argument and in no file.
 ccw_remote_git() {
   GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=10 \

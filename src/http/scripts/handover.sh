@@ -29,15 +29,20 @@ ccw_told() {
 }
 
 # With an index and a place for objects beside the checkout's own.
-ccw_beside() {
-  GIT_INDEX_FILE=$ccw_tmp/index GIT_OBJECT_DIRECTORY=$ccw_tmp/objects ccw_git "$@"
-}
+ccw_beside() (
+  GIT_OBJECT_DIRECTORY=$ccw_tmp/objects
+  export GIT_OBJECT_DIRECTORY
+  ccw_with_index "$ccw_tmp/index" "$@"
+)
 
-ccw_commit() {
-  GIT_AUTHOR_NAME=ccw-server GIT_AUTHOR_EMAIL=ccw-server@ccw.invalid \
-    GIT_COMMITTER_NAME=ccw-server GIT_COMMITTER_EMAIL=ccw-server@ccw.invalid \
-    "$@"
-}
+ccw_commit() (
+  GIT_AUTHOR_NAME=ccw-server
+  GIT_AUTHOR_EMAIL=ccw-server@ccw.invalid
+  GIT_COMMITTER_NAME=ccw-server
+  GIT_COMMITTER_EMAIL=ccw-server@ccw.invalid
+  export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+  "$@"
+)
 
 ccw_snapshot() {
   ccw_objects=$(git rev-parse --git-path objects) && ccw_objects=$(cd "$ccw_objects" && pwd -P) ||
@@ -93,7 +98,7 @@ ccw_send_session() {
     echo "* -text -filter -ident -working-tree-encoding" >"$ccw_bare/info/attributes" ||
     ccw_fail "Nothing can be written to $ccw_tmp."
   ccw_of_session() {
-    GIT_INDEX_FILE=$ccw_tmp/session.index ccw_git --git-dir="$ccw_bare" --work-tree="$conversation" \
+    ccw_with_index "$ccw_tmp/session.index" --git-dir="$ccw_bare" --work-tree="$conversation" \
       -c core.bare=false -c core.autocrlf=false "$@"
   }
   cd "$conversation" && ccw_of_session add -f -- "$session.jsonl" || ccw_fail "The conversation could not be read."
@@ -137,7 +142,7 @@ ccw_main() {
     esac
     shift
   done
-  prompt=$*
+  prompt=${*-}
   [ -z "$session" ] || ccw_is_session "$session" || ccw_fail "$session is no name of a conversation."
   case $repository in *"$(printf '\nx')"*) ccw_fail "That is no name of a repository." ;; esac
   [ -n "${HOME:-}" ] || ccw_fail "HOME is not set."
@@ -160,8 +165,12 @@ ccw_main() {
   ccw_say "Handing over $(ccw_told repository)${ccw_at:+, branch $ccw_at}${session:+, conversation $session}."
   ccw_snapshot
   ccw_say "Sending the files: all but those that git ignores."
-  GIT_OBJECT_DIRECTORY=$ccw_tmp/objects ccw_remote_git push -q --no-verify --no-signed --no-follow-tags \
-    --recurse-submodules=no "$ccw_base/handover/git/0.git" "$work:refs/ccw/snapshots/$ccw_ref" ||
+  (
+    GIT_OBJECT_DIRECTORY=$ccw_tmp/objects
+    export GIT_OBJECT_DIRECTORY
+    ccw_remote_git push -q --no-verify --no-signed --no-follow-tags \
+      --recurse-submodules=no "$ccw_base/handover/git/0.git" "$work:refs/ccw/snapshots/$ccw_ref"
+  ) ||
     ccw_fail "The files could not be sent." "Nothing was handed over."
   said=
   if [ -n "$with_session" ]; then

@@ -45,7 +45,7 @@ ccw_end() {
 
 # With an index of the script's own: the disk may be full, and the checkout's is put back as it was.
 ccw_with_copy() {
-  GIT_INDEX_FILE=$ccw_tmp/copy.index ccw_git "$@"
+  ccw_with_index "$ccw_tmp/copy.index" "$@"
 }
 
 ccw_put_back() {
@@ -74,14 +74,16 @@ ccw_put_back() {
         *"$ccw_marker"*)
           ccw_with_copy read-tree --reset -u "$ccw_stash" || return 1
           if git rev-parse --quiet --verify "$ccw_stash^3" >/dev/null; then
-            GIT_INDEX_FILE=$ccw_tmp/untracked.index ccw_git read-tree "$ccw_stash^3" || return 1
-            GIT_INDEX_FILE=$ccw_tmp/untracked.index ccw_git checkout-index --all --force --quiet || return 1
+            ccw_with_index "$ccw_tmp/untracked.index" read-tree "$ccw_stash^3" || return 1
+            ccw_with_index "$ccw_tmp/untracked.index" checkout-index --all --force --quiet || return 1
           fi
           ccw_stashed=$ccw_stash
           ;;
       esac
     fi
   fi
+  # There was none, so it is of a git that was killed.
+  rm -f "$ccw_index.lock"
   if [ -n "$ccw_index_saved" ]; then
     cp "$ccw_tmp/index" "$ccw_index.ccw" && mv -f "$ccw_index.ccw" "$ccw_index" || return 1
     git update-index -q --refresh >/dev/null 2>&1
@@ -154,7 +156,7 @@ ccw_fetch_conversation() {
     ccw_fail "Nothing can be written to $ccw_tmp."
   fi
   ccw_from() {
-    GIT_INDEX_FILE=$ccw_tmp/session.index ccw_git --git-dir="$ccw_bare" --work-tree="$ccw_staging" \
+    ccw_with_index "$ccw_tmp/session.index" --git-dir="$ccw_bare" --work-tree="$ccw_staging" \
       -c core.symlinks=false -c core.bare=false -c core.autocrlf=false "$@"
   }
   if ! ccw_from read-tree "$ccw_session_commit:conversation" || ! ccw_from checkout-index --all --force --quiet ||
@@ -213,7 +215,7 @@ ccw_choose_branch() {
 
 ccw_main() {
   ccw_run=yes
-  for ccw_argument in "$@"; do
+  for ccw_argument; do
     case $ccw_argument in
       --print) ccw_run= ;;
       *) ccw_fail "$ccw_argument is not understood here." "--print: do not start the CLI." ;;
@@ -264,6 +266,7 @@ ccw_main() {
   # From here on the checkout is changed.
   ccw_marker="ccw-server teleport $ccw_task $$ $(date +%s)"
   ccw_index=$(git rev-parse --git-path index)
+  [ ! -e "$ccw_index.lock" ] || ccw_fail "Another git is at work in $top." "If none is, remove $ccw_index.lock."
   stash_before=$(git rev-parse --quiet --verify refs/stash) || stash_before=
   stashed=
   if [ -f "$ccw_index" ]; then
