@@ -48,8 +48,14 @@ ccw_with_copy() {
   ccw_with_index "$ccw_tmp/copy.index" "$@"
 }
 
+# These files, whatever lies on the disk.
+ccw_copy_has() {
+  ccw_with_copy read-tree "$1" || return 1
+  ccw_with_copy update-index -q --refresh >/dev/null 2>&1
+  return 0
+}
+
 ccw_put_back() {
-  [ -z "$ccw_index_saved" ] || cp "$ccw_tmp/index" "$ccw_tmp/copy.index" || return 1
   if [ -n "$ccw_moving" ]; then
     if [ -n "$orig_ref" ]; then
       ccw_git symbolic-ref HEAD "$orig_ref" || return 1
@@ -57,7 +63,7 @@ ccw_put_back() {
       ccw_git update-ref --no-deref HEAD "$orig_commit" || return 1
     fi
     # As if all of the task's files were there, whatever was written of them; none of them was before.
-    ccw_with_copy read-tree -m "$files" || return 1
+    ccw_copy_has "$files" || return 1
     ccw_with_copy reset -q --hard "$orig_commit" || return 1
     if [ "$branch_ref" != "$orig_ref" ]; then
       if [ -n "$branch_before" ]; then
@@ -72,7 +78,16 @@ ccw_put_back() {
     if [ -n "$ccw_stash" ] && [ "$ccw_stash" != "$stash_before" ]; then
       case $(git log -1 --format=%s "$ccw_stash") in
         *"$ccw_marker"*)
-          ccw_with_copy read-tree --reset -u "$ccw_stash" || return 1
+          # Step by step, each of which may have been done already: what was removed, what was changed, what was untracked.
+          ccw_copy_has "$orig_commit" || return 1
+          git diff-tree -r -z --name-only --no-renames --diff-filter=D "$orig_commit" "$ccw_stash" >"$ccw_tmp/removed" ||
+            return 1
+          if [ -s "$ccw_tmp/removed" ]; then
+            ccw_with_copy --literal-pathspecs rm -q -f --ignore-unmatch --pathspec-from-file="$ccw_tmp/removed" \
+              --pathspec-file-nul
+          fi
+          ccw_copy_has "$ccw_stash" || return 1
+          ccw_with_copy checkout-index --all --force --quiet --index || return 1
           if git rev-parse --quiet --verify "$ccw_stash^3" >/dev/null; then
             ccw_with_index "$ccw_tmp/untracked.index" read-tree "$ccw_stash^3" || return 1
             ccw_with_index "$ccw_tmp/untracked.index" checkout-index --all --force --quiet || return 1
