@@ -5,6 +5,7 @@ import type { TaskStateKind } from "../domain/task.ts";
 import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
+import { addMoveCommands } from "./move-tasks.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
@@ -193,6 +194,7 @@ Examples:
   addOfferCommand(cli, task);
   addBudgetCommand(cli, task, idHelp);
   addTurnCommands(cli, task);
+  addMoveCommands(cli, task, idHelp);
 
   task
     .command("push")

@@ -80,7 +80,6 @@ const attempt = (shell: string, text: string, env: Record<string, string> = {}, 
 };
 
 async function untouched(what: string): Promise<void> {
-  if ((await eve.state()) !== before) console.log(what);
   expect(`${what}\n${await eve.state()}`).toBe(`${what}\n${before}`);
   expect(eve.conversations()).toEqual([]);
 }
@@ -111,7 +110,7 @@ describe.each([
         continue;
       }
       refused++;
-      expect(what).toMatch(/Nothing of your checkout was changed|Your checkout is as it was|/);
+      expect(what).toMatch(/Nothing of your checkout was changed|Your checkout is as it was/);
       await untouched(what);
     }
     expect(refused).toBeGreaterThan(15);
