@@ -76,6 +76,7 @@ function scriptOf({ base, token }: Target, values: string, text: string): string
     values,
     common,
     text,
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: some shells take no arguments at all for an unset variable
     'ccw_main ${1+"$@"} </dev/null\n',
   ].join("");
 }

@@ -191,10 +191,11 @@ function placeOf(name: string): number | "session" | undefined {
 }
 
 /**
- * Where this person reaches the appliance: by its public address, which a proxy in front may serve with TLS, or by the
- * other name that was asked for.
+ * Where this person reaches the appliance: by its public address where a proxy in front speaks TLS for it, which may have
+ * asked under a name of its own; or else by the name that was asked for.
  */
 function baseOf(c: Context<HttpEnv>, { publicUrl }: Pick<HttpContext, "publicUrl">): string {
   const asked = new URL(c.req.url);
-  return asked.host === new URL(publicUrl()).host ? publicUrl() : asked.origin;
+  const known = new URL(publicUrl());
+  return known.protocol === "https:" || asked.host === known.host ? publicUrl() : asked.origin;
 }
