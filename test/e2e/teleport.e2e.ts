@@ -96,10 +96,9 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   expect(asked.join()).toContain("demo: jot apple");
   expect(await locally(session, "demo: jot pear")).toContain("apple\npear");
 
-  const before = await run(["sh", "-c", "git status --porcelain=v2 --branch; git stash list"], {
-    cwd: checkout,
-    env,
-  });
+  const state = () =>
+    run(["sh", "-c", "git status --porcelain=v2 --branch; git stash list"], { cwd: checkout, env });
+  const before = await state();
   const handed = await run(
     [executable, "task", "handover", "--data", appliance.dataFolder, "demo: remember"],
     { cwd: checkout, env },
@@ -118,9 +117,7 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   );
   await until("the next turn", async () => (await texts()).at(-1)?.includes("apple\npear\nplum"), 120);
   await reaches(appliance, next, "completed");
-  expect(
-    await run(["sh", "-c", "git status --porcelain=v2 --branch; git stash list"], { cwd: checkout, env }),
-  ).toMatchObject({ out: before.out });
+  expect((await state()).out).toBe(before.out);
   expect(await bodiesOf(appliance, id, "teleported")).toHaveLength(1);
   expect(await bodiesOf(appliance, next, "handed_over")).toHaveLength(1);
 
