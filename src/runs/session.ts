@@ -243,7 +243,7 @@ export function taskOf(store: Store, sandboxId: SandboxId): TaskRow | undefined 
 }
 
 /** The agent's conversation is named by a UUID (RFC 9562, version 8) made from the task's id. */
-export function conversationOf(taskId: TaskId): string {
+function conversationOf(taskId: TaskId): string {
   const bytes = createHash("sha256").update(`conversation:${taskId}`).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
