@@ -189,6 +189,21 @@ test("names that would mean something to a shell mean nothing", async () => {
   }
 });
 
+test("on a terminal the agent CLI is started, and reads from it", async () => {
+  if (Bun.which("script") === null) return console.log("script is not installed: not tried");
+  const eve = await task.person();
+  mkdirSync(join(eve.home, "bin"));
+  const claude = '#!/bin/sh\necho "started: $* in $PWD"\n[ -t 0 ] && [ -t 1 ] && echo "with a terminal"\n';
+  writeFileSync(join(eve.home, "bin/claude"), claude, { mode: 0o755 });
+  writeFileSync(join(eve.home, "line"), (await task.link()).command);
+  const done = await eve.run(`script -qec 'sh "$HOME/line"' /dev/null </dev/null`, {
+    env: { PATH: `${join(eve.home, "bin")}:${eve.env["PATH"]}` },
+  });
+  expect(done.out).toContain(`started: --resume ${task.session} in ${eve.checkout}`);
+  expect(done.out).toContain("with a terminal");
+  expect((await eve.run("ls tmp", { cwd: eve.home })).out).toBe("");
+});
+
 test("the scripts are clean to shellcheck", async () => {
   if (Bun.which("shellcheck") === null) return console.log("shellcheck is not installed: not checked");
   const { url } = await task.link();

@@ -22,7 +22,7 @@ export function CommandPanel({
   });
   useEffect(() => void ask.run(), []);
   const found = made.value;
-  const minutes = found === undefined ? 0 : Math.ceil((found.expiresAt - now.value) / 60_000);
+  const minutes = found === undefined ? 0 : Math.round((found.expiresAt - now.value) / 60_000);
   return (
     <section class="command-panel" aria-label={wanted.kind === "teleport" ? "Open in CLI" : "Hand over"}>
       <p>
