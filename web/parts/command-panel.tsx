@@ -35,7 +35,7 @@ export function CommandPanel({
         <>
           <Copyable text={found.command} label="the command" />
           <p class="dim" role="status">
-            Good for {minutes} more {minutes === 1 ? "minute" : "minutes"}, with your rights: give it to
+            Good for {minutes} more {minutes === 1 ? "minute" : "minutes"}, for whoever has it: give it to
             nobody.
           </p>
         </>
