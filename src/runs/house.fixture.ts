@@ -48,6 +48,8 @@ export function createTableEngine() {
     failWith: undefined as CcwError | undefined,
     async start(spec) {
       if (engine.failWith !== undefined) throw engine.failWith;
+      // As with real ones: a container that has run is never run again by this.
+      if (stopped.has(spec.id)) return;
       engine.started += 1;
       run(spec);
     },

@@ -118,8 +118,10 @@ async function provideSandbox(
   try {
     const doorFolder = await doors.open(sandboxId, task.id);
     const record = store.sandboxes.get(sandboxId);
+    const said = store.events.last(task.id, "sandbox_started")?.body;
+    const wasStarted = said?.kind === "sandbox_started" && said.sandboxId === sandboxId;
     // The prompt is handed out before the sandbox is started: without that, there is none to look for.
-    const isNew = record?.acked === 0 && record.busyWith === undefined;
+    const isNew = !wasStarted && record?.acked === 0 && record.busyWith === undefined;
     const found = isNew ? undefined : (await engine.list()).find((sandbox) => sandbox.id === sandboxId);
     if (found === undefined && (record?.acked ?? 0) > 0) {
       await doors.close(sandboxId);
@@ -139,8 +141,7 @@ async function provideSandbox(
     } else if (!found.running) {
       await engine.restart(sandboxId);
     }
-    const said = store.events.last(task.id, "sandbox_started")?.body;
-    if (said?.kind !== "sandbox_started" || said.sandboxId !== sandboxId) {
+    if (!wasStarted) {
       const { image } = store.tasks.environmentOf(task.id);
       store.events.append(task.id, {
         ...{ kind: "sandbox_started", sandboxId },

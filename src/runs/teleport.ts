@@ -106,7 +106,9 @@ export function teleportTicket(
 ): (Ticket & { facts: Extract<Ticket["facts"], { kind: "teleport" }> }) | undefined {
   const ticket = store.tickets.find(secret);
   if (ticket === undefined || ticket.facts.kind !== "teleport") return undefined;
-  return store.tasks.get(ticket.taskId) === undefined ? undefined : { ...ticket, facts: ticket.facts };
+  const task = store.tasks.get(ticket.taskId);
+  // With the task its tickets are deleted, though it may be brought back for a while.
+  return task === undefined || task.deletion !== undefined ? undefined : { ...ticket, facts: ticket.facts };
 }
 
 /** Says so in the task, once. */

@@ -31,9 +31,9 @@ test("Open in CLI gives a command to copy, which brings the task", async () => {
     await page.goto(`${world.server.url}/tasks/${world.taskId}`);
     await page.getByRole("button", { name: "Open in CLI" }).click();
     const panel = page.getByRole("region", { name: "Open in CLI" });
-    const command = await panel.locator("code").innerText();
+    const command = (await panel.locator("code").textContent()) ?? "";
     expect(command).toMatch(/^curl -fsSL 'http:\/\/[^']+\/teleport\/ccwt_[\w-]{40}' \| sh$/);
-    expect(await panel.innerText()).toContain("Good for 10 more minutes");
+    expect(await panel.textContent()).toContain("Good for 10 more minutes");
     await panel.getByRole("button", { name: "Copy the command" }).click();
     await panel.getByText("Copied").waitFor();
     await picture(page, "teleport");
@@ -51,7 +51,7 @@ test("From a terminal gives the command of a hand-over, on a phone, too", async 
       await page.goto(world.server.url);
       await page.getByRole("button", { name: "From a terminal" }).click();
       const panel = page.getByRole("region", { name: "Hand over" });
-      expect(await panel.locator("code").innerText()).toMatch(/\/handover\/ccwt_[\w-]{40}' \| sh$/);
+      expect(await panel.locator("code").textContent()).toMatch(/\/handover\/ccwt_[\w-]{40}' \| sh$/);
       await picture(page, "handover");
       const right = await panel.evaluate((element) => element.getBoundingClientRect().right);
       expect(right).toBeLessThanOrEqual(390);
