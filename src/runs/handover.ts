@@ -88,7 +88,8 @@ export async function handoverEndpoint(
   { taskId, facts }: HandoverTicket,
   place: 0 | "session",
 ) {
-  if (facts.place === undefined || store.tasks.get(taskId) !== undefined) return undefined;
+  const became = store.tasks.get(taskId) ?? store.deletions.get(taskId);
+  if (facts.place === undefined || became !== undefined) return undefined;
   const objects =
     place === "session"
       ? undefined
@@ -102,7 +103,7 @@ export async function finishHandover(
   { id: ticketId, taskId, person, facts }: HandoverTicket,
   sent: { work: string; head: string; session: string; prompt: string },
 ): Promise<TaskRow> {
-  const done = store.tasks.get(taskId);
+  const done = store.tasks.get(taskId) ?? store.deletions.get(taskId);
   if (done !== undefined) return done;
   const { place } = facts;
   if (place === undefined) throw new CcwError("conflict", "Nothing was handed over yet.");

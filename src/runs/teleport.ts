@@ -106,9 +106,8 @@ export function teleportTicket(
 ): (Ticket & { facts: Extract<Ticket["facts"], { kind: "teleport" }> }) | undefined {
   const ticket = store.tickets.find(secret);
   if (ticket === undefined || ticket.facts.kind !== "teleport") return undefined;
-  const task = store.tasks.get(ticket.taskId);
-  // With the task its tickets are deleted, though it may be brought back for a while.
-  return task === undefined || task.deletion !== undefined ? undefined : { ...ticket, facts: ticket.facts };
+  // One that was deleted is not among them, though it may be restored for a while.
+  return store.tasks.get(ticket.taskId) === undefined ? undefined : { ...ticket, facts: ticket.facts };
 }
 
 /** Says so in the task, once. */
@@ -152,7 +151,8 @@ export async function expireTickets({
   for (const { id, taskId, facts } of store.tickets.expired()) {
     await teleports.remove(id);
     // What was sent for a hand-over that never became a task.
-    if (facts.kind === "handover" && store.tasks.get(taskId) === undefined) await snapshots.remove(taskId);
+    const became = store.tasks.get(taskId) ?? store.deletions.get(taskId);
+    if (facts.kind === "handover" && became === undefined) await snapshots.remove(taskId);
     store.tickets.remove(id);
   }
   for (const id of teleports.tickets()) if (store.tickets.get(id) === undefined) await teleports.remove(id);
