@@ -186,6 +186,8 @@ export function react(
     case "prompt_edited":
     case "prompt_moved":
     case "rolled_back":
+    case "teleported":
+    case "handed_over":
     case "sandbox_asleep":
     case "sandbox_removed":
     case "sandbox_started":
