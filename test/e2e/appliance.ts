@@ -138,7 +138,8 @@ export interface Submission {
 
 /** The data folders of all that were started here: what sleeps on an engine is found by them. */
 const folders = new Set<string>();
-afterAll(() => Promise.all(enginesUnderTest().map(removeLeftOvers)));
+// Benchmarks use this file too, and are no tests.
+if (process.env["NODE_ENV"] === "test") afterAll(removeLeftOvers);
 
 export async function submit({ client }: Appliance, task: Submission): Promise<TaskJson> {
   return client.read(client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }));
@@ -213,7 +214,11 @@ export async function run(
 }
 
 /** Removes the sandboxes of all appliances that were started here, asleep or left by a scenario that failed. */
-async function removeLeftOvers({ docker }: EngineUnderTest): Promise<void> {
+export async function removeLeftOvers(): Promise<void> {
+  await Promise.all(enginesUnderTest().map(removeLeftOversOf));
+}
+
+async function removeLeftOversOf({ docker }: EngineUnderTest): Promise<void> {
   for (const { Id, Mounts } of await docker.listContainers({
     all: true,
     filters: { label: ["ccw.appliance"] },
