@@ -383,6 +383,8 @@ export interface EventStore {
    * `limit` does not mean that there are no more.
    */
   after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
+  /** Likewise the newest below `seq`, in order: a transcript backwards, from its end. */
+  before(taskId: TaskId, seq: number, limit: number): TaskEvent[];
   count(taskId: TaskId, kind: TaskEvent["body"]["kind"]): number;
   /** All of some kinds, in order; for kinds of which a task has few. */
   ofKinds(taskId: TaskId, kinds: readonly TaskEvent["body"]["kind"][]): TaskEvent[];

@@ -102,22 +102,29 @@ export function taskRoutes(context: HttpContext) {
       createRoute({
         method: "get",
         path: "/tasks/{id}/events",
-        summary: "A page of the transcript, by cursor",
+        summary: "A page of the transcript, by cursor, forwards or backwards",
         request: {
           params,
           query: z.object({
             after: z.coerce.number().int().min(0).default(0),
+            /** Instead of `after`: the newest page below this; below a number beyond all is the end. */
+            before: z.coerce.number().int().min(1).optional(),
             limit: z.coerce.number().int().min(1).max(1000).default(500),
           }),
         },
-        responses: { 200: json(z.array(taskEventSchema), "Events above the cursor, in order"), ...failures },
+        responses: {
+          200: json(z.array(taskEventSchema), "Events above the cursor, or below it, in order"),
+          ...failures,
+        },
       }),
       (c) => {
-        const { after, limit } = c.req.valid("query");
-        return c.json(
-          store.events.after(existing(store, taskIdOf(c.req.valid("param").id)).id, after, limit),
-          200,
-        );
+        const { after, before, limit } = c.req.valid("query");
+        const { id } = existing(store, taskIdOf(c.req.valid("param").id));
+        const page =
+          before === undefined
+            ? store.events.after(id, after, limit)
+            : store.events.before(id, before, limit);
+        return c.json(page, 200);
       },
     )
     .openapi(

@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, inArray, lte, sql } from "drizzle-orm";
+import { and, asc, count, desc, eq, gt, gte, inArray, lt, lte, type SQL, sql } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { EventStore } from "../domain/store.ts";
@@ -11,32 +11,40 @@ const maxReadBytes = 2 * 1024 * 1024;
 export function createEventStore(context: StoreContext): EventStore {
   const { db } = context;
   const columns = { seq: events.seq, taskId: events.taskId, at: events.at, body: events.body };
+
+  /** How far a portion reaches that begins at the first of these; at least one, if there is one. */
+  const endOfPortion = (which: SQL | undefined, order: SQL, limit: number): number | undefined => {
+    // SQLite knows a value's length without reading it.
+    const sizes = db
+      .select({ seq: events.seq, bytes: sql<number>`octet_length(${events.body})` })
+      .from(events)
+      .where(which)
+      .orderBy(order)
+      .limit(limit)
+      .all();
+    let bytes = 0;
+    let end: number | undefined;
+    for (const row of sizes) {
+      bytes += row.bytes;
+      if (end !== undefined && bytes > maxReadBytes) break;
+      end = row.seq;
+    }
+    return end;
+  };
+  const read = (which: SQL | undefined) =>
+    db.select(columns).from(events).where(which).orderBy(events.seq).all();
+
   return {
     append: (taskId, event) => appendEvent(context, taskId, event),
     after(taskId, seq, limit) {
       const above = and(eq(events.taskId, taskId), gt(events.seq, seq));
-      // SQLite knows a value's length without reading it.
-      const sizes = db
-        .select({ seq: events.seq, bytes: sql<number>`octet_length(${events.body})` })
-        .from(events)
-        .where(above)
-        .orderBy(events.seq)
-        .limit(limit)
-        .all();
-      let bytes = 0;
-      let last = seq;
-      for (const row of sizes) {
-        bytes += row.bytes;
-        if (last > seq && bytes > maxReadBytes) break;
-        last = row.seq;
-      }
-      if (last === seq) return [];
-      return db
-        .select(columns)
-        .from(events)
-        .where(and(above, lte(events.seq, last)))
-        .orderBy(events.seq)
-        .all();
+      const last = endOfPortion(above, asc(events.seq), limit);
+      return last === undefined ? [] : read(and(above, lte(events.seq, last)));
+    },
+    before(taskId, seq, limit) {
+      const below = and(eq(events.taskId, taskId), lt(events.seq, seq));
+      const first = endOfPortion(below, desc(events.seq), limit);
+      return first === undefined ? [] : read(and(below, gte(events.seq, first)));
     },
     count: (taskId, kind) =>
       db
