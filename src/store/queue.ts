@@ -11,7 +11,7 @@ import type { StoreContext } from "./context.ts";
  * Nothing here goes through the whole queue for one task: a person's tasks stand one behind the other in the index
  * `tasks_queued`, people are few, and so are active tasks.
  */
-export interface Queue {
+interface Queue {
   isEmpty(): boolean;
   /** The first one, but for these. */
   next(except: ReadonlySet<TaskId>): TaskId | undefined;

@@ -36,7 +36,7 @@ export function submitTo(store: Store, person: Person, title: string): TaskId {
   return id;
 }
 
-export interface Timed {
+interface Timed {
   row: Row;
   p50: number;
   p99: number;
