@@ -43,22 +43,26 @@ export async function sessionTree(
   const { gitDir, workspace, sessionId } = files;
   await openSessionRepository(gitDir, settings);
   const index = (name: string) => join(gitDir, `index-${name}`);
-  const trees: [name: string, tree: string][] = [];
-  const add = async (name: string, tree: Promise<string>) => void trees.push([name, await tree]);
+  // At once: each has an index of its own, and most of the time is the start of processes.
+  const adding: Promise<[name: string, tree: string] | undefined>[] = [];
+  const add = (name: string, tree: Promise<string | undefined>) =>
+    void adding.push(tree.then((written) => (written === undefined ? undefined : [name, written])));
 
   const conversation = files.conversation();
   if (conversation !== undefined) {
     const name = sessionFolders.conversation;
     const only = [`${sessionId}.jsonl`, ...(existsSync(join(conversation, sessionId)) ? [sessionId] : [])];
     const of = { folder: conversation, gitDir, index: index(name), only };
-    await add(name, treeOfFiles({ ...settings, ...of, ignored: true }));
+    add(name, treeOfFiles({ ...settings, ...of, ignored: true }));
   }
   const repositories = new Set(checkouts.map(({ folder }) => folder));
-  for (const [place, checkout] of checkouts.entries()) {
-    const { folder } = checkout;
-    if (!existsSync(folder) || (await headOf(git, folder, env, signal)) !== undefined) continue;
+  const unborn = async (folder: string, name: string) => {
+    if (!existsSync(folder) || (await headOf(git, folder, env, signal)) !== undefined) return undefined;
+    return await treeOfFiles({ ...settings, folder, gitDir, index: index(name) });
+  };
+  for (const [place, { folder }] of checkouts.entries()) {
     const name = sessionFolders.repository(place);
-    await add(name, treeOfFiles({ ...settings, folder, gitDir, index: index(name) }));
+    add(name, unborn(folder, name));
   }
   if (existsSync(workspace)) {
     const name = sessionFolders.workspace;
@@ -67,8 +71,9 @@ export async function sessionTree(
       if (![...repositories].some((folder) => words.startsWith(`${folder.slice(workspace.length + 1)}/ `)))
         settings.leftOut(words);
     };
-    await add(name, treeOfFiles({ ...settings, folder: workspace, gitDir, index: index(name), leftOut }));
+    add(name, treeOfFiles({ ...settings, folder: workspace, gitDir, index: index(name), leftOut }));
   }
+  const trees = (await Promise.all(adding)).flatMap((each) => (each === undefined ? [] : [each]));
   if (trees.length === 0) return undefined;
   const input = Buffer.from(trees.map(([name, tree]) => `040000 tree ${tree}\t${name}\n`).join(""));
   const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, input, signal };

@@ -105,7 +105,7 @@ export function taskRoutes(context: HttpContext) {
       createRoute({
         method: "get",
         path: "/tasks/{id}/events",
-        summary: "A page of the transcript, by cursor",
+        summary: "A page of the transcript, by cursor, forwards or backwards",
         request: {
           params,
           query: z.object({
@@ -115,7 +115,10 @@ export function taskRoutes(context: HttpContext) {
             limit: z.coerce.number().int().min(1).max(1000).default(500),
           }),
         },
-        responses: { 200: json(z.array(taskEventSchema), "Events above the cursor, in order"), ...failures },
+        responses: {
+          200: json(z.array(taskEventSchema), "Events above the cursor, or below it, in order"),
+          ...failures,
+        },
       }),
       (c) => {
         const { after, before, limit } = c.req.valid("query");

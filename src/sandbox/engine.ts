@@ -113,8 +113,13 @@ export function createEngine({
     },
 
     async restart(id) {
+      const began = performance.now();
       try {
         await containerOf(id).start();
+        log.info("a sandbox was started again", {
+          sandboxId: id,
+          startMs: Math.round(performance.now() - began),
+        });
       } catch (thrown) {
         // It runs already.
         if (statusOf(thrown) === 304) return;

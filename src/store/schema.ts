@@ -168,6 +168,7 @@ export const tasks = sqliteTable(
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
     index("tasks_to_remove").on(table.removeAt).where(sql`deleted_at IS NOT NULL`),
+    index("tasks_queued").on(table.personId).where(sql`state_kind = 'queued'`),
     index("tasks_by_group").on(table.groupId).where(sql`group_id IS NOT NULL`),
     index("tasks_to_resume").on(table.pausedUntil).where(sql`paused_until IS NOT NULL`),
     index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),

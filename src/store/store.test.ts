@@ -144,6 +144,29 @@ test("events are read in portions that fit into memory, and none is left out", (
   expect(read).toBe(30);
 });
 
+test("a transcript is read backwards from its end, in portions too, and none is left out", () => {
+  const store = freshStore();
+  const { taskId, sandboxId } = runningTask(store);
+  const other = runningTask(store);
+  const long = Array.from({ length: 30 }, (_, i) => ({ n: i + 1, event: note(`${i}`.repeat(100 * 1024)) }));
+  store.sandboxes.appendEvents(sandboxId, long);
+  store.sandboxes.appendEvents(other.sandboxId, [{ n: 1, event: note("of another") }]);
+  const forwards = [];
+  for (let page = store.events.after(taskId, 0, 7); page.length > 0; ) {
+    forwards.push(...page);
+    page = store.events.after(taskId, forwards.at(-1)?.seq ?? 0, 7);
+  }
+  expect(forwards.length).toBeGreaterThan(30);
+  const backwards = [];
+  for (let page = store.events.before(taskId, 9e15, 20); page.length > 0; ) {
+    expect(page.length).toBeLessThan(15);
+    backwards.unshift(...page);
+    page = store.events.before(taskId, backwards[0]?.seq ?? 0, 20);
+  }
+  expect(backwards).toEqual(forwards);
+  expect(store.events.before(taskId, 9e15, 1)).toEqual(forwards.slice(-1));
+});
+
 test("one event that is longer than a portion is read alone", () => {
   const store = freshStore();
   const { taskId, sandboxId } = runningTask(store);

@@ -34,6 +34,7 @@ import { appendEvent } from "./events.ts";
 import { attemptOf } from "./groups.ts";
 import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
+import { createQueue } from "./queue.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
 import { unused, usedBy } from "./usage.ts";
@@ -43,28 +44,12 @@ const there = isNull(tasks.deletedAt);
 
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
-/**
- * The queue in the order in which it is served. A person's turn is the number of their tasks that are active or
- * queued before this one, so people take turns however many tasks one of them submits; within a turn the oldest
- * task comes first (row ids grow in the order of submission).
- */
-const queue = sql`
-  WITH active AS (
-    SELECT person_id, count(*) AS tasks FROM tasks
-    WHERE state_kind IN ('starting', 'running', 'waiting', 'finishing', 'idle') GROUP BY person_id
-  ), queued AS (
-    SELECT t.id, t.rowid AS submitted, row_number() OVER (PARTITION BY t.person_id ORDER BY t.rowid) + coalesce(a.tasks, 0) AS turn
-    FROM tasks t LEFT JOIN active a ON a.person_id = t.person_id WHERE t.state_kind = 'queued'
-  )
-  SELECT id, row_number() OVER (ORDER BY turn, submitted) AS position FROM queued`;
-
 /** Whole rows, newest first. */
 export function createTaskReader(
   context: StoreContext,
 ): (where: SQL | undefined, limit: number) => TaskRow[] {
   const { db } = context;
-  const positions = () =>
-    new Map(db.all<{ id: TaskId; position: number }>(queue).map((row) => [row.id, row.position]));
+  const queue = createQueue(context);
 
   return (where, limit) => {
     const found = db
@@ -84,15 +69,10 @@ export function createTaskReader(
       .orderBy(desc(tasks.createdAt), desc(sql`${tasks}.rowid`))
       .limit(limit)
       .all();
-    const position = found.some(({ task }) => task.stateKind === "queued") ? positions() : undefined;
-    const badges = badgesOf(
-      context,
-      found.map(({ task }) => task.id),
-    );
-    const used = usedBy(
-      context,
-      found.map(({ task }) => task.id),
-    );
+    const shown = found.map(({ task }) => task.id);
+    const positions = queue.positions(shown);
+    const badges = badgesOf(context, shown);
+    const used = usedBy(context, shown);
     return found.map(({ task, person, group, awake }) => ({
       id: task.id,
       title: task.title,
@@ -109,7 +89,7 @@ export function createTaskReader(
       state: task.state,
       createdAt: task.createdAt,
       updatedAt: task.updatedAt,
-      queuePosition: position?.get(task.id),
+      queuePosition: positions.get(task.id),
       ...(used.get(task.id) ?? unused),
       pullRequests: badges.get(task.id) ?? [],
       archivedAt: task.archivedAt ?? undefined,
@@ -125,6 +105,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
   const attachments = createAttachmentStore(context);
   const sandboxStore = createSandboxStore(context);
   const select = createTaskReader(context);
+  const queue = createQueue(context);
 
   // Prepared, since it is asked for every event of every task.
   const stateById = db
@@ -198,14 +179,13 @@ export function createTaskStore(context: StoreContext): TaskStore {
     },
     claim(lease, sandboxId, limit, except = new Set()) {
       if (countIn(context, activeStateKinds) >= limit) return undefined;
-      const first = db.all<{ id: TaskId }>(sql`${queue} ORDER BY position LIMIT ${except.size + 1}`);
-      const next = first.find(({ id }) => !except.has(id));
+      const next = queue.next(except);
       if (next === undefined) return undefined;
-      const kept = sandboxStore.current(next.id);
-      if (kept === undefined) sandboxStore.create(sandboxId, next.id);
+      const kept = sandboxStore.current(next);
+      if (kept === undefined) sandboxStore.create(sandboxId, next);
       else sandboxStore.wake(kept.id);
-      write(next.id, { kind: "starting", sandboxId: kept?.id ?? sandboxId }, lease);
-      return get(next.id);
+      write(next, { kind: "starting", sandboxId: kept?.id ?? sandboxId }, lease);
+      return get(next);
     },
     renew(list, { owner, until }) {
       db.update(tasks)
@@ -277,7 +257,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
         .run();
     },
     crowdedOut(limit) {
-      if (countIn(context, ["queued"]) === 0 || countIn(context, activeStateKinds) < limit) return undefined;
+      if (queue.isEmpty() || countIn(context, activeStateKinds) < limit) return undefined;
       return db
         .select({ id: tasks.id })
         .from(tasks)

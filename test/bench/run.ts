@@ -8,8 +8,8 @@ import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|c|d|e|f|g|h|i] [--json]`: measures what the product promises, on the built executable
- * (`bun run build` first; e, f, h and i run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
+ * `bun run bench [--only a|b|…|m] [--json]`: measures what the product promises, on the built executable
+ * (`bun run build` first; e, f, h and j to m run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
  * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
  * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
  */
@@ -54,14 +54,18 @@ const benches: Record<string, () => Promise<Report>> = {
     }),
   g: async () => (await import("./git-relay.ts")).benchGitRelay(),
   h: async () => (await import("./workspace.ts")).benchWorkspace({ rounds: amount.parse(values.rounds) }),
-  i: async () =>
+  i: async () => (await import("./resume.ts")).benchResume({ rounds: amount.parse(values.rounds) }),
+  j: async () => (await import("./snapshots.ts")).benchSnapshots(),
+  k: async () => (await import("./queue.ts")).benchQueue(),
+  l: async () => (await import("./long-store.ts")).benchLongStore(),
+  m: async () =>
     (await import("./search.ts")).benchSearch({
       events: amount.parse(values.events),
       rounds: amount.parse(values.rounds),
     }),
 };
 /** What runs on the executable, in sandboxes. */
-const needParts = ["a", "b", "c", "d"];
+const needParts = ["a", "b", "c", "d", "i"];
 
 const chosen = values.only === undefined ? Object.keys(benches) : values.only.split(",");
 const unknown = chosen.find((key) => benches[key] === undefined);

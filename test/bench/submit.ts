@@ -11,7 +11,6 @@ import { createProcesses } from "../../src/guest/processes.ts";
 import { sandboxVariables } from "../../src/guest/variables.ts";
 import {
   type Appliance,
-  containersOf,
   type EngineUnderTest,
   enginesUnderTest,
   eventsOf,
@@ -19,9 +18,9 @@ import {
   reaches,
   required,
   run,
+  sleeps,
   startAppliance,
   submit,
-  until,
 } from "../e2e/appliance.ts";
 import { median, preciseNow, quantile, type Report, rounded } from "./figures.ts";
 import { type RecordingModel, startRecordingModel } from "./recording-model.ts";
@@ -85,7 +84,7 @@ async function submitted(appliance: Appliance, engine: EngineUnderTest, model: R
   const answered = await Promise.race([asked, Bun.sleep(patienceMs)]);
   if (answered === undefined) throw new Error(`task ${task.id} did not ask the model`);
   await reaches(appliance, task.id, "completed");
-  await until("the sandbox is removed", async () => (await containersOf(engine, task.id)).length === 0);
+  await sleeps(engine, task.id);
   const events = await eventsOf(appliance, task.id);
   return { total: answered - began, parts: partsOf(events, appliance.output(), began, answered) };
 }

@@ -1,11 +1,5 @@
 import { isEnded } from "../../src/domain/task.ts";
-import {
-  type Appliance,
-  containersOf,
-  type EngineUnderTest,
-  startAppliance,
-  until,
-} from "../e2e/appliance.ts";
+import { type Appliance, type EngineUnderTest, removeLeftOvers, startAppliance } from "../e2e/appliance.ts";
 
 /**
  * Starts an appliance, and ends it whatever happens, with its tasks: sandboxes outlive their server by design, and a
@@ -20,15 +14,14 @@ export async function withAppliance<Result>(
   try {
     return await work(appliance);
   } finally {
-    await endTasks(appliance, engine).finally(() => appliance.stop());
+    await endTasks(appliance)
+      .finally(() => appliance.stop())
+      .finally(removeLeftOvers);
   }
 }
 
-async function endTasks({ client }: Appliance, engine: EngineUnderTest): Promise<void> {
+async function endTasks({ client }: Appliance): Promise<void> {
   const { tasks } = client.api;
-  for (const { id, state } of await client.read(tasks.$get({ query: {} }))) {
-    if (isEnded(state)) continue;
-    await client.read(tasks[":id"].cancel.$post({ param: { id } }));
-    await until("the sandbox is removed", async () => (await containersOf(engine, id)).length === 0);
-  }
+  for (const { id, state } of await client.read(tasks.$get({ query: {} })))
+    if (!isEnded(state)) await client.read(tasks[":id"].cancel.$post({ param: { id } }));
 }

@@ -214,7 +214,11 @@ export async function run(
 }
 
 /** Removes the sandboxes of all appliances that were started here, asleep or left by a scenario that failed. */
-async function removeLeftOvers({ docker }: EngineUnderTest): Promise<void> {
+export async function removeLeftOvers(): Promise<void> {
+  await Promise.all(enginesUnderTest().map(removeLeftOversOf));
+}
+
+async function removeLeftOversOf({ docker }: EngineUnderTest): Promise<void> {
   for (const { Id, Mounts } of await docker.listContainers({
     all: true,
     filters: { label: ["ccw.appliance"] },

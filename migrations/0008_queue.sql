@@ -1,0 +1,1 @@
+CREATE INDEX `tasks_queued` ON `tasks` (`person_id`) WHERE state_kind = 'queued';
