@@ -171,7 +171,7 @@ test("the ledger shows what went out, live, and tells refused ones from the rest
     await open(page, id);
     // By the keyboard alone.
     await page.getByRole("tab", { name: "Transcript" }).focus();
-    await page.keyboard.press("ArrowLeft");
+    for (let tab = 0; tab < 2; tab++) await page.keyboard.press("ArrowLeft");
     const rows = page.locator(".ledger tbody tr");
     await rows.first().waitFor();
     await page.getByText("250 requests").waitFor();
