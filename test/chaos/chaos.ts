@@ -18,6 +18,8 @@ export interface ChaosOptions {
   only?: readonly FaultKind[] | undefined;
   stalls?: boolean;
   progress?: (line: string) => void;
+  /** Ends it early; all that it started is ended before it rejects. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface ChaosReport {
@@ -45,6 +47,10 @@ export interface ChaosReport {
 /** People hand over tasks and steer them while one fault after another comes; then everything is looked at. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { engine, seed, tasks, parallel, everyMs, only, stalls = false, progress = () => {} } = options;
+  const { signal = AbortSignal.timeout(24 * 3_600_000) } = options;
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  ended.catch(() => {});
+  signal.addEventListener("abort", () => reject(signal.reason));
   const began = performance.now();
   const random = createRandom(seed);
   const diskMb = 128 + tasks * 2;
@@ -62,7 +68,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
         progress(`${people.ledger.rests.size} of ${tasks} rest, ${people.ledger.stuck.length} stuck`);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(tasks, parallel + 3) }, someone));
+    await Promise.race([Promise.all(Array.from({ length: Math.min(tasks, parallel + 3) }, someone)), ended]);
     stop.abort();
     const faults = await faulting;
 
