@@ -25,6 +25,7 @@ import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
+import { attachmentFilesOf, createDeletions, keptWorkOf } from "./runs/deletions.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
@@ -37,6 +38,7 @@ import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
+import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
 import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
@@ -190,6 +192,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const follower = createPullRequestFollower(review);
     const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const indexer = createSearchIndexer({ store, log });
+    const deletions = createDeletions({
+      store,
+      belongings: [snapshots, attachmentFilesOf(store, attachments), keptWorkOf(store, kept)],
+      log,
+      now: ids.now,
+    });
     const snapshotExpiry = createSnapshotExpiry({
       ...{ store, snapshots, log, now: ids.now },
       keepDays: config.snapshots.keepDays,
@@ -215,6 +224,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       version,
       parallel: config.parallel,
+      deleteAfterMs: config.deleteAfterMs,
       usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower, notifications },
@@ -255,6 +265,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => follower.close(),
       () => owed.close(),
       () => notifications.close(),
+      () => indexer.close(),
+      () => deletions.close(),
       () => scheduleClock.close(),
       () => snapshotExpiry.close(),
     );
@@ -263,6 +275,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
     closers.push(() => expiry.close());
     notifications.start();
+    indexer.start();
+    deletions.start();
     snapshotExpiry.start();
     const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
     closers.push(() => sweep.close());

@@ -16,7 +16,7 @@ import { publishAll } from "./publish.ts";
 import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { SessionFiles } from "./session-files.ts";
-import { createSnapshots } from "./snapshots.ts";
+import { createSnapshots, type Snapshots } from "./snapshots.ts";
 import type { StateFile } from "./state.ts";
 import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
@@ -166,7 +166,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   const commands = session.followCommands(
     state.value.lastCommand,
-    (command) => carryOut(command, keeper, flow, checkouts),
+    (command) => carryOut(command, keeper, snapshots, flow, checkouts),
     following.signal,
   );
   try {
@@ -181,6 +181,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
 async function carryOut(
   { n, command }: SessionCommand,
   keeper: AgentKeeper,
+  snapshots: Snapshots,
   flow: TaskFlow,
   checkouts: readonly Checkout[],
 ): Promise<void> {
@@ -200,10 +201,14 @@ async function carryOut(
     case "set_mode":
       keeper.setMode(command.mode);
       break;
-    case "finish":
+    case "finish": {
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
-      await flow.emit(await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report));
+      const last = await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report);
+      // What was committed is on the branch now: a sandbox that begins with this turn has to stand there, too.
+      if (flow.state.value.lastPromptId !== null) await snapshots.takeChanged(flow.state.value.lastPromptId);
+      await flow.emit(last);
       break;
+    }
   }
   flow.state.update({ lastCommand: n });
 }

@@ -10,6 +10,7 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
 import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
+import { exportRoutes } from "./export.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
@@ -18,8 +19,10 @@ import { liveRoutes } from "./live.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
+import { putAwayRoutes } from "./put-away.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { scheduleRoutes } from "./schedules.ts";
+import { searchRoutes } from "./search.ts";
 import { settingRoutes } from "./settings.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
@@ -100,6 +103,9 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", putAwayRoutes(context))
+    .route("/", searchRoutes(context))
+    .route("/", exportRoutes(context))
     .route("/", snapshotRoutes(context))
     .route("/", promptRoutes(context))
     .route("/", attachmentRoutes(context))

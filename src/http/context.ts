@@ -25,6 +25,8 @@ export interface HttpContext {
   version: string;
   /** Tasks that run at once. */
   parallel: number;
+  /** How long a deleted task can be restored (ms). */
+  deleteAfterMs: number;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   /** Host names, besides IP addresses and localhost, under which the appliance may be addressed. */
