@@ -1,6 +1,6 @@
 import type { EngineUnderTest } from "../e2e/appliance.ts";
 import { leftOversAfter, leftOversOf, readConversations, readStore, settle } from "./evidence.ts";
-import { causeFaults, type FaultKind } from "./faults.ts";
+import { causeFaults, type Fault, type FaultKind } from "./faults.ts";
 import { type Broken, judge, storyOf } from "./oracle.ts";
 import { createPeople } from "./people.ts";
 import { createRandom } from "./random.ts";
@@ -55,10 +55,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const random = createRandom(seed);
   const diskMb = 128 + tasks * 2;
   const stage = await openStage({ engine, parallel, diskMb });
+  const stop = new AbortController();
+  let faulting: Promise<Fault[]> = Promise.resolve([]);
   try {
     const people = createPeople(stage);
-    const stop = new AbortController();
-    const faulting = causeFaults(stage, random.fork(1), { everyMs, stop: stop.signal, only });
+    faulting = causeFaults(stage, random.fork(1), { everyMs, stop: stop.signal, only });
     let next = 0;
     // A few more people than places, so that some wait.
     const someone = async () => {
@@ -118,6 +119,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
             ].join("\n"),
     };
   } finally {
+    stop.abort();
+    await faulting.catch(() => {});
     await stage.close();
   }
 }
