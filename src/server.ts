@@ -9,7 +9,7 @@ import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
-import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
+import { handleGitAt, handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { readAuthorities } from "./gateway/egress/authorities.ts";
@@ -41,6 +41,7 @@ import { createScheduler } from "./runs/scheduler.ts";
 import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
 import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
+import { startTicketExpiry } from "./runs/teleport.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -114,7 +115,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
-    const { hosted, forges, host, kept, snapshots } = repositories;
+    const { hosted, forges, host, kept, snapshots, teleports } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -220,6 +221,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       kept,
       snapshots,
       attachments,
+      teleports,
       ids,
       log,
       version,
@@ -247,6 +249,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           target,
           folder: hosted.pathOf(target.repository),
         }),
+      gitAt: handleGitAt,
       lfs: (request, target) =>
         handleLfsForPeople({
           ...{ request, target, publicUrl: url },
@@ -272,6 +275,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     );
     follower.start();
     owed.start();
+    const tickets = startTicketExpiry({ store, snapshots, teleports, log });
+    closers.push(() => tickets.close());
     const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
     closers.push(() => expiry.close());
     notifications.start();

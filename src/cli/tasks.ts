@@ -6,6 +6,7 @@ import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { addExportCommand } from "./export.ts";
 import { wantsColour } from "./io.ts";
+import { addMoveCommands } from "./move-tasks.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
@@ -199,6 +200,7 @@ Examples:
   addExportCommand(cli, task);
   addBudgetCommand(cli, task, idHelp);
   addTurnCommands(cli, task);
+  addMoveCommands(cli, task, idHelp);
 
   task
     .command("push")

@@ -26,6 +26,7 @@ import { searchRoutes } from "./search.ts";
 import { settingRoutes } from "./settings.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
+import { teleportRoutes, ticketRoutes } from "./teleport.ts";
 import { triggerRoutes } from "./triggers.ts";
 import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
@@ -85,6 +86,7 @@ export function createApp(context: HttpContext) {
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
   app.route("/triggers", triggerRoutes(context));
+  app.route("/", ticketRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
@@ -111,6 +113,7 @@ export function createApp(context: HttpContext) {
     .route("/", attachmentRoutes(context))
     .route("/", groupRoutes(context))
     .route("/", scheduleRoutes(context))
+    .route("/", teleportRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

@@ -9,7 +9,7 @@ import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { createSeal } from "../store/seal.ts";
 import { openStore } from "../store/store.ts";
-import type { RunContext } from "./run-task.ts";
+import type { RunContext } from "./run-context.ts";
 import { createScheduler, type SchedulerOptions } from "./scheduler.ts";
 
 /**

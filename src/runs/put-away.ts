@@ -2,8 +2,8 @@ import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
 import { isAtRest } from "../domain/task.ts";
-import { rest } from "./run-task.ts";
 import { existing } from "./submit.ts";
+import { rest } from "./watch-sandbox.ts";
 
 /**
  * What is done to a task that rests: it is put into the archive or taken back, deleted or restored. One that has nothing

@@ -14,6 +14,7 @@ import type {
   SandboxId,
   ScheduleId,
   TaskId,
+  TicketId,
   TokenId,
 } from "../domain/ids.ts";
 import type { ChannelKind, Delivery, NotificationKind } from "../domain/notification.ts";
@@ -22,7 +23,14 @@ import type { Repository } from "../domain/repository.ts";
 import type { RunCause, Schedule, ScheduleOutcome } from "../domain/schedule.ts";
 import type { SearchKind } from "../domain/search.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
-import type { Attachment, PromptState, Snapshot, TaskRestore, TokenKind } from "../domain/store.ts";
+import type {
+  Attachment,
+  PromptState,
+  Snapshot,
+  TaskRestore,
+  TicketFacts,
+  TokenKind,
+} from "../domain/store.ts";
 import type { AgentMode, PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
 
 /** Times are milliseconds since the epoch. `sealed` columns hold ciphertext of seal.ts. */
@@ -316,6 +324,21 @@ export const sandboxes = sqliteTable(
   },
   (table) => [index("sandboxes_current").on(table.taskId).where(sql`ended_at IS NULL`)],
 );
+
+export const tickets = sqliteTable("tickets", {
+  id: text().$type<TicketId>().primaryKey(),
+  personId: text("person_id")
+    .$type<PersonId>()
+    .notNull()
+    .references(() => people.id),
+  /** No reference: of a hand-over the task is not there yet, and none outlives its task by much. */
+  taskId: text("task_id").$type<TaskId>().notNull(),
+  /** SHA-256 of the secret, hex. */
+  hash: text().notNull().unique(),
+  facts: text({ mode: "json" }).$type<TicketFacts>().notNull(),
+  expiresAt: integer("expires_at").notNull(),
+  usedAt: integer("used_at"),
+});
 
 export const events = sqliteTable(
   "events",

@@ -23,6 +23,7 @@ import { createSearchStore } from "./search.ts";
 import { createSettingStore } from "./settings.ts";
 import { createSnapshotStore } from "./snapshots.ts";
 import { createTaskStore } from "./tasks.ts";
+import { createTicketStore } from "./tickets.ts";
 import { createUsageStore } from "./usage.ts";
 import { createWakes } from "./wakes.ts";
 
@@ -87,6 +88,7 @@ export function openStore(
     prompts: eachAtomic(createPromptStore(context), atomically),
     attachments: eachAtomic(createAttachmentStore(context), atomically),
     snapshots: eachAtomic(createSnapshotStore(context), atomically),
+    tickets: eachAtomic(createTicketStore(context), atomically),
     events: eachAtomic(createEventStore(context), atomically),
     sandboxes: eachAtomic(createSandboxStore(context), atomically),
     usage: eachAtomic(createUsageStore(context), atomically),

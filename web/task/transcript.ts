@@ -119,6 +119,12 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
     case "interrupt_requested":
       line("quiet", steeringInWords(body));
       return;
+    case "teleported":
+      line("quiet", `${body.person} took the task along to go on with on another machine`);
+      return;
+    case "handed_over":
+      line("quiet", `${body.person} handed a conversation over, with its files`, body.repository);
+      return;
     case "rolled_back":
       line("warning", steeringInWords(body));
       return;
