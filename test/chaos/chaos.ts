@@ -61,11 +61,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const people = createPeople(stage);
     faulting = causeFaults(stage, random.fork(1), { everyMs, stop: stop.signal, only });
     let next = 0;
+    let resting = 0;
     // A few more people than places, so that some wait.
     const someone = async () => {
       for (let n = next++; n < tasks; n = next++) {
         const of = random.fork(1000 + n);
         await people.live(scriptOf(of, { stalls }), of);
+        // All faults would meet the last few, again and again, and nothing could come to an end.
+        if (++resting > tasks - parallel / 2) stop.abort();
         progress(`${people.ledger.rests.size} of ${tasks} rest, ${people.ledger.stuck.length} stuck`);
       }
     };
