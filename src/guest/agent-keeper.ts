@@ -25,7 +25,7 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
+  start: Omit<AgentStart, "lastPromptId" | "lastHeard" | "heard" | "modeChanged">;
   state: StateFile;
   /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
   beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
@@ -72,6 +72,8 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     const launched = agent.start({
       ...{ ...start, ...inForce(), emit, modeChanged },
       lastPromptId: state.value.lastPromptId,
+      lastHeard: state.value.heard,
+      heard: (message) => state.update({ heard: message }),
     });
     run = launched;
     launched.exited.then(onExit).catch(failed.reject);

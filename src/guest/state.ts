@@ -42,6 +42,8 @@ const guestStateSchema = z.object({
   /** How often a prompt was interrupted: what is sent once more after that counts once more. */
   interrupted: z.record(z.string(), z.number()).default({}),
   lastPromptId: z.string().nullable().default(null),
+  /** The last message of the agent's that is in the spool; empty before the first. */
+  heard: z.string().nullable().default(null),
   /** Questions that nobody has answered. They die with the agent's process. */
   questions: z.array(z.string()).default([]),
   /** Clone and set-up are done: a restart leaves the workspace as it is. */

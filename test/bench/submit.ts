@@ -166,6 +166,8 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder),
       lastPromptId: null,
+      lastHeard: null,
+      heard() {},
       trailers: [],
       emit: async () => {},
       modeChanged() {},

@@ -1,6 +1,6 @@
 import type { EngineUnderTest } from "../e2e/appliance.ts";
 import { leftOversAfter, leftOversOf, readConversations, readStore, settle } from "./evidence.ts";
-import { causeFaults, type FaultKind } from "./faults.ts";
+import { causeFaults, type Fault, type FaultKind } from "./faults.ts";
 import { type Broken, judge, storyOf } from "./oracle.ts";
 import { createPeople } from "./people.ts";
 import { createRandom } from "./random.ts";
@@ -18,6 +18,8 @@ export interface ChaosOptions {
   only?: readonly FaultKind[] | undefined;
   stalls?: boolean;
   progress?: (line: string) => void;
+  /** Ends it early; all that it started is ended before it rejects. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface ChaosReport {
@@ -45,24 +47,32 @@ export interface ChaosReport {
 /** People hand over tasks and steer them while one fault after another comes; then everything is looked at. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const { engine, seed, tasks, parallel, everyMs, only, stalls = false, progress = () => {} } = options;
+  const { signal = AbortSignal.timeout(24 * 3_600_000) } = options;
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  ended.catch(() => {});
+  signal.addEventListener("abort", () => reject(signal.reason));
   const began = performance.now();
   const random = createRandom(seed);
   const diskMb = 128 + tasks * 2;
   const stage = await openStage({ engine, parallel, diskMb });
+  const stop = new AbortController();
+  let faulting: Promise<Fault[]> = Promise.resolve([]);
   try {
     const people = createPeople(stage);
-    const stop = new AbortController();
-    const faulting = causeFaults(stage, random.fork(1), { everyMs, stop: stop.signal, only });
+    faulting = causeFaults(stage, random.fork(1), { everyMs, stop: stop.signal, only });
     let next = 0;
+    let resting = 0;
     // A few more people than places, so that some wait.
     const someone = async () => {
       for (let n = next++; n < tasks; n = next++) {
         const of = random.fork(1000 + n);
         await people.live(scriptOf(of, { stalls }), of);
+        // All faults would meet the last few, again and again, and nothing could come to an end.
+        if (++resting > tasks - parallel / 2) stop.abort();
         progress(`${people.ledger.rests.size} of ${tasks} rest, ${people.ledger.stuck.length} stuck`);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(tasks, parallel + 3) }, someone));
+    await Promise.race([Promise.all(Array.from({ length: Math.min(tasks, parallel + 3) }, someone)), ended]);
     stop.abort();
     const faults = await faulting;
 
@@ -112,6 +122,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
             ].join("\n"),
     };
   } finally {
+    stop.abort();
+    await faulting.catch(() => {});
     await stage.close();
   }
 }

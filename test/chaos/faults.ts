@@ -17,6 +17,7 @@ const kinds = [
   [2, "stall guest"],
   [1, "stall agent"],
   [2, "stall and kill guest"],
+  [1, "reboot"],
 ] as const;
 export type FaultKind = (typeof kinds)[number][1];
 
@@ -61,6 +62,12 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       return {};
     case "restart engine":
       await stage.restartEngine?.(pauseMs);
+      return {};
+    case "reboot":
+      await Promise.all([
+        stage.killServer(pauseMs),
+        ...(await runningOf(stage)).map(({ Id }) => killNow(stage, Id)),
+      ]);
       return {};
     case "fill disk": {
       const filler = join(stage.dataFolder, "filler");
@@ -117,11 +124,25 @@ async function stall(pid: number | undefined, ms: number, hit: Hit): Promise<Hit
   return hit;
 }
 
-/** One of the containers that run now. */
-async function victimOf({ engine: { docker }, dataFolder }: Stage, choice: number) {
-  const running = (await docker.listContainers({ filters: { label: ["ccw.appliance"] } }))
+/** The stage's containers that run now. */
+async function runningOf({ engine: { docker }, dataFolder }: Stage): Promise<Docker.ContainerInfo[]> {
+  return (await docker.listContainers({ filters: { label: ["ccw.appliance"] } }))
     .filter(({ Mounts }) => Mounts.some(({ Source }) => Source.startsWith(`${dataFolder}/`)))
     .sort((a, b) => (a.Labels["ccw.task"] ?? "").localeCompare(b.Labels["ccw.task"] ?? ""));
+}
+
+async function killNow({ engine: { docker } }: Stage, id: string): Promise<void> {
+  // It may have ended by itself.
+  await docker
+    .getContainer(id)
+    .kill({ signal: "KILL" })
+    .catch(() => {});
+}
+
+/** One of the containers that run now. */
+async function victimOf(stage: Stage, choice: number) {
+  const running = await runningOf(stage);
+  const { docker } = stage.engine;
   const found = running[choice % Math.max(1, running.length)];
   if (found === undefined) return undefined;
   const container = docker.getContainer(found.Id);

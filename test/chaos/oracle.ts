@@ -138,7 +138,10 @@ function whyNot(
     (fault) => fault.at <= at && (fault.taskId === taskId || fault.taskId === undefined),
   );
   // Deaths are counted in a row; three of whatever kind explain it.
-  if (/died \d+ times|ended \d+ times/.test(reason) && hits.filter(({ taskId }) => taskId).length >= 3)
+  if (
+    /died \d+ times|ended \d+ times/.test(reason) &&
+    hits.filter(({ taskId, kind }) => taskId !== undefined || kind === "reboot").length >= 3
+  )
     return undefined;
   if (/disk|space|SQLITE_FULL/i.test(reason) && hits.some(({ kind }) => kind === "fill disk"))
     return undefined;

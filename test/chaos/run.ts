@@ -40,6 +40,9 @@ try {
   const engine = enginesUnderTest().find(({ name }) => name === values.engine);
   if (engine === undefined) throw new Error(`there is no engine ${values.engine}`);
   let said = "";
+  const ending = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.on(name, () => ending.abort(new Error(`It was ended by ${name}.`)));
   const report = await runChaos({
     engine,
     seed: count.parse(values.seed ?? (Date.now() % 1_000_000) + 1),
@@ -48,6 +51,7 @@ try {
     everyMs: count.parse(values.every),
     only: values.only?.split(",").filter(isFaultKind),
     stalls: true,
+    signal: ending.signal,
     progress: (line) => {
       if (line !== said) console.error(line);
       said = line;

@@ -34,6 +34,10 @@ export interface AgentStart {
   lastPromptId: string | null;
   /** One event at a time, in order; the agent's output is read no faster than this resolves. */
   emit: (event: GuestEvent) => Promise<void>;
+  /** The last message of the conversation that was told; null where none was listened to yet. */
+  lastHeard: string | null;
+  /** Told now. What comes after it is told by the next process, where this one or the guest dies first. */
+  heard: (message: string) => void;
   /** It has changed its mode by itself, as by a plan that was approved. */
   modeChanged: (mode: AgentMode) => void;
 }

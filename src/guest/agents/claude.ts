@@ -12,6 +12,7 @@ import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
 import { answerOf, userMessage } from "./claude-input.ts";
 import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
+import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
 
 /** A tool result may be big, never endless: over this a line is dropped and the transcript says so. */
@@ -34,6 +35,7 @@ export function createClaude(command = "claude"): Agent {
   return {
     title: "Claude Code",
     start(options) {
+      const unheard = unheardIn(conversationFile(options) ?? "", options.lastHeard);
       let child: Child;
       try {
         child = options.processes.spawn([command, ...claudeArguments(options)], {
@@ -48,18 +50,23 @@ export function createClaude(command = "claude"): Agent {
           "Use the built-in image `slim`, or an image with `claude` of @anthropic-ai/claude-code on its PATH.",
         );
       }
-      return drive(child, options);
+      return drive(child, options, unheard);
     },
     conversationFolder: ({ env, sessionId }) => conversationFolder(env, sessionId),
     conversationHome: ({ env, cwd }) => conversationHome(env, cwd),
     holdsPrompt({ env, sessionId }, key) {
-      const folder = conversationFolder(env, sessionId);
-      return folder !== undefined && conversationHolds(join(folder, `${sessionId}.jsonl`), promptUuid(key));
+      const path = conversationFile({ env, sessionId });
+      return path !== undefined && conversationHolds(path, promptUuid(key));
     },
   };
 }
 
-function drive(child: Child, options: AgentStart): AgentRun {
+function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionId">): string | undefined {
+  const folder = conversationFolder(env, sessionId);
+  return folder === undefined ? undefined : join(folder, `${sessionId}.jsonl`);
+}
+
+function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unheardIn>): AgentRun {
   const { emit, lastPromptId, processes } = options;
   let lastMessage: string | undefined;
   const translate = createClaudeTranslator((uuid) => {
@@ -76,6 +83,10 @@ function drive(child: Child, options: AgentStart): AgentRun {
     tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
+  say(unheard.events).then(
+    () => options.heard(unheard.last),
+    () => {},
+  );
   /** A line that cannot be written finds a process that has ended, which `exited` tells. */
   const write = (message: object) => {
     try {
@@ -155,7 +166,9 @@ function drive(child: Child, options: AgentStart): AgentRun {
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
         if (line === "") continue;
+        const before = lastMessage;
         for (const meaning of translate(line)) await say(eventsOf(meaning));
+        if (lastMessage !== undefined && lastMessage !== before) options.heard(lastMessage);
       }
       const dropped = lines.takeDropped();
       if (dropped > 0) {
@@ -198,11 +211,9 @@ function drive(child: Child, options: AgentStart): AgentRun {
     setModel: requests.setModel,
     setMode: requests.setMode,
     async settled() {
-      const { env, sessionId } = options;
       const until = performance.now() + settleMs;
       while (lastMessage !== undefined && performance.now() < until) {
-        const folder = conversationFolder(env, sessionId);
-        const path = folder === undefined ? undefined : join(folder, `${sessionId}.jsonl`);
+        const path = conversationFile(options);
         if (path !== undefined && conversationHolds(path, lastMessage, lastBytes)) return;
         await Bun.sleep(10);
       }
