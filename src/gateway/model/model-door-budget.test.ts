@@ -64,7 +64,7 @@ test.each([
   ["no user", JSON.stringify({ tools: [{}], messages: [{ role: "assistant", content: "x" }] })],
   ["content that is none", JSON.stringify({ tools: [{}], messages: [{ role: "user", content: 7 }] })],
 ])("%s is sent as it is", (_, body) => {
-  expect(withNote(body, "note")).toBeUndefined();
+  expect(withNote(body, "note", "messages")).toBeUndefined();
 });
 
 test("the note stands behind tool results, and before what is no user's message", () => {
@@ -75,7 +75,7 @@ test("the note stands behind tool results, and before what is no user's message"
     { role: "user", content: results },
     { role: "system", content: "mid" },
   ];
-  const told = withNote(JSON.stringify({ model: "m", tools: [{}], messages, x: 1.5 }), "note");
+  const told = withNote(JSON.stringify({ model: "m", tools: [{}], messages, x: 1.5 }), "note", "messages");
   expect(JSON.parse(told ?? "")).toEqual({
     model: "m",
     tools: [{}],
