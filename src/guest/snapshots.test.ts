@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GuestEvent } from "../domain/event.ts";
 import { sessionSnapshots, snapshotRepository } from "../domain/session.ts";
+import { nameAfter } from "./agents/claude-conversation.ts";
 import { createRunGit } from "./git-process.ts";
 import { createProcesses } from "./processes.ts";
 import { restore } from "./restore.ts";
@@ -64,9 +65,9 @@ function options(change: Partial<SnapshotsOptions> = {}): SnapshotsOptions {
   return {
     checkouts: [checkout()],
     session: {
-      ...{ sandboxId: "sbx_1", sessionId: "talk", workspace: join(folder, "work") },
+      ...{ sandboxId: "sbx_1", workspace: join(folder, "work") },
       gitDir: join(folder, "session.git"),
-      conversation: () => join(folder, "home"),
+      conversation: () => ({ folder: join(folder, "home"), names: ["talk.jsonl"] }),
     },
     ...{ git: run, env, gitBase: `file://${join(folder, "remote")}`, ignored: false, signal },
     state: openStateFile(join(folder, "state.json")),
@@ -245,10 +246,10 @@ test("a restored checkout has its branch, its files and nothing staged; a conver
       session: {
         ...from,
         gitDir: join(folder, "other.git"),
-        sessionId: "again",
         workspace: join(folder, "other"),
       },
       conversationHome: join(folder, "other-home/project"),
+      adoptConversation: () => nameAfter("again", join(folder, "other-home/project")),
     },
   );
   expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(

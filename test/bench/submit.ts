@@ -165,7 +165,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       model: "",
       mode: "act",
       sessionId: start.agent.sessionId,
-      instructions: instructionsFor([checkout], folder),
+      instructions: instructionsFor([checkout], folder, { asksWith: "AskUserQuestion" }),
       lastPromptId: null,
       trailers: [],
       emit: async () => {},
