@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -67,7 +68,10 @@ function options(change: Partial<SnapshotsOptions> = {}): SnapshotsOptions {
     session: {
       ...{ sandboxId: "sbx_1", workspace: join(folder, "work") },
       gitDir: join(folder, "session.git"),
-      conversation: () => ({ folder: join(folder, "home"), names: ["talk.jsonl"] }),
+      conversation: () => ({
+        folder: join(folder, "home"),
+        names: readdirSync(join(folder, "home")).filter((name) => name.startsWith("talk")),
+      }),
     },
     ...{ git: run, env, gitBase: `file://${join(folder, "remote")}`, ignored: false, signal },
     state: openStateFile(join(folder, "state.json")),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import codexRecipe from "../../images/slim-codex/Containerfile" with { type: "text" };
 import slimRecipe from "../../images/slim/Containerfile" with { type: "text" };
+import codexRecipe from "../../images/slim-codex/Containerfile" with { type: "text" };
 
 /** An npm package that goes into an image, pinned by what it contains. */
 export interface PinnedPackage {

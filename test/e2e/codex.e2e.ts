@@ -54,7 +54,9 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await reaches(appliance, task.id, "completed");
     const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
     expect(diff).toMatchObject({ pushed: true });
-    expect(diff?.diff).toContain("+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);");
+    expect(diff?.diff).toContain(
+      "+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
+    );
     const tools = (await bodiesOf(appliance, task.id, "tool_use")).map(({ name }) => name);
     expect(tools).toContain("Bash");
     expect(tools).toContain("apply_patch");
@@ -123,7 +125,10 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const task = await submit({ prompt: "demo: plan", mode: "plan" });
     await reaches(appliance, task.id, "waiting");
     const [asked] = await bodiesOf(appliance, task.id, "question");
-    expect(asked).toMatchObject({ tool: "ExitPlanMode", input: { plan: expect.stringContaining("plan.txt") } });
+    expect(asked).toMatchObject({
+      tool: "ExitPlanMode",
+      input: { plan: expect.stringContaining("plan.txt") },
+    });
     await appliance.client.read(
       api().answers.$post({
         param: { id: task.id },

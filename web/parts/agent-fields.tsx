@@ -28,7 +28,9 @@ export function ModelField({
   const { tasks } = useAppliance();
   const typing = useSignal(false);
   const inUse = (tasks.value ?? []).filter((task) => task.agent === agent).map(({ model }) => model);
-  const known = [...new Set([...(agents[agent]?.aliases ?? []), ...inUse, value])].filter((name) => name !== "");
+  const known = [...new Set([...(agents[agent]?.aliases ?? []), ...inUse, value])].filter(
+    (name) => name !== "",
+  );
   const give = (text: string) => {
     typing.value = false;
     if (text.trim() !== "") onChoose(text.trim());
