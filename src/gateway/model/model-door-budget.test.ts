@@ -157,3 +157,15 @@ test("a short wait is the agent's own: the answer passes as it is", async () => 
   expect(await door.ask({})).toMatchObject({ status: 429, headers: { "retry-after": "7" }, body: "{}" });
   expect(limits).toEqual([]);
 });
+
+test("in the Responses API the note is one more message of the user, where the agent has tools", () => {
+  const message = { type: "message", role: "user", content: [{ type: "input_text", text: "go" }] };
+  const offered = { type: "additional_tools", role: "developer", tools: [] };
+  const told = withNote(JSON.stringify({ model: "m", input: [offered, message] }), "note", "responses");
+  expect(JSON.parse(told ?? "").input.at(-1)).toEqual({
+    type: "message",
+    role: "user",
+    content: [{ type: "input_text", text: "note" }],
+  });
+  expect(withNote(JSON.stringify({ input: [message] }), "note", "responses")).toBeUndefined();
+});

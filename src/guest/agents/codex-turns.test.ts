@@ -36,8 +36,12 @@ function openTurns(earlier?: CodexTurn) {
   });
   return {
     ...{ turns, asked, decide: (verdict: Parameters<typeof decide>[0]) => decide(verdict) },
-    plan: () => void (isPlanning = true),
-    refuseSteering: () => void (canSteer = false),
+    plan() {
+      isPlanning = true;
+    },
+    refuseSteering() {
+      canSteer = false;
+    },
     told: () =>
       events.map((event) =>
         event.kind === "turn_ended"
