@@ -7,7 +7,7 @@ import type { TrustFiles } from "./trust.ts";
  * name is left out, whatever its value, since any of them would point the agent past the door.
  */
 const reserved =
-  /^(ANTHROPIC_.*|OPENAI_.*|CODEX_.*|CLAUDE_CODE_USE_.*|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CONFIG_DIR|GIT_CONFIG_.*|(https?|all|no|ftp)_proxy)$/i;
+  /^(ANTHROPIC_.*|CODEX_.*|CLAUDE_CODE_USE_.*|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CONFIG_DIR|GIT_CONFIG_.*|(https?|all|no|ftp)_proxy)$/i;
 
 export interface SandboxVariables {
   /** For git and the set-up script. */
