@@ -3,6 +3,11 @@ declare module "*.sql" {
   export default text;
 }
 
+declare module "*.sh" {
+  const text: string;
+  export default text;
+}
+
 /** Made by build.ts: the web interface, with each body in base64. */
 declare module "ccw:assets" {
   const entries: {

@@ -32,6 +32,8 @@ export interface Config {
   };
   /** How long a sandbox that sleeps is kept (ms). */
   keepMs: number;
+  /** How long a deleted task can be restored (ms). */
+  deleteAfterMs: number;
   /** Work that a forge did not take and nobody pushed is removed so many days after its task's end; 0: never. */
   keepWorkDays: number;
   /** Of one attachment of a prompt. */
@@ -186,6 +188,11 @@ const fileSchema = z.strictObject({
         .min(0)
         .max(365 * 24)
         .default(72),
+      delete_after_hours: z
+        .number()
+        .min(0)
+        .max(365 * 24)
+        .default(24),
       question_hours: z
         .number()
         .min(0)
@@ -301,6 +308,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
         file.tasks.question_hours === 0 ? Number.POSITIVE_INFINITY : file.tasks.question_hours * hourMs,
     },
     keepMs: file.tasks.keep_hours * hourMs,
+    deleteAfterMs: file.tasks.delete_after_hours * hourMs,
     keepWorkDays: file.tasks.keep_work_days,
     attachmentBytes: file.tasks.attachment_mib * mib,
     model: modelFrom(file, variables),

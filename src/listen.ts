@@ -22,7 +22,7 @@ export function listen(
         // Git is quiet for as long as it packs, and a forge for as long as it wants to be left alone.
         const { pathname } = new URL(request.url);
         if (
-          /^\/(git|api\/(forges|repositories|branches))(\/|$)|\/(pull-requests|snapshots|fork)(\/|$)/.test(
+          /^\/(git|teleport|handover|api\/(forges|repositories|branches))(\/|$)|\/(pull-requests|snapshots|fork|teleport)(\/|$)/.test(
             pathname,
           )
         )

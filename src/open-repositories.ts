@@ -8,6 +8,7 @@ import type { KeptWork, Log, RepositoryHost } from "./domain/ports.ts";
 import type { RemoteRepository } from "./domain/repository.ts";
 import type { SnapshotRepositories } from "./domain/snapshots.ts";
 import type { Store } from "./domain/store.ts";
+import type { TeleportRepositories } from "./domain/teleport.ts";
 import { gitNetworkSettings } from "./forge/forge-network.ts";
 import { createForges, type Forges } from "./forge/forges.ts";
 import { createGitServer } from "./forge/git-server.ts";
@@ -25,6 +26,7 @@ import { openQuarantine } from "./forge/quarantine.ts";
 import { createRemotePush } from "./forge/remote-push.ts";
 import { createRepositories } from "./forge/repositories.ts";
 import { createSnapshots } from "./forge/snapshots.ts";
+import { createTeleportRepositories } from "./forge/teleports.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { createReach, upstreamProxyOf, vetAddresses } from "./network.ts";
 
@@ -36,6 +38,7 @@ export interface OpenRepositories {
   host: RepositoryHost;
   kept: KeptWork;
   snapshots: SnapshotRepositories;
+  teleports: TeleportRepositories;
   /** The large files of a repository; undefined where there is none of this name. */
   lfsOf(name: string): LfsEndpoint | undefined;
   close(): Promise<void>;
@@ -79,6 +82,7 @@ export async function openRepositories(options: {
     ...{ folder: folderOf("kept"), git, keepDays: config.keepWorkDays },
     ...pushing,
   });
+  const teleports = createTeleportRepositories({ folder: folderOf("teleports"), git });
   const snapshots = createSnapshots({
     ...{ folder: folderOf("snapshots"), git, log },
     maxBytes: config.snapshots.maxBytes,
@@ -87,7 +91,12 @@ export async function openRepositories(options: {
     ...{ folder: folderOf("mirrors"), remote },
     log,
     now,
-    borrowed: () => [...store.sandboxes.borrowedFolders(), ...kept.borrowed(), ...snapshots.borrowed()],
+    borrowed: () => [
+      ...store.sandboxes.borrowedFolders(),
+      ...kept.borrowed(),
+      ...snapshots.borrowed(),
+      ...teleports.borrowed(),
+    ],
     repositories: () => store.repositories.list().filter((each) => each.kind === "remote"),
     changed: (name, change) => store.repositories.update(name, change),
   });
@@ -138,6 +147,7 @@ export async function openRepositories(options: {
     host,
     kept,
     snapshots,
+    teleports,
     lfsOf(name) {
       const repository = store.repositories.get(name);
       if (repository === undefined) return undefined;

@@ -9,7 +9,7 @@ import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
 import type { SandboxEngine } from "./domain/sandbox.ts";
 import { connectAppliance } from "./engine-connection.ts";
-import { handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
+import { handleGitAt, handleGitForPeople, handleLfsForPeople } from "./forge/git-for-people.ts";
 import { createControlDoor } from "./gateway/control/control-door.ts";
 import { createDoors } from "./gateway/door.ts";
 import { readAuthorities } from "./gateway/egress/authorities.ts";
@@ -25,6 +25,7 @@ import type { ApplianceLog } from "./log.ts";
 import { lookUp, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { openNotifications } from "./open-notifications.ts";
 import { openRepositories } from "./open-repositories.ts";
+import { attachmentFilesOf, createDeletions, keptWorkOf } from "./runs/deletions.ts";
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
@@ -37,8 +38,10 @@ import { createPullRequests } from "./runs/pull-requests.ts";
 import { createRefusalRecord } from "./runs/refusals.ts";
 import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
+import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
 import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
+import { startTicketExpiry } from "./runs/teleport.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -117,7 +120,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ownPort: () => ownPort,
     });
     closers.push(() => repositories.close());
-    const { hosted, forges, host, kept, snapshots } = repositories;
+    const { hosted, forges, host, kept, snapshots, teleports } = repositories;
     const applianceId = applianceIdOf(key);
     const engine = createReconnectingEngine(async () => {
       const { connection } = await connectAppliance(config, log);
@@ -195,6 +198,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const follower = createPullRequestFollower(review);
     const scheduleClock = createScheduleClock({ store, host, ids, log });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
+    const indexer = createSearchIndexer({ store, log });
+    const deletions = createDeletions({
+      store,
+      belongings: [snapshots, attachmentFilesOf(store, attachments), keptWorkOf(store, kept)],
+      log,
+      now: ids.now,
+    });
     const snapshotExpiry = createSnapshotExpiry({
       ...{ store, snapshots, log, now: ids.now },
       keepDays: config.snapshots.keepDays,
@@ -216,10 +226,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       kept,
       snapshots,
       attachments,
+      teleports,
       ids,
       log,
       version,
       parallel: config.parallel,
+      deleteAfterMs: config.deleteAfterMs,
       usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower, notifications },
@@ -242,6 +254,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
           target,
           folder: hosted.pathOf(target.repository),
         }),
+      gitAt: handleGitAt,
       lfs: (request, target) =>
         handleLfsForPeople({
           ...{ request, target, publicUrl: url },
@@ -260,14 +273,20 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => follower.close(),
       () => owed.close(),
       () => notifications.close(),
+      () => indexer.close(),
+      () => deletions.close(),
       () => scheduleClock.close(),
       () => snapshotExpiry.close(),
     );
     follower.start();
     owed.start();
+    const tickets = startTicketExpiry({ store, snapshots, teleports, log });
+    closers.push(() => tickets.close());
     const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
     closers.push(() => expiry.close());
     notifications.start();
+    indexer.start();
+    deletions.start();
     snapshotExpiry.start();
     const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
     closers.push(() => sweep.close());

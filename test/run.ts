@@ -5,7 +5,8 @@ import { Glob } from "bun";
 import { prepareParts } from "./parts.ts";
 
 /**
- * Every check and test, from the quickest to the slowest, each file of scenarios in a process of its own. Ends with the
+ * Every check and test, from the quickest to the slowest, each file of scenarios in a process of its own and two of them at
+ * a time: they wait more than they work. Ends with the
  * line `N passed, N failed`. `./ccw test WORD` runs only the scenario files whose name has the word.
  */
 const root = join(import.meta.dir, "..");
@@ -35,7 +36,6 @@ async function tests(
   environment: Record<string, string>,
   minutes: number,
 ): Promise<void> {
-  console.log(`\n== ${name}`);
   const report = join(reports, `${name.replace(/\W+/g, "-")}.xml`);
   const child = Bun.spawn(
     [
@@ -48,11 +48,14 @@ async function tests(
       report,
       ...files,
     ],
-    { cwd: root, env: { ...process.env, ...environment }, stdio: ["ignore", "inherit", "inherit"] },
+    { cwd: root, env: { ...process.env, ...environment }, stdio: ["ignore", "pipe", "pipe"] },
   );
+  // Whole, when it is over: two that run at a time would be mixed up line by line.
+  const output = Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   const timer = setTimeout(() => child.kill("SIGKILL"), minutes * 60_000);
   const code = await child.exited;
   clearTimeout(timer);
+  console.log(`\n== ${name}\n${(await output).join("")}`);
   const counts = countsOf(report);
   if (counts === undefined)
     return count(`${name} (ended with code ${code} before its report)`, { passed: 0, failed: 1, skipped: 0 });
@@ -83,7 +86,8 @@ if (only === "") {
   await step("types", [bun, "x", "tsc", "--noEmit"]);
   await step("lint", [bun, "x", "biome", "check", "--error-on-warnings", "."]);
   await step("dead code", [bun, "x", "knip"]);
-  await tests("unit tests", ["./src", "./web", "./tui", "./test/architecture.test.ts"], {}, 5);
+  const ofTheWhole = [...new Glob("*.test.ts").scanSync(join(root, "test"))].map((file) => `./test/${file}`);
+  await tests("unit tests", ["./src", "./web", "./tui", "./test/chaos", ...ofTheWhole], {}, 15);
 }
 const built = await step("build", [bun, "build.ts"]);
 const parts = await prepareParts(root);
@@ -92,9 +96,16 @@ for (const { name, ok, reason } of parts.checks) {
   count(`part: ${name}`, { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
 }
 if (built) {
-  for (const file of [...new Glob("*.e2e.ts").scanSync(join(root, "test/e2e"))].sort()) {
-    if (file.includes(only)) await tests(file, [`./test/e2e/${file}`], parts.environment, 20);
-  }
+  const folder = join(root, "test/e2e");
+  const files = [...new Glob("*.e2e.ts").scanSync(folder)].filter((file) => file.includes(only)).sort();
+  // Those that play the internet listen at its fixed addresses: one after another.
+  const playsInternet = (file: string) => readFileSync(join(folder, file), "utf8").includes("egress-world");
+  const lane = async (queue: string[]) => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift())
+      await tests(file, [`./test/e2e/${file}`], parts.environment, 30);
+  };
+  const others = files.filter((file) => !playsInternet(file));
+  await Promise.all([lane(files.filter(playsInternet)).then(() => lane(others)), lane(others)]);
 }
 await parts.close();
 rmSync(reports, { recursive: true });

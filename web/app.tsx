@@ -1,3 +1,4 @@
+import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { type Status, useAppliance } from "./appliance.ts";
 import { Banners } from "./banners.tsx";
@@ -8,6 +9,7 @@ import { TaskList } from "./task-list.tsx";
 import { plainLine } from "./text/plain.ts";
 
 const Composer = later("the form", async () => (await import("./composer.tsx")).Composer);
+const TaskFinder = later("the search", async () => (await import("./search/task-finder.tsx")).TaskFinder);
 const taskPage = () => import("./task/task-page.tsx");
 const TaskPage = later("the task", async () => (await taskPage()).TaskPage);
 const SettingsPage = later("the settings", async () => {
@@ -23,13 +25,15 @@ const GroupPage = later("the comparison", async () => (await import("./groups/gr
 /** Header, banners, the list of tasks, and what the address asks for. */
 export function App() {
   const { path } = useRouter();
-  const taskId = path.value.match(/^\/tasks\/([a-z0-9_]+)\/?$/)?.[1];
+  const [, taskId, at] = path.value.match(/^\/tasks\/([a-z0-9_]+)(?:\/at\/(\d{1,15}))?\/?$/) ?? [];
   const groupId = path.value.match(/^\/groups\/([a-z0-9_]+)\/?$/)?.[1];
   const page = pageOf(path.value, taskId ?? groupId);
   useEffect(() => {
     if (taskId === undefined) document.title = `${titles[page] ?? ""}ccw-server`;
   }, [page, taskId]);
 
+  /** Something else stands in the place of the list of tasks. */
+  const finding = useSignal(false);
   // Nearly everybody opens a task next; where it cannot be had now, it is asked for again then.
   useEffect(() => void taskPage().catch(() => {}), []);
 
@@ -52,10 +56,13 @@ export function App() {
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task
           </Link>
-          <TaskList currentId={taskId} />
+          <TaskFinder currentId={taskId} inPlace={finding} />
+          {!finding.value && <TaskList currentId={taskId} />}
         </nav>
         <main id="main" class="main" tabIndex={-1} ref={main}>
-          {taskId !== undefined && <TaskPage key={taskId} id={taskId} />}
+          {taskId !== undefined && (
+            <TaskPage key={taskId} id={taskId} at={at === undefined ? undefined : Number(at)} />
+          )}
           {groupId !== undefined && <GroupPage key={groupId} id={groupId} />}
           {page === "settings" && <SettingsPage />}
           {page === "schedules" && <SchedulesPage />}

@@ -19,6 +19,10 @@ const demoPrompts = [
   { label: "Fail", prompt: "demo: fail" },
 ];
 
+const CommandPanel = later(
+  "the command",
+  async () => (await import("./parts/command-panel.tsx")).CommandPanel,
+);
 const ForgeDialog = later("the forges", async () => (await import("./forge-dialog.tsx")).ForgeDialog);
 
 const wishes = [
@@ -45,6 +49,7 @@ export function Composer() {
   const model = useDraft("model");
   const mode = useSignal<Mode>("act");
   const attachments = useAttachments();
+  const handingOver = useSignal(false);
   const attempts = useDraft("attempts", "1");
   const choices = useLoaded(
     async () => ({
@@ -235,10 +240,20 @@ export function Composer() {
             {submit.busy.value ? "Submitting…" : "Submit task"}
           </button>
           <AttachButton attachments={attachments} />
+          <button
+            type="button"
+            class="small"
+            aria-expanded={handingOver.value}
+            title="Hand over a conversation that runs in Claude Code on your machine"
+            onClick={() => (handingOver.value = !handingOver.value)}
+          >
+            From a terminal
+          </button>
           <span class="dim keys">
             <kbd>Ctrl</kbd> or <kbd>⌘</kbd> <kbd>Enter</kbd>
           </span>
         </div>
+        {handingOver.value && <CommandPanel wanted={{ kind: "handover" }} />}
       </form>
       {adding.value !== undefined && (
         <ForgeDialog

@@ -31,7 +31,7 @@ export function TaskList({ currentId }: { currentId: string | undefined }) {
   );
 }
 
-function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
+export function TaskRow({ task, current }: { task: TaskJson; current: boolean }) {
   const { now, requests } = useAppliance();
   const { word, tone, ended, icon } = shownState(task);
   const asks = ended ? 0 : requests.value.filter(({ taskId }) => taskId === task.id).length;

@@ -15,6 +15,7 @@ import { addNotifyCommands } from "./notify.ts";
 import { addPullRequestCommands } from "./pull-requests.ts";
 import { addRepositoryCommands } from "./repositories.ts";
 import { addScheduleCommands } from "./schedules.ts";
+import { addSearchCommand } from "./search.ts";
 import { addServerCommands } from "./server.ts";
 import { addTaskCommands } from "./tasks.ts";
 import { addTokenCommands } from "./tokens.ts";
@@ -71,6 +72,7 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
   };
   program.commandsGroup("Work:");
   addTaskCommands(cli);
+  addSearchCommand(cli);
   addGroupCommands(cli);
   addScheduleCommands(cli);
   addPullRequestCommands(cli);

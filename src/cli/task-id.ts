@@ -8,10 +8,14 @@ export function shortId(id: string): string {
   return id.slice(-6);
 }
 
-/** The task meant by an id, the beginning or the end of one among the newest 500, or `last`. */
-export async function findTaskId(client: Client, text: string): Promise<string> {
+/**
+ * The task meant by an id, the beginning or the end of one among the newest 500, archived ones too, or `last`. `deleted`:
+ * among those that can be restored.
+ */
+export async function findTaskId(client: Client, text: string, { deleted = false } = {}): Promise<string> {
   if (isId("TaskId", text)) return text;
-  const tasks = await client.read(client.api.tasks.$get({ query: { limit: "500" } }));
+  const show = deleted ? "deleted" : text === "last" ? "current" : "all";
+  const tasks = await client.read(client.api.tasks.$get({ query: { limit: "500", show } }));
   if (text === "last") {
     const newest = tasks[0];
     if (newest === undefined) {

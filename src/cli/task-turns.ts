@@ -69,7 +69,7 @@ export function addTurnCommands(cli: Cli, task: Command): void {
     });
 
   task
-    .command("archive")
+    .command("files")
     .description("all files as they are after a turn")
     .argument("<task>", idHelp)
     .requiredOption("-o, --output <file>", "write it there; - is standard output")
@@ -78,7 +78,7 @@ export function addTurnCommands(cli: Cli, task: Command): void {
     .addOption(
       new Option("--format <format>", "zip where the file's name ends so").choices(["tar.gz", "zip"]),
     )
-    .addHelpText("after", "\nExample:\n  ccw-server task archive last -o work.zip")
+    .addHelpText("after", "\nExample:\n  ccw-server task files last -o work.zip")
     .action(async (text: string, options: ArchiveOptions) => {
       const client = await cli.connect();
       const id = await findTaskId(client, text);

@@ -4,10 +4,13 @@ import { plainLine } from "../domain/plain-text.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
+import { addExportCommand } from "./export.ts";
 import { wantsColour } from "./io.ts";
+import { addMoveCommands } from "./move-tasks.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
 import { addOfferCommand } from "./pull-requests.ts";
+import { addPutAwayCommands, type Shelves, shelfOf, stateText } from "./put-away.ts";
 import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
@@ -97,11 +100,15 @@ Examples:
     .addOption(new Option("-s, --state <state>", "tasks in this state alone").choices(states))
     .option("--kept", "those alone whose forge did not take all of their work: `task push` tries again")
     .option("-n, --limit <number>", "how many", wholeNumber(1, 500), 30)
+    .addOption(new Option("--archived", "the archive alone").conflicts(["all", "deleted"]))
+    .addOption(new Option("--all", "the archived ones, too").conflicts("deleted"))
+    .option("--deleted", "those that were deleted, and can be restored")
     .addHelpText("after", "\nExample:\n  ccw-server task list --state running --json | jq -r '.[].id'")
-    .action(async ({ state, kept, limit }: { state?: TaskStateKind; kept?: true; limit: number }) => {
+    .action(async ({ state, kept, limit, ...shelves }: ListOptions) => {
       const client = await cli.connect();
       const query = {
         limit: String(limit),
+        show: shelfOf(shelves),
         ...(state !== undefined && { state }),
         ...(kept && { kept: "only" as const }),
       };
@@ -111,9 +118,7 @@ Examples:
       const now = Date.now();
       const rows = tasks.map((row) => [
         shortId(row.id),
-        row.queuePosition === undefined
-          ? `${row.state}${row.held ? ", held" : ""}`
-          : `${row.state} #${row.queuePosition}`,
+        stateText(row, now),
         row.attempt === undefined
           ? row.title
           : `(${row.attempt.number}/${row.attempt.of}${row.attempt.kept === true ? ", kept" : ""}) ${row.title}`,
@@ -193,8 +198,11 @@ Examples:
   addSteeringCommands(cli, task);
 
   addOfferCommand(cli, task);
+  addPutAwayCommands(cli, task);
+  addExportCommand(cli, task);
   addBudgetCommand(cli, task, idHelp);
   addTurnCommands(cli, task);
+  addMoveCommands(cli, task, idHelp);
 
   task
     .command("push")
@@ -212,6 +220,12 @@ Examples:
           plainLine(`The work in ${each.repository} is on ${each.branch}, at ${each.commit.slice(0, 10)}.`),
         );
     });
+}
+
+interface ListOptions extends Shelves {
+  state?: TaskStateKind;
+  kept?: true;
+  limit: number;
 }
 
 interface CreateOptions {

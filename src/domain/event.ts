@@ -145,6 +145,10 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   }),
   z.object({ kind: z.literal("sandbox_asleep"), sandboxId: id, reason: z.string() }),
   z.object({ kind: z.literal("sandbox_removed"), sandboxId: id, reason: z.string() }),
+  /** Its branch, files and conversation were fetched by a person, to go on with on a machine of theirs. */
+  z.object({ kind: z.literal("teleported"), person: z.string() }),
+  /** The task began as a conversation on a person's machine. */
+  z.object({ kind: z.literal("handed_over"), person: z.string(), repository: z.string() }),
   z.object({ kind: z.literal("rolled_back"), person: z.string(), turn: z.number().int() }),
   z.object({ kind: z.literal("limit_reached"), reason: z.string(), hint: z.string() }),
   z.object({ kind: z.literal("sandbox_started"), sandboxId: id, engine: z.string(), image: z.string() }),

@@ -14,6 +14,7 @@ export type PullRequestId = Branded<"PullRequestId">;
 export type AttachmentId = Branded<"AttachmentId">;
 export type ScheduleId = Branded<"ScheduleId">;
 export type GroupId = Branded<"GroupId">;
+export type TicketId = Branded<"TicketId">;
 
 const prefixes = {
   TaskId: "tsk",
@@ -25,6 +26,7 @@ const prefixes = {
   AttachmentId: "att",
   ScheduleId: "sch",
   GroupId: "grp",
+  TicketId: "tkt",
 } as const;
 type IdName = keyof typeof prefixes;
 

@@ -147,6 +147,12 @@ export interface KeptBranch {
   until: number | undefined;
 }
 
+/** Something outside the database that belongs to tasks: files, repositories. */
+export interface TaskBelongings {
+  /** All of one task; that there is nothing, or nothing any more, is success: it is asked again after a crash. */
+  remove(taskId: TaskId): Promise<void>;
+}
+
 export interface MergeRequest {
   base: string;
   head: string;

@@ -49,6 +49,8 @@ export interface SnapshotRepositories {
   ): Promise<ReadableStream<Uint8Array>>;
   /** Gives a task that has none these commits of another one, and whatever they are made of. */
   copy(from: TaskId, to: TaskId, commits: readonly { place: SnapshotPlace; commit: string }[]): Promise<void>;
+  /** The bare repository on this machine; undefined where the task has none. */
+  folderOf(taskId: TaskId, place: SnapshotPlace): string | undefined;
   /** All of a task; one that has none is success. */
   remove(taskId: TaskId): Promise<void>;
   /** The tasks that have some. */

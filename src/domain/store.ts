@@ -14,6 +14,7 @@ import type {
   SandboxId,
   ScheduleId,
   TaskId,
+  TicketId,
   TokenId,
 } from "./ids.ts";
 import type { ModelRequest } from "./model.ts";
@@ -22,8 +23,10 @@ import type { TokenCounts } from "./prices.ts";
 import type { PullRequest, PullRequestBadge } from "./pull-request.ts";
 import type { RemoteRepository, Repository } from "./repository.ts";
 import type { RunCause, Schedule, ScheduleOutcome, ScheduleRun } from "./schedule.ts";
+import type { SearchPage, SearchQuery } from "./search.ts";
 import type { SessionCommand, SessionCommandBody, SessionEvent } from "./session.ts";
 import type { AgentMode, PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "./task.ts";
+import type { TeleportFacts } from "./teleport.ts";
 
 /**
  * The store as the rest of the house sees it. Every verb is synchronous (SQLite in this process) and atomic by
@@ -38,11 +41,14 @@ export interface Store {
   pullRequests: PullRequestStore;
   environments: EnvironmentStore;
   tasks: TaskStore;
+  deletions: DeletionStore;
+  search: SearchStore;
   groups: GroupStore;
   schedules: ScheduleStore;
   prompts: PromptStore;
   attachments: AttachmentStore;
   snapshots: SnapshotStore;
+  tickets: TicketStore;
   events: EventStore;
   sandboxes: SandboxStore;
   usage: UsageStore;
@@ -168,9 +174,17 @@ export interface TaskRow extends Task {
   /** Requests that had no price. */
   unpriced: number;
   pullRequests: PullRequestBadge[];
+  /** Since when it is left out of lists; undefined for one that is not archived. */
+  archivedAt: number | undefined;
+  /** It is gone for people; `removeAt`: until then it can be restored, and then all of it is removed. */
+  deletion: { at: number; removeAt: number } | undefined;
   /** Where it is one of several attempts at the same prompt. */
   attempt: Attempt | undefined;
 }
+
+/** `current`: neither archived nor deleted. `all`: those and the archived ones. */
+export const taskShelves = ["current", "archived", "all", "deleted"] as const;
+export type TaskShelf = (typeof taskShelves)[number];
 
 /** A snapshot that the task's next new sandbox begins with; of another task where it was forked. */
 export interface TaskRestore {
@@ -194,11 +208,17 @@ export interface TaskStore {
     attempt?: Pick<Attempt, "groupId" | "number"> | undefined;
     prompt: { id: PromptId; text: string; attachments?: readonly AttachmentId[] };
   }): void;
+  /** Undefined for one that was deleted, too. */
   get(id: TaskId): TaskRow | undefined;
   /** The state alone, which costs far less than the whole row. */
   stateOf(id: TaskId): TaskState | undefined;
-  /** Newest first. */
-  list(filter: { limit: number; before?: number; states?: readonly TaskStateKind[] }): TaskRow[];
+  /** Newest first; `shelf` is `current` where it is left out. */
+  list(filter: {
+    limit: number;
+    before?: number;
+    states?: readonly TaskStateKind[];
+    shelf?: TaskShelf;
+  }): TaskRow[];
   /** The environment as it was when the task was submitted. */
   environmentOf(id: TaskId): Environment;
   /**
@@ -217,8 +237,13 @@ export interface TaskStore {
    * task that is active no longer its sandbox falls asleep.
    */
   move(id: TaskId, to: TaskState): void;
-  /** Puts a task that is paused or has ended back into the queue. Its sandbox stays, if there is one. Throws `conflict`. */
+  /**
+   * Puts a task that is paused or has ended back into the queue, and takes it out of the archive. Its sandbox stays, if
+   * there is one. Throws `conflict`.
+   */
   reopen(id: TaskId): void;
+  /** Puts it into the archive, or takes it back. */
+  setArchived(id: TaskId, archived: boolean): void;
   /** Model, mode, whether its prompts wait for a person's word, what its next new sandbox begins with. */
   update(id: TaskId, change: Partial<Pick<TaskRow, "model" | "mode" | "held" | "restore">>): void;
   /** Counts one more death of its sandbox in a row, and says how many there are. */
@@ -226,13 +251,45 @@ export interface TaskStore {
   forgetDeaths(id: TaskId): void;
   /** The one that has been idle for longest, where others wait for its place; undefined where none has to go. */
   crowdedOut(limit: number): TaskId | undefined;
-  /** Paused tasks whose time has come. */
+  /** Paused tasks whose time has come, but those that are archived or deleted. */
   duePauses(now: number): TaskId[];
   /** Completed tasks whose pull request is still to be opened by itself, newest first. */
   owingPullRequests(limit: number): TaskRow[];
   /** Its pull request was opened by itself, or cannot be. */
   settlePullRequest(id: TaskId): void;
   count(states: readonly TaskStateKind[]): number;
+}
+
+/** Tasks that people have deleted. Nothing else sees them. */
+export interface DeletionStore {
+  /** It is gone for everybody; restored or removed by these verbs alone. */
+  mark(id: TaskId, removeAt: number): void;
+  get(id: TaskId): TaskRow | undefined;
+  /** It is there again, as it was. */
+  restore(id: TaskId): void;
+  /** Some of those whose time has come, but whose work no other task is still to begin with. */
+  due(now: number): TaskId[];
+  /** It can be restored no more: parts of it may be gone from here on. */
+  begin(id: TaskId): void;
+  /**
+   * Removes at most `limit` rows of it, the task's own last, and says whether there are more. What the task has used
+   * stays in the sums, and its branches and pull requests where they are kept.
+   */
+  removePortion(id: TaskId, limit: number): boolean;
+  /** Sandboxes that sleep for a task that was archived or deleted. */
+  putAway(): Pick<SandboxRecord, "id" | "taskId">[];
+}
+
+/** Full-text search over titles, prompts and transcripts; what is appended is read behind the traffic's back. */
+export interface SearchStore {
+  /** Reads the next events, a bounded number of them, and says whether there are more. */
+  indexPortion(): boolean;
+  /** How many events have not been read yet. */
+  behind(): number;
+  /** Forgets everything; it is read again from the first event, a portion at a time. */
+  rebuild(): void;
+  /** Newest first, for a bounded time: where that was not enough, `next` says where to go on. */
+  find(query: SearchQuery): SearchPage;
 }
 
 export interface GroupStore {
@@ -368,9 +425,51 @@ export interface Snapshot {
   at: number;
 }
 
+/** What a person on a machine of theirs may do for a short time, with a secret and nothing else. */
+export interface Ticket {
+  id: TicketId;
+  person: Person;
+  /** Of the task that it is about; of a hand-over, that it is to become. */
+  taskId: TaskId;
+  facts: TicketFacts;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** When it was first used. */
+  usedAt: number | undefined;
+}
+
+export type TicketFacts =
+  /** To fetch the branch, the last files and the conversation of one task. */
+  | ({ kind: "teleport" } & TeleportFacts)
+  /** To hand over one conversation with its files; `repository` and `baseBranch` once they are known. */
+  | ({ kind: "handover" } & HandoverFacts);
+
+export interface HandoverFacts {
+  environment: string;
+  model: string;
+  /** Where it goes on, once that is known. */
+  place: { repository: string; baseBranch: string } | undefined;
+}
+
+export interface TicketStore {
+  /** The secret is shown this once; its SHA-256 is kept. */
+  create(input: Pick<Ticket, "taskId" | "facts" | "expiresAt"> & { id: TicketId; person: PersonId }): string;
+  /** One that is good still. */
+  find(secret: string): Ticket | undefined;
+  update(id: TicketId, change: Partial<Pick<Ticket, "facts" | "expiresAt" | "usedAt">>): void;
+  /** Of a person, good still. */
+  count(person: PersonId): number;
+  get(id: TicketId): Ticket | undefined;
+  /** Those that are good no longer. */
+  expired(): Ticket[];
+  remove(id: TicketId): void;
+}
+
 export interface SnapshotStore {
   /** Its turn is the next one. */
   add(snapshot: Omit<Snapshot, "turn" | "at">): Snapshot;
+  /** Of a turn that is there: what it left has been committed since. */
+  replace(taskId: TaskId, turn: number, change: Pick<Snapshot, "repositories" | "session">): void;
   get(taskId: TaskId, turn: number): Snapshot | undefined;
   list(taskId: TaskId): Snapshot[];
   last(taskId: TaskId): Snapshot | undefined;
@@ -383,6 +482,8 @@ export interface EventStore {
    * `limit` does not mean that there are no more.
    */
   after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
+  /** The last ones below `seq`, in order, as many as `limit` and some MiB allow. */
+  before(taskId: TaskId, seq: number, limit: number): TaskEvent[];
   count(taskId: TaskId, kind: TaskEvent["body"]["kind"]): number;
   /** All of some kinds, in order; for kinds of which a task has few. */
   ofKinds(taskId: TaskId, kinds: readonly TaskEvent["body"]["kind"][]): TaskEvent[];

@@ -81,6 +81,11 @@ export function isEnded(kind: TaskStateKind): boolean {
   return kind === "completed" || kind === "failed" || kind === "cancelled";
 }
 
+/** Nothing happens in it, and no sandbox is awake for it: it can be put away, or deleted. */
+export function isAtRest(kind: TaskStateKind): boolean {
+  return kind === "paused" || isEnded(kind);
+}
+
 /** Its work is over and handed back, whether its sandbox is awake still or not. */
 export function isDone(kind: TaskStateKind): boolean {
   return kind === "idle" || isEnded(kind);

@@ -148,6 +148,12 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
     case "finished":
       // A completed task says the same in its state.
       return body.outcome === "completed" ? [] : [line("bad", `${body.text} ${body.hint}`)];
+    case "teleported":
+      return [line("dim", `${body.person} took the task along to go on with on another machine.`)];
+    case "handed_over":
+      return [
+        line("dim", `${body.person} handed the conversation over, with its files in ${body.repository}.`),
+      ];
     case "cancel_requested":
     case "interrupt_requested":
       return [line("warning", `${steeringInWords(body)}.`)];

@@ -1,4 +1,4 @@
-import type { GitServer, GitTarget } from "../domain/git-server.ts";
+import type { GitCall, GitEndpoint, GitServer, GitTarget, PushRight } from "../domain/git-server.ts";
 import type { LfsEndpoint, LfsTarget } from "../domain/lfs.ts";
 import { answerLfs } from "../domain/lfs-answers.ts";
 
@@ -14,14 +14,27 @@ export async function handleGitForPeople(call: {
   /** The bare repository's folder; absolute. */
   folder: string;
 }): Promise<Response> {
-  const { git, request, target, folder } = call;
+  const { git, folder, ...rest } = call;
+  const endpoint = { serve: (each: GitCall) => git.serve({ ...each, folder }) };
+  return handleGitAt({ ...rest, endpoint, right: { kind: "any" } });
+}
+
+/** The same at another endpoint, and with less of a right. */
+export async function handleGitAt(call: {
+  endpoint: Pick<GitEndpoint, "serve">;
+  request: Request;
+  target: GitTarget;
+  right: PushRight;
+  /** As in GitCall. */
+  maxPackBytes?: number;
+}): Promise<Response> {
+  const { endpoint, request, target, right, maxPackBytes } = call;
   const method = target.kind === "advertise" ? "GET" : "POST";
   if (request.method !== method) {
     return new Response(`Only ${method} is understood here.\n`, { status: 405, headers: { allow: method } });
   }
   const header = (name: string) => request.headers.get(name) ?? undefined;
-  const answer = await git.serve({
-    folder,
+  const answer = await endpoint.serve({
     service: target.service,
     body: target.kind === "advertise" ? undefined : (request.body ?? nothing()),
     headers: {
@@ -29,7 +42,8 @@ export async function handleGitForPeople(call: {
       contentEncoding: header("content-encoding"),
       gitProtocol: header("git-protocol"),
     },
-    right: { kind: "any" },
+    right,
+    maxPackBytes,
     signal: request.signal,
   });
   return new Response(streamOf(answer.body), { status: answer.status, headers: answer.headers });

@@ -81,7 +81,10 @@ export function createSnapshots(
             release();
             return faultAnswer(call, fault);
           }
-          const answer = await endpoint.serve({ ...call, maxPackBytes: room });
+          const answer = await endpoint.serve({
+            ...call,
+            maxPackBytes: Math.min(room, call.maxPackBytes ?? room),
+          });
           call.signal.addEventListener("abort", release, { once: true });
           const done = async () => {
             release();
@@ -107,6 +110,11 @@ export function createSnapshots(
           timeoutMs: copyMs,
         });
       }
+    },
+
+    folderOf(taskId, place) {
+      const path = placeOf(taskId, place);
+      return existsSync(path) ? path : undefined;
     },
 
     async remove(taskId) {

@@ -61,19 +61,30 @@ export async function restore(
 }
 
 async function restoreCheckout(
-  { folder, workBranch }: Checkout,
+  { folder, workBranch, rewrite = false }: Checkout,
   index: number,
   { commit, head }: { commit: string; head: string },
   options: RestoreOptions,
 ): Promise<void> {
   const { git, env, signal } = options;
   await fetchCommit(commit, join(folder, ".git"), snapshotRepository(index), options);
-  const run = (...args: string[]) =>
-    mustGit(git([...quietly, ...args], { cwd: folder, env, signal }), `git ${args[0]}`);
+  const call = { cwd: folder, env, signal };
+  const run = (...args: string[]) => mustGit(git([...quietly, ...args], call), `git ${args[0]}`);
+  const holds = async (...args: string[]) => (await git([...quietly, ...args], call)).code === 0;
   // Both are there before anything is changed.
   await run("rev-parse", "--verify", "--quiet", `${head}^{commit}`);
-  await run("checkout", "--quiet", "--force", "--no-track", "-B", workBranch, head);
-  await run("read-tree", "--reset", "-u", commit);
+  const pushed = `refs/remotes/origin/${workBranch}`;
+  // What was pushed after the snapshot stays, unless a person has taken it back: the rest is laid over it.
+  if (!rewrite && (await holds("merge-base", "--is-ancestor", head, pushed))) {
+    await run("checkout", "--quiet", "--force", "--no-track", "-B", workBranch, pushed);
+    if (!(await holds("cherry-pick", "--no-commit", "--mainline=1", commit))) {
+      await run("reset", "--quiet", "--hard");
+      throw new Error(`What was uncommitted then conflicts with what ${workBranch} has now.`);
+    }
+  } else {
+    await run("checkout", "--quiet", "--force", "--no-track", "-B", workBranch, head);
+    await run("read-tree", "--reset", "-u", commit);
+  }
   await run("reset", "--quiet", "--mixed");
 }
 

@@ -264,3 +264,28 @@ test("a restored checkout has its branch, its files and nothing staged; a conver
   expect(readFileSync(join(folder, "other-home/project/again.jsonl"), "utf8")).toBe("{}\n");
   expect(notices().length).toBe(1);
 });
+
+test("what was pushed after the snapshot stays, and what was uncommitted is laid over it", async () => {
+  const { folder: here } = checkout();
+  await git(here, "clone", "--quiet", "--bare", ".", join(folder, "origin.git"));
+  writeFileSync(file("file.txt"), "two\n");
+  writeFileSync(file("new.txt"), "n\n");
+  const { repositories } = await taken();
+  // Handed over, and a person has added something of their own.
+  await git(here, "add", "file.txt");
+  await git(here, "commit", "--quiet", "--message", "Hand over");
+  writeFileSync(file("theirs.txt"), "t\n");
+  await git(here, "add", "theirs.txt");
+  await git(here, "commit", "--quiet", "--message", "Theirs");
+  await git(here, "push", "--quiet", join(folder, "origin.git"), "HEAD:refs/heads/claude/w");
+  const tip = await git(here, "rev-parse", "HEAD");
+
+  const other = { ...checkout(), folder: join(folder, "other/demo") };
+  await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
+  await restore(
+    { title: "turn 1", repositories: [repositories[0] ?? undefined] },
+    { ...options(), checkouts: [other], conversationHome: join(folder, "other-home") },
+  );
+  expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(`${tip}\n${tip}`);
+  expect(await git(other.folder, "status", "--porcelain")).toBe("?? new.txt");
+});

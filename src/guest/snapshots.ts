@@ -31,6 +31,8 @@ export interface Snapshots {
    * turn ends without, and a notice says why.
    */
   take(promptId: string, settled?: Promise<void>): Promise<void>;
+  /** The same, and nothing is said where all is as it was. */
+  takeChanged(promptId: string): Promise<void>;
 }
 
 type Kept = GuestState["snapshots"]["repositories"][number];
@@ -148,63 +150,77 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     return { tree, head: "", commit };
   };
 
-  return {
-    async take(promptId, settled = Promise.resolve()) {
-      if (signal.aborted) return;
-      const began = performance.now();
-      // A name is used once, whatever became of the one before it.
-      const count = state.value.snapshots.count + 1;
-      state.update({ snapshots: { ...state.value.snapshots, count } });
-      const plain = (id: string) => id.replace(/[^A-Za-z0-9]/g, "");
-      const name = `${plain(promptId)}${plain(session.sandboxId).slice(-6)}x${count}`;
-      const limit = new AbortController();
-      const stop = () => limit.abort(signal.reason);
-      const timer = setTimeout(() => {
-        limit.abort(new CcwError("unavailable", `It took over ${Math.round(timeoutMs / 1000)} s.`));
-      }, timeoutMs);
-      signal.addEventListener("abort", stop);
-      const soft = async (title: string, work: Promise<Kept>): Promise<Kept> => {
-        try {
-          return await work;
-        } catch (thrown) {
-          const reason = messageOf(limit.signal.aborted ? limit.signal.reason : thrown);
-          if (!signal.aborted)
-            await warn(`The state of ${title} after the turn could not be kept: ${reason}`, title);
-          return null;
-        }
-      };
+  const takeIf = async (
+    promptId: string,
+    settled: Promise<void>,
+    isWorthIt: (taken: readonly Kept[], before: GuestState["snapshots"]) => boolean,
+  ): Promise<void> => {
+    if (signal.aborted) return;
+    const began = performance.now();
+    // A name is used once, whatever became of the one before it.
+    const count = state.value.snapshots.count + 1;
+    state.update({ snapshots: { ...state.value.snapshots, count } });
+    const plain = (id: string) => id.replace(/[^A-Za-z0-9]/g, "");
+    const name = `${plain(promptId)}${plain(session.sandboxId).slice(-6)}x${count}`;
+    const limit = new AbortController();
+    const stop = () => limit.abort(signal.reason);
+    const timer = setTimeout(() => {
+      limit.abort(new CcwError("unavailable", `It took over ${Math.round(timeoutMs / 1000)} s.`));
+    }, timeoutMs);
+    signal.addEventListener("abort", stop);
+    const soft = async (title: string, work: Promise<Kept>): Promise<Kept> => {
       try {
-        const what = { promptId, name };
-        const [kept, ...repositories] = await Promise.all([
-          soft(
-            "the conversation",
-            settled.then(() => ofSession(what, limit.signal)),
-          ),
-          ...checkouts.map((checkout, index) =>
-            soft(checkout.name, ofRepository(checkout, index, what, limit.signal)),
-          ),
-        ]);
-        if (signal.aborted) return;
-        const before = state.value.snapshots;
-        state.update({
-          snapshots: {
-            ...before,
-            repositories: repositories.map((each, index) => each ?? before.repositories[index] ?? null),
-            session: kept ?? before.session,
-          },
-        });
-        if (kept === null && repositories.every((each) => each === null)) return;
-        await emit({
-          kind: "snapshot",
-          promptId,
-          repositories: repositories.map((each) => each && { commit: each.commit, head: each.head }),
-          session: kept?.commit ?? "",
-          ms: Math.round(performance.now() - began),
-        });
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", stop);
+        return await work;
+      } catch (thrown) {
+        const reason = messageOf(limit.signal.aborted ? limit.signal.reason : thrown);
+        if (!signal.aborted)
+          await warn(`The state of ${title} after the turn could not be kept: ${reason}`, title);
+        return null;
       }
-    },
+    };
+    try {
+      const what = { promptId, name };
+      const [kept, ...repositories] = await Promise.all([
+        soft(
+          "the conversation",
+          settled.then(() => ofSession(what, limit.signal)),
+        ),
+        ...checkouts.map((checkout, index) =>
+          soft(checkout.name, ofRepository(checkout, index, what, limit.signal)),
+        ),
+      ]);
+      if (signal.aborted) return;
+      const before = state.value.snapshots;
+      state.update({
+        snapshots: {
+          ...before,
+          repositories: repositories.map((each, index) => each ?? before.repositories[index] ?? null),
+          session: kept ?? before.session,
+        },
+      });
+      if (!isWorthIt([kept, ...repositories], before)) return;
+      await emit({
+        kind: "snapshot",
+        promptId,
+        repositories: repositories.map((each) => each && { commit: each.commit, head: each.head }),
+        session: kept?.commit ?? "",
+        ms: Math.round(performance.now() - began),
+      });
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+    }
+  };
+
+  const anything = (taken: readonly Kept[]) => taken.some((each) => each !== null);
+  return {
+    take: (promptId, settled = Promise.resolve()) => takeIf(promptId, settled, anything),
+    takeChanged: (promptId) =>
+      takeIf(promptId, Promise.resolve(), (taken, { session: conversation, repositories }) =>
+        taken.some((each, index) => {
+          const before = index === 0 ? conversation : repositories[index - 1];
+          return each !== null && each.commit !== before?.commit;
+        }),
+      ),
   };
 }

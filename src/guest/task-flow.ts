@@ -16,13 +16,19 @@ import { publishAll } from "./publish.ts";
 import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { SessionFiles } from "./session-files.ts";
-import { createSnapshots } from "./snapshots.ts";
+import { createSnapshots, type Snapshots } from "./snapshots.ts";
 import type { StateFile } from "./state.ts";
 import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
 import { tailOf } from "./text.ts";
 import type { SandboxVariables } from "./variables.ts";
-import { type Checkout, cloneCheckout, placeCheckouts, type WorkspaceOptions } from "./workspace.ts";
+import {
+  type Checkout,
+  cloneCheckout,
+  followAddress,
+  placeCheckouts,
+  type WorkspaceOptions,
+} from "./workspace.ts";
 
 export interface TaskFlow {
   start: SessionStart;
@@ -65,8 +71,14 @@ export async function runTaskFlow(flow: TaskFlow): Promise<void> {
     }
     await prepare(flow, checkouts);
     state.update({ prepared: true });
-  } else if (state.value.openPrompt !== null) {
-    await emit({ kind: "notice", level: "info", text: "The sandbox was started again. The agent goes on." });
+  } else {
+    for (const checkout of checkouts) await followAddress(checkout, workspaceOf(flow));
+    if (state.value.openPrompt !== null)
+      await emit({
+        kind: "notice",
+        level: "info",
+        text: "The sandbox was started again. The agent goes on.",
+      });
   }
   try {
     await letAgentWork(flow, checkouts, isFirst);
@@ -159,7 +171,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   const commands = session.followCommands(
     state.value.lastCommand,
-    (command) => carryOut(command, keeper, flow, checkouts),
+    (command) => carryOut(command, keeper, snapshots, flow, checkouts),
     following.signal,
   );
   try {
@@ -174,6 +186,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
 async function carryOut(
   { n, command }: SessionCommand,
   keeper: AgentKeeper,
+  snapshots: Snapshots,
   flow: TaskFlow,
   checkouts: readonly Checkout[],
 ): Promise<void> {
@@ -193,10 +206,14 @@ async function carryOut(
     case "set_mode":
       keeper.setMode(command.mode);
       break;
-    case "finish":
+    case "finish": {
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
-      await flow.emit(await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report));
+      const last = await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report);
+      // What was committed is on the branch now: a sandbox that begins with this turn has to stand there, too.
+      if (flow.state.value.lastPromptId !== null) await snapshots.takeChanged(flow.state.value.lastPromptId);
+      await flow.emit(last);
       break;
+    }
   }
   flow.state.update({ lastCommand: n });
 }

@@ -7,7 +7,7 @@ import type { SessionStart } from "../domain/session.ts";
 import { createCommandRunner } from "./commands.ts";
 import { writeGitConfig } from "./git-config.ts";
 import { createProcesses } from "./processes.ts";
-import { type Checkout, cloneCheckout, placeCheckouts, publishWork } from "./workspace.ts";
+import { type Checkout, cloneCheckout, followAddress, placeCheckouts, publishWork } from "./workspace.ts";
 
 let folder = "";
 let env: Record<string, string> = {};
@@ -80,6 +80,17 @@ test("a clone stands on the work branch, and its remote reads as people see it",
   expect(checkout.folder).toBe(join(folder, "work/demo"));
   expect(await git(checkout.folder, "branch", "--show-current")).toBe("claude/w");
   expect(await git(checkout.folder, "config", "remote.origin.url")).toBe("http://appliance/git/ada/demo.git");
+});
+
+test("the remote follows an appliance that answers elsewhere, and stays where the agent has put it", async () => {
+  const checkout = await clone();
+  const originOf = () => git(checkout.folder, "config", "remote.origin.url");
+  const moved = { ...checkout, url: "https://elsewhere:8443/git/ada/demo.git" };
+  await followAddress(moved, options());
+  expect(await originOf()).toBe(moved.url);
+  await git(checkout.folder, "remote", "set-url", "origin", "https://git.example/ada/demo.git");
+  await followAddress(moved, options());
+  expect(await originOf()).toBe("https://git.example/ada/demo.git");
 });
 
 test("the author reaches git whatever characters the name has", async () => {

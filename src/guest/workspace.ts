@@ -98,6 +98,20 @@ async function cloneFrom(
   );
 }
 
+/**
+ * The appliance may answer at another address than when a repository that it hosts was cloned: its remote follows. One
+ * that the agent has set to something else is left alone.
+ */
+export async function followAddress(
+  { name, url, folder }: Checkout,
+  { commands, env }: Pick<WorkspaceOptions, "commands" | "env">,
+): Promise<void> {
+  const git = gitIn(folder, commands, env);
+  const { output: before } = await git("config", "--get", "remote.origin.url");
+  const isHosted = (address: string) => URL.parse(address)?.pathname.endsWith(`/git/${name}.git`) === true;
+  if (before !== url && isHosted(before) && isHosted(url)) await git("remote", "set-url", "origin", url);
+}
+
 export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_new" };
 
 /**

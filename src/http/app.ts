@@ -10,6 +10,7 @@ import type { HttpContext, HttpEnv } from "./context.ts";
 import { egressRoutes } from "./egress.ts";
 import { environmentRoutes } from "./environments.ts";
 import { errorResponse } from "./errors.ts";
+import { exportRoutes } from "./export.ts";
 import { createForgeAppFlow } from "./forge-app.ts";
 import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
@@ -18,11 +19,14 @@ import { liveRoutes } from "./live.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
+import { putAwayRoutes } from "./put-away.ts";
 import { repositoryRoutes } from "./repositories.ts";
 import { scheduleRoutes } from "./schedules.ts";
+import { searchRoutes } from "./search.ts";
 import { settingRoutes } from "./settings.ts";
 import { snapshotRoutes } from "./snapshots.ts";
 import { taskRoutes } from "./tasks.ts";
+import { teleportRoutes, ticketRoutes } from "./teleport.ts";
 import { triggerRoutes } from "./triggers.ts";
 import { usageRoutes } from "./usage.ts";
 import { webhookRoutes } from "./webhooks.ts";
@@ -82,6 +86,7 @@ export function createApp(context: HttpContext) {
   app.route("/git", gitRoutes(context));
   app.route("/webhooks", webhookRoutes(context));
   app.route("/triggers", triggerRoutes(context));
+  app.route("/", ticketRoutes(context));
 
   const api = new OpenAPIHono<HttpEnv>();
   api.use(requirePerson(context));
@@ -100,11 +105,15 @@ export function createApp(context: HttpContext) {
   api.onError((thrown, c) => errorResponse(c, thrown, context.log));
   const routes = api
     .route("/", taskRoutes(context))
+    .route("/", putAwayRoutes(context))
+    .route("/", searchRoutes(context))
+    .route("/", exportRoutes(context))
     .route("/", snapshotRoutes(context))
     .route("/", promptRoutes(context))
     .route("/", attachmentRoutes(context))
     .route("/", groupRoutes(context))
     .route("/", scheduleRoutes(context))
+    .route("/", teleportRoutes(context))
     .route("/", pullRequestRoutes(context))
     .route("/", repositoryRoutes(context))
     .route("/", forgeRoutes(context, appFlow))

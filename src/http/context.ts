@@ -1,11 +1,12 @@
 import type { Calendar } from "../domain/calendar.ts";
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
-import type { GitTarget } from "../domain/git-server.ts";
+import type { GitEndpoint, GitTarget, PushRight } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
 import type { AttachmentFiles, KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
 import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Token } from "../domain/store.ts";
+import type { TeleportRepositories } from "../domain/teleport.ts";
 import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 import type { Notifications } from "../runs/notifications.ts";
@@ -20,11 +21,14 @@ export interface HttpContext {
   kept: Pick<KeptWork, "push" | "of" | "tasks">;
   snapshots: SnapshotRepositories;
   attachments: Pick<AttachmentFiles, "maxBytes" | "take" | "find" | "remove">;
+  teleports: TeleportRepositories;
   ids: IdSource;
   log: Log;
   version: string;
   /** Tasks that run at once. */
   parallel: number;
+  /** How long a deleted task can be restored (ms). */
+  deleteAfterMs: number;
   /** Where people reach the appliance, without a slash at the end. */
   publicUrl(): string;
   /** Host names, besides IP addresses and localhost, under which the appliance may be addressed. */
@@ -53,6 +57,14 @@ export interface HttpContext {
   syncRepository(name: string): Promise<void>;
   /** Git's smart HTTP for people; the repository exists. */
   git(request: Request, target: GitTarget): Promise<Response>;
+  /** The same at any endpoint; `maxPackBytes` as in GitCall. */
+  gitAt(call: {
+    endpoint: Pick<GitEndpoint, "serve">;
+    request: Request;
+    target: GitTarget;
+    right: PushRight;
+    maxPackBytes?: number;
+  }): Promise<Response>;
   /** The large files of a hosted repository. */
   lfs(request: Request, target: LfsTarget): Promise<Response>;
 }

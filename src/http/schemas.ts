@@ -50,6 +50,10 @@ export const taskSchema = z
     /** `asleep`: stopped, with everything in it; the next prompt wakes it. */
     sandbox: z.object({ state: z.enum(["awake", "asleep", "none"]) }),
     queuePosition: z.number().int().optional(),
+    /** Since when it is left out of the list of tasks. */
+    archivedAt: z.number().optional(),
+    /** Of one that was deleted. `removeAt`: until then it can be restored. */
+    deletion: z.object({ at: z.number(), removeAt: z.number() }).optional(),
     /** Where it is one of several attempts at the same prompt. */
     attempt: z
       .object({
@@ -72,7 +76,8 @@ export const taskSchema = z
 export type TaskJson = z.infer<typeof taskSchema>;
 
 export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
-  const { state, person, queuePosition, sandbox, attempt, costNano, unpriced, restore: _, ...rest } = task;
+  const { state, person, queuePosition, sandbox, attempt, costNano, unpriced, restore: _, ...row } = task;
+  const { archivedAt, deletion, ...rest } = row;
   return {
     ...rest,
     person: person.name,
@@ -87,6 +92,8 @@ export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
     costUsd: costNano / 1e9,
     unpricedRequests: unpriced,
     ...(queuePosition !== undefined && { queuePosition }),
+    ...(archivedAt !== undefined && { archivedAt }),
+    ...(deletion !== undefined && { deletion }),
     ...(attempt !== undefined && { attempt: attemptJson(attempt) }),
   };
 }

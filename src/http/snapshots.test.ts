@@ -133,7 +133,7 @@ test("the command line lists turns, compares them, and saves patches and archive
   expect(again.code).not.toBe(0);
   expect(again.err).toContain("already");
   const zip = join(folder, "work.zip");
-  expect((await cli("task", "archive", id, "--turn", "1", "-o", zip)).code).toBe(0);
+  expect((await cli("task", "files", id, "--turn", "1", "-o", zip)).code).toBe(0);
   expect(Buffer.from(await Bun.file(zip).arrayBuffer()).toString("latin1", 0, 2)).toBe("PK");
 });
 

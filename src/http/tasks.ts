@@ -3,6 +3,7 @@ import { CcwError } from "../domain/errors.ts";
 import { taskEventSchema } from "../domain/event.ts";
 import { isId, type TaskId } from "../domain/ids.ts";
 import { parseBranchName } from "../domain/repository.ts";
+import { taskShelves } from "../domain/store.ts";
 import { isActive, newTaskSchema, taskStateKinds } from "../domain/task.ts";
 import { pushKeptWork, tasksWithKeptWork } from "../runs/push-kept.ts";
 import { openQuestions } from "../runs/questions.ts";
@@ -53,6 +54,8 @@ export function taskRoutes(context: HttpContext) {
             /** Tasks created before this time, for the next page. */
             before: z.coerce.number().optional(),
             state: z.enum(taskStateKinds).optional(),
+            /** What was archived or deleted is left out where nothing is said. */
+            show: z.enum(taskShelves).default("current"),
             /** Those alone whose forge did not take all of their work. */
             kept: z.literal("only").optional(),
           }),
@@ -60,9 +63,9 @@ export function taskRoutes(context: HttpContext) {
         responses: { 200: json(z.array(taskSchema), "Tasks"), ...failures },
       }),
       (c) => {
-        const { limit, before, state, kept: wanted } = c.req.valid("query");
+        const { limit, before, state, show, kept: wanted } = c.req.valid("query");
         const filter = {
-          limit,
+          ...{ limit, shelf: show },
           ...(before !== undefined && { before }),
           ...(state !== undefined && { states: [state] }),
         };
@@ -107,17 +110,21 @@ export function taskRoutes(context: HttpContext) {
           params,
           query: z.object({
             after: z.coerce.number().int().min(0).default(0),
+            /** The last ones below this one instead: a transcript from its end. */
+            before: z.coerce.number().int().min(0).optional(),
             limit: z.coerce.number().int().min(1).max(1000).default(500),
           }),
         },
         responses: { 200: json(z.array(taskEventSchema), "Events above the cursor, in order"), ...failures },
       }),
       (c) => {
-        const { after, limit } = c.req.valid("query");
-        return c.json(
-          store.events.after(existing(store, taskIdOf(c.req.valid("param").id)).id, after, limit),
-          200,
-        );
+        const { after, before, limit } = c.req.valid("query");
+        const { id } = existing(store, taskIdOf(c.req.valid("param").id));
+        const page =
+          before === undefined
+            ? store.events.after(id, after, limit)
+            : store.events.before(id, before, limit);
+        return c.json(page, 200);
       },
     )
     .openapi(

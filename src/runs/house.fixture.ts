@@ -9,7 +9,7 @@ import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { createSeal } from "../store/seal.ts";
 import { openStore } from "../store/store.ts";
-import type { RunContext } from "./run-task.ts";
+import type { RunContext } from "./run-context.ts";
 import { createScheduler, type SchedulerOptions } from "./scheduler.ts";
 
 /**
@@ -48,6 +48,8 @@ export function createTableEngine() {
     failWith: undefined as CcwError | undefined,
     async start(spec) {
       if (engine.failWith !== undefined) throw engine.failWith;
+      // As with real ones: a container that has run is never run again by this.
+      if (stopped.has(spec.id)) return;
       engine.started += 1;
       run(spec);
     },

@@ -116,6 +116,26 @@ test("a sandbox that dies is started again; the third time its task is paused wi
   expect(stateOf(store, id)).toEqual({ kind: "starting", sandboxId: sandbox });
 });
 
+test("a sandbox with nothing left to do but to hand over is started again when it dies before its first word", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const id = submit(store);
+  await scheduler.start();
+  const lost = await sandboxOf(store, id);
+  say(store, lost, started, turnEnded(await openPrompt(store, lost)));
+  await until("finish", () => commandsOf(store, lost).at(-1)?.kind === "finish");
+  engine.running.get(lost)?.end({ exitCode: -1, reason: "is gone" });
+  engine.stopped.delete(lost);
+  const sandbox = await until("another one", () => [...engine.running.keys()].find((each) => each !== lost));
+  await until("it was started", () => {
+    const said = store.events.last(id, "sandbox_started")?.body;
+    return said?.kind === "sandbox_started" && said.sandboxId === sandbox;
+  });
+  engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
+  await until("started again", () => engine.restarted === 1 && engine.running.has(sandbox));
+  say(store, sandbox, started, finished);
+  await until("idle", () => stateOf(store, id)?.kind === "completed");
+});
+
 test("a turn that ends well forgets the deaths before it", async () => {
   const { store, engine, scheduler } = createHouse();
   const id = submit(store);

@@ -2,7 +2,10 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
-import { putBack, putToSleep, type RunContext, rest, runTask } from "./run-task.ts";
+import { putBack, putToSleep } from "./provide-sandbox.ts";
+import type { RunContext } from "./run-context.ts";
+import { runTask } from "./run-task.ts";
+import { rest } from "./watch-sandbox.ts";
 
 export interface Scheduler {
   /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */

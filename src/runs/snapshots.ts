@@ -26,6 +26,12 @@ export function recordSnapshot(
   if (repositories.length !== task.repositories.length) return false;
   const prompt = store.prompts.list(taskId).find(({ id }) => String(id) === promptId);
   if (prompt === undefined || (prompt.state !== "taken" && prompt.state !== "sent")) return false;
+  const last = store.snapshots.last(taskId);
+  if (task.state.kind === "finishing" && last?.promptId === prompt.id) {
+    // The same turn, with what it had left uncommitted on its branch now.
+    store.snapshots.replace(taskId, last.turn, { repositories, session });
+    return true;
+  }
   const told = store.snapshots.list(taskId).filter((each) => each.promptId === prompt.id);
   if (told.length >= maxOfOnePrompt) return false;
   store.snapshots.add({ taskId, promptId: prompt.id, repositories, session });

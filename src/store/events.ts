@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, inArray, lte, sql } from "drizzle-orm";
+import { and, count, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { EventStore } from "../domain/store.ts";
@@ -11,30 +11,44 @@ const maxReadBytes = 2 * 1024 * 1024;
 export function createEventStore(context: StoreContext): EventStore {
   const { db } = context;
   const columns = { seq: events.seq, taskId: events.taskId, at: events.at, body: events.body };
+
+  /** As many of these rows, which stand in the order of reading, as may be read at once; the first in any case. */
+  const fitting = (sizes: readonly { seq: number; bytes: number }[]): number | undefined => {
+    let bytes = 0;
+    let last: number | undefined;
+    for (const row of sizes) {
+      bytes += row.bytes;
+      if (last !== undefined && bytes > maxReadBytes) break;
+      last = row.seq;
+    }
+    return last;
+  };
+  // SQLite knows a value's length without reading it.
+  const size = { seq: events.seq, bytes: sql<number>`octet_length(${events.body})` };
+
   return {
     append: (taskId, event) => appendEvent(context, taskId, event),
     after(taskId, seq, limit) {
       const above = and(eq(events.taskId, taskId), gt(events.seq, seq));
-      // SQLite knows a value's length without reading it.
-      const sizes = db
-        .select({ seq: events.seq, bytes: sql<number>`octet_length(${events.body})` })
-        .from(events)
-        .where(above)
-        .orderBy(events.seq)
-        .limit(limit)
-        .all();
-      let bytes = 0;
-      let last = seq;
-      for (const row of sizes) {
-        bytes += row.bytes;
-        if (last > seq && bytes > maxReadBytes) break;
-        last = row.seq;
-      }
-      if (last === seq) return [];
+      const sizes = db.select(size).from(events).where(above).orderBy(events.seq).limit(limit).all();
+      const last = fitting(sizes);
+      if (last === undefined) return [];
       return db
         .select(columns)
         .from(events)
         .where(and(above, lte(events.seq, last)))
+        .orderBy(events.seq)
+        .all();
+    },
+    before(taskId, seq, limit) {
+      const below = and(eq(events.taskId, taskId), lt(events.seq, seq));
+      const sizes = db.select(size).from(events).where(below).orderBy(desc(events.seq)).limit(limit).all();
+      const first = fitting(sizes);
+      if (first === undefined) return [];
+      return db
+        .select(columns)
+        .from(events)
+        .where(and(below, gte(events.seq, first)))
         .orderBy(events.seq)
         .all();
     },

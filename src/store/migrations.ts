@@ -4,6 +4,8 @@ import egress from "../../migrations/0002_egress.sql" with { type: "text" };
 import expiredAccessRequests from "../../migrations/0003_expired-access-requests.sql" with { type: "text" };
 import forges from "../../migrations/0004_forges.sql" with { type: "text" };
 import taskLife from "../../migrations/0005_task_life.sql" with { type: "text" };
+import search from "../../migrations/0006_search.sql" with { type: "text" };
+import teleport from "../../migrations/0007_teleport.sql" with { type: "text" };
 
 /** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -13,4 +15,6 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0003_expired-access-requests", sql: expiredAccessRequests },
   { name: "0004_forges", sql: forges },
   { name: "0005_task_life", sql: taskLife },
+  { name: "0006_search", sql: search },
+  { name: "0007_teleport", sql: teleport },
 ];

@@ -98,6 +98,6 @@ export function createTokenStore({ db, ids, wakeAfterCommit }: StoreContext): To
 }
 
 /** A secret has 240 random bits, so a plain hash is enough: there is nothing to guess from. */
-function hashOf(secret: string): string {
+export function hashOf(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, max } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, max, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
 import type { PullRequest, PullRequestBadge } from "../domain/pull-request.ts";
 import type { PullRequestStore } from "../domain/store.ts";
@@ -8,7 +8,14 @@ import { pullRequests } from "./schema.ts";
 type Row = typeof pullRequests.$inferSelect;
 
 export function createPullRequestStore({ db, ids, wakeAfterCommit }: StoreContext): PullRequestStore {
-  const get = (id: PullRequest["id"]) => db.select().from(pullRequests).where(eq(pullRequests.id, id)).get();
+  /** A task that was deleted takes its pull requests along. */
+  const there = sql`NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = ${pullRequests.taskId} AND tasks.deleted_at IS NOT NULL)`;
+  const get = (id: PullRequest["id"]) =>
+    db
+      .select()
+      .from(pullRequests)
+      .where(and(eq(pullRequests.id, id), there))
+      .get();
   const nextNumber = (repository: string) =>
     (db
       .select({ number: max(pullRequests.number) })
@@ -38,6 +45,7 @@ export function createPullRequestStore({ db, ids, wakeAfterCommit }: StoreContex
     },
     list({ taskId, repository, states, limit }) {
       const where = and(
+        there,
         taskId === undefined ? undefined : eq(pullRequests.taskId, taskId),
         repository === undefined ? undefined : eq(pullRequests.repository, repository),
         states === undefined ? undefined : inArray(pullRequests.state, [...states]),
@@ -53,7 +61,7 @@ export function createPullRequestStore({ db, ids, wakeAfterCommit }: StoreContex
       return rows.map(pullRequestOf);
     },
     toPoll(limit) {
-      const where = and(eq(pullRequests.state, "open"), eq(pullRequests.keptBy, "forge"));
+      const where = and(eq(pullRequests.state, "open"), eq(pullRequests.keptBy, "forge"), there);
       const rows = db
         .select()
         .from(pullRequests)

@@ -8,6 +8,7 @@ import {
   gt,
   inArray,
   isNotNull,
+  isNull,
   lt,
   lte,
   min,
@@ -167,7 +168,12 @@ export function createScheduleStore({ db, ids, wakeAfterCommit }: StoreContext):
             or(
               inArray(tasks.stateKind, ["queued", "starting", "running", "waiting", "finishing"]),
               // One that waits for a person would stop its schedule for ever.
-              and(eq(tasks.stateKind, "paused"), isNotNull(tasks.pausedUntil)),
+              and(
+                eq(tasks.stateKind, "paused"),
+                isNotNull(tasks.pausedUntil),
+                isNull(tasks.archivedAt),
+                isNull(tasks.deletedAt),
+              ),
             ),
           ),
         )

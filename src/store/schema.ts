@@ -14,14 +14,23 @@ import type {
   SandboxId,
   ScheduleId,
   TaskId,
+  TicketId,
   TokenId,
 } from "../domain/ids.ts";
 import type { ChannelKind, Delivery, NotificationKind } from "../domain/notification.ts";
 import type { PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
 import type { RunCause, Schedule, ScheduleOutcome } from "../domain/schedule.ts";
+import type { SearchKind } from "../domain/search.ts";
 import type { SessionCommandBody } from "../domain/session.ts";
-import type { Attachment, PromptState, Snapshot, TaskRestore, TokenKind } from "../domain/store.ts";
+import type {
+  Attachment,
+  PromptState,
+  Snapshot,
+  TaskRestore,
+  TicketFacts,
+  TokenKind,
+} from "../domain/store.ts";
 import type { AgentMode, PullRequestWish, TaskRepository, TaskState, TaskStateKind } from "../domain/task.ts";
 
 /** Times are milliseconds since the epoch. `sealed` columns hold ciphertext of seal.ts. */
@@ -150,10 +159,15 @@ export const tasks = sqliteTable(
     leaseUntil: integer("lease_until"),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
+    archivedAt: integer("archived_at"),
+    deletedAt: integer("deleted_at"),
+    /** From when on what belongs to a deleted task is removed; 0 once that has begun. */
+    removeAt: integer("remove_at"),
   },
   (table) => [
     index("tasks_by_state").on(table.stateKind, table.createdAt),
     index("tasks_by_time").on(table.createdAt),
+    index("tasks_to_remove").on(table.removeAt).where(sql`deleted_at IS NOT NULL`),
     index("tasks_by_group").on(table.groupId).where(sql`group_id IS NOT NULL`),
     index("tasks_to_resume").on(table.pausedUntil).where(sql`paused_until IS NOT NULL`),
     index("tasks_owing_pull_requests").on(table.createdAt).where(sql`pull_request <> 'none'`),
@@ -310,6 +324,21 @@ export const sandboxes = sqliteTable(
   },
   (table) => [index("sandboxes_current").on(table.taskId).where(sql`ended_at IS NULL`)],
 );
+
+export const tickets = sqliteTable("tickets", {
+  id: text().$type<TicketId>().primaryKey(),
+  personId: text("person_id")
+    .$type<PersonId>()
+    .notNull()
+    .references(() => people.id),
+  /** No reference: of a hand-over the task is not there yet, and none outlives its task by much. */
+  taskId: text("task_id").$type<TaskId>().notNull(),
+  /** SHA-256 of the secret, hex. */
+  hash: text().notNull().unique(),
+  facts: text({ mode: "json" }).$type<TicketFacts>().notNull(),
+  expiresAt: integer("expires_at").notNull(),
+  usedAt: integer("used_at"),
+});
 
 export const events = sqliteTable(
   "events",
@@ -474,6 +503,28 @@ export const accessRequests = sqliteTable(
     index("access_requests_by_state").on(table.stateKind, table.id),
   ],
 );
+
+/**
+ * What can be found: a row for each text of a transcript. Its words stand under the same id in `search_index`, a table of
+ * SQLite's FTS5 that the migration makes; the text itself is read from the event.
+ */
+export const searchEntries = sqliteTable(
+  "search_entries",
+  {
+    id: integer().primaryKey(),
+    taskId: text("task_id").$type<TaskId>().notNull(),
+    seq: integer().notNull(),
+    kind: text().$type<SearchKind>().notNull(),
+    at: integer().notNull(),
+  },
+  (table) => [index("search_entries_by_task").on(table.taskId, table.id)],
+);
+
+/** One row: how far the events have been read for it. */
+export const searchCursor = sqliteTable("search_cursor", {
+  id: integer().primaryKey(),
+  seq: integer().notNull(),
+});
 
 export const notificationChannels = sqliteTable(
   "notification_channels",

@@ -15,6 +15,12 @@ export function createSnapshotStore({ db, ids }: StoreContext): SnapshotStore {
       db.insert(snapshots).values(row).run();
       return row;
     },
+    replace(taskId, turn, { repositories, session }) {
+      db.update(snapshots)
+        .set({ repositories, session })
+        .where(and(eq(snapshots.taskId, taskId), eq(snapshots.turn, turn)))
+        .run();
+    },
     get: (taskId, turn) =>
       db
         .select()

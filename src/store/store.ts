@@ -5,6 +5,7 @@ import { eachAtomic } from "./atomic.ts";
 import { createAttachmentStore } from "./attachments.ts";
 import type { StoreContext } from "./context.ts";
 import { asStoreError, openDatabase } from "./database.ts";
+import { createDeletionStore } from "./deletions.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
 import { createEnvironmentStore } from "./environments.ts";
 import { createEventStore } from "./events.ts";
@@ -18,9 +19,11 @@ import { createRepositoryStore } from "./repositories.ts";
 import { createSandboxStore } from "./sandboxes.ts";
 import { createScheduleStore } from "./schedules.ts";
 import type { Seal } from "./seal.ts";
+import { createSearchStore } from "./search.ts";
 import { createSettingStore } from "./settings.ts";
 import { createSnapshotStore } from "./snapshots.ts";
 import { createTaskStore } from "./tasks.ts";
+import { createTicketStore } from "./tickets.ts";
 import { createUsageStore } from "./usage.ts";
 import { createWakes } from "./wakes.ts";
 
@@ -78,11 +81,14 @@ export function openStore(
     repositories: eachAtomic(createRepositoryStore(context), atomically),
     environments: eachAtomic(createEnvironmentStore(context), atomically),
     tasks: eachAtomic(createTaskStore(context), atomically),
+    deletions: eachAtomic(createDeletionStore(context), atomically),
+    search: eachAtomic(createSearchStore(context), atomically),
     groups: eachAtomic(createGroupStore(context, createTaskStore(context)), atomically),
     schedules: eachAtomic(createScheduleStore(context), atomically),
     prompts: eachAtomic(createPromptStore(context), atomically),
     attachments: eachAtomic(createAttachmentStore(context), atomically),
     snapshots: eachAtomic(createSnapshotStore(context), atomically),
+    tickets: eachAtomic(createTicketStore(context), atomically),
     events: eachAtomic(createEventStore(context), atomically),
     sandboxes: eachAtomic(createSandboxStore(context), atomically),
     usage: eachAtomic(createUsageStore(context), atomically),

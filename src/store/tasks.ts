@@ -16,7 +16,7 @@ import {
 } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Lease, TaskRow, TaskStore } from "../domain/store.ts";
+import type { Lease, TaskRow, TaskShelf, TaskStore } from "../domain/store.ts";
 import {
   activeStateKinds,
   canMove,
@@ -38,6 +38,9 @@ import { createSandboxStore } from "./sandboxes.ts";
 import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
 import { unused, usedBy } from "./usage.ts";
 
+/** Not deleted. */
+const there = isNull(tasks.deletedAt);
+
 const active = inArray(tasks.stateKind, [...activeStateKinds]);
 
 /**
@@ -55,16 +58,15 @@ const queue = sql`
   )
   SELECT id, row_number() OVER (ORDER BY turn, submitted) AS position FROM queued`;
 
-export function createTaskStore(context: StoreContext): TaskStore {
-  const { db, seal, ids, wakeAfterCommit } = context;
-  const prompts = createPromptStore(context);
-  const attachments = createAttachmentStore(context);
-  const sandboxStore = createSandboxStore(context);
-
+/** Whole rows, newest first. */
+export function createTaskReader(
+  context: StoreContext,
+): (where: SQL | undefined, limit: number) => TaskRow[] {
+  const { db } = context;
   const positions = () =>
     new Map(db.all<{ id: TaskId; position: number }>(queue).map((row) => [row.id, row.position]));
 
-  const select = (where: SQL | undefined, limit: number): TaskRow[] => {
+  return (where, limit) => {
     const found = db
       .select({
         task: tasks,
@@ -110,9 +112,19 @@ export function createTaskStore(context: StoreContext): TaskStore {
       queuePosition: position?.get(task.id),
       ...(used.get(task.id) ?? unused),
       pullRequests: badges.get(task.id) ?? [],
+      archivedAt: task.archivedAt ?? undefined,
+      deletion: task.deletedAt === null ? undefined : { at: task.deletedAt, removeAt: task.removeAt ?? 0 },
       attempt: attemptOf(task, group),
     }));
   };
+}
+
+export function createTaskStore(context: StoreContext): TaskStore {
+  const { db, seal, ids, wakeAfterCommit } = context;
+  const prompts = createPromptStore(context);
+  const attachments = createAttachmentStore(context);
+  const sandboxStore = createSandboxStore(context);
+  const select = createTaskReader(context);
 
   // Prepared, since it is asked for every event of every task.
   const stateById = db
@@ -121,7 +133,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
     .where(eq(tasks.id, sql.placeholder("id")))
     .prepare();
 
-  const get = (id: TaskId) => select(eq(tasks.id, id), 1)[0];
+  const get = (id: TaskId) => select(and(eq(tasks.id, id), there), 1)[0];
 
   const write = (id: TaskId, state: TaskState, lease?: Lease) => {
     db.update(tasks)
@@ -169,9 +181,10 @@ export function createTaskStore(context: StoreContext): TaskStore {
     },
     get,
     stateOf: (id) => stateById.get({ id })?.state,
-    list({ limit, before, states }) {
+    list({ limit, before, states, shelf = "current" }) {
       return select(
         and(
+          onShelf(shelf),
           before === undefined ? undefined : lt(tasks.createdAt, before),
           states === undefined ? undefined : inArray(tasks.stateKind, [...states]),
         ),
@@ -231,7 +244,16 @@ export function createTaskStore(context: StoreContext): TaskStore {
     reopen(id) {
       const kind = stateById.get({ id })?.state.kind ?? "queued";
       if (kind !== "paused" && !isEnded(kind)) throw illegalMove(kind, "queued");
+      db.update(tasks).set({ archivedAt: null }).where(eq(tasks.id, id)).run();
       write(id, { kind: "queued" });
+    },
+    setArchived(id, archived) {
+      db.update(tasks)
+        .set({ archivedAt: archived ? ids.now() : null })
+        .where(eq(tasks.id, id))
+        .run();
+      wakeAfterCommit(id);
+      wakeAfterCommit("tasks");
     },
     update(id, change) {
       const { restore, ...rest } = change;
@@ -268,16 +290,34 @@ export function createTaskStore(context: StoreContext): TaskStore {
       db
         .select({ id: tasks.id })
         .from(tasks)
-        .where(and(isNotNull(tasks.pausedUntil), lte(tasks.pausedUntil, now)))
+        .where(
+          and(isNotNull(tasks.pausedUntil), lte(tasks.pausedUntil, now), there, isNull(tasks.archivedAt)),
+        )
         .all()
         .map(({ id }) => id),
     owingPullRequests: (limit) =>
-      select(and(ne(tasks.pullRequest, "none"), inArray(tasks.stateKind, ["idle", "completed"])), limit),
+      select(
+        and(there, ne(tasks.pullRequest, "none"), inArray(tasks.stateKind, ["idle", "completed"])),
+        limit,
+      ),
     settlePullRequest(id) {
       db.update(tasks).set({ pullRequest: "none" }).where(eq(tasks.id, id)).run();
     },
     count: (states) => countIn(context, states),
   };
+}
+
+function onShelf(shelf: TaskShelf): SQL | undefined {
+  switch (shelf) {
+    case "current":
+      return and(there, isNull(tasks.archivedAt));
+    case "archived":
+      return and(there, isNotNull(tasks.archivedAt));
+    case "all":
+      return there;
+    case "deleted":
+      return isNotNull(tasks.deletedAt);
+  }
 }
 
 function countIn({ db }: StoreContext, states: readonly TaskStateKind[]): number {

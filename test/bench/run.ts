@@ -8,8 +8,8 @@ import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|c|d|e|f|g|h] [--json]`: measures what the product promises, on the built executable
- * (`bun run build` first; e, f and h run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
+ * `bun run bench [--only a|b|c|d|e|f|g|h|i] [--json]`: measures what the product promises, on the built executable
+ * (`bun run build` first; e, f, h and i run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
  * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
  * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
  */
@@ -26,6 +26,8 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "2" },
     /** Through each tunnel of e (1000), and as each slow body of f (2147.5, which is 2 GiB). */
     megabytes: { type: "string" },
+    /** In the store of i. */
+    events: { type: "string", default: "5000000" },
     /** Of mixed load in f. */
     minutes: { type: "string", default: "1" },
     /** Of f: the mixed load alone, without the slow bodies. */
@@ -52,6 +54,11 @@ const benches: Record<string, () => Promise<Report>> = {
     }),
   g: async () => (await import("./git-relay.ts")).benchGitRelay(),
   h: async () => (await import("./workspace.ts")).benchWorkspace({ rounds: amount.parse(values.rounds) }),
+  i: async () =>
+    (await import("./search.ts")).benchSearch({
+      events: amount.parse(values.events),
+      rounds: amount.parse(values.rounds),
+    }),
 };
 /** What runs on the executable, in sandboxes. */
 const needParts = ["a", "b", "c", "d"];

@@ -358,7 +358,7 @@ test("bash completes commands, options, tasks and names", async () => {
     });
     return (await new Response(child.stdout).text()).trimEnd().split("\n");
   };
-  expect(await complete("task", "f")).toEqual(["follow"]);
+  expect(await complete("task", "fol")).toEqual(["follow"]);
   expect(await complete("task", "create", "--fo")).toEqual(["--follow"]);
   expect(await complete("task", "create", "--repo", "de")).toEqual(["demo"]);
   expect(await complete("task", "follow", "")).toEqual(expect.arrayContaining(["last", id.slice(-6)]));

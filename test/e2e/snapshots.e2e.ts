@@ -134,7 +134,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect((await run(["sh", "-c", "sha256sum < noise.bin"], { cwd: checkout })).out).toBe(noise);
     expect((await run(["node", "--test"], { cwd: checkout })).code).toBe(0);
     const archive = join(newFolder(), "work.tar.gz");
-    await ccw("task", "archive", id, "--turn", "2", "-o", archive);
+    await ccw("task", "files", id, "--turn", "2", "-o", archive);
     const listed = await run(["tar", "tzf", archive]);
     expect(listed.out).toMatch(/^demo-[a-z0-9]{6}-turn-2\/notes\.txt$/m);
 

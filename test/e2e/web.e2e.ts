@@ -460,7 +460,8 @@ test("the first load is small, and the page as a whole", () => {
   }
   console.log(`gzipped: ${sum(first)} bytes at first, ${sum(code)} in all`);
   expect(sum(first)).toBeLessThan(56 * 1024);
-  expect(sum(code)).toBeLessThan(100 * 1024);
+  // Pages and tabs that are fetched when they are opened.
+  expect(sum(code)).toBeLessThan(128 * 1024);
   expect(code.length).toBeGreaterThan(first.size);
 });
 

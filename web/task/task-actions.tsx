@@ -1,11 +1,18 @@
+import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction } from "../parts/hooks.ts";
 import { StateIcon } from "../parts/icon.tsx";
+import { later } from "../parts/later.tsx";
 import { shownState } from "../states.ts";
 import { timeAgo } from "../words.ts";
 import type { TaskDetail, TaskFeed } from "./task-feed.ts";
+
+const CommandPanel = later(
+  "the command",
+  async () => (await import("../parts/command-panel.tsx")).CommandPanel,
+);
 
 /** State and what can be done about it; it stays in view however long the transcript is. */
 export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
@@ -13,6 +20,7 @@ export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDeta
   const { task, questions } = detail;
   const { word, tone, ended, icon } = shownState(task);
   const param = { id: task.id };
+  const inCli = useSignal(false);
   const cancel = useAction(async () => {
     await client.read(client.api.tasks[":id"].cancel.$post({ param }));
     feed.refresh();
@@ -49,6 +57,17 @@ export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDeta
           onConfirm={() => void cancel.run()}
         />
       )}
+      {task.repositories.length > 0 && (
+        <button
+          type="button"
+          class="small"
+          aria-expanded={inCli.value}
+          onClick={() => (inCli.value = !inCli.value)}
+        >
+          Open in CLI
+        </button>
+      )}
+      {inCli.value && <CommandPanel wanted={{ kind: "teleport", taskId: task.id }} />}
       <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
     </div>
   );

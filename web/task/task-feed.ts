@@ -1,7 +1,7 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 import type { Client } from "../../src/client.ts";
 import { CcwError } from "../../src/domain/errors.ts";
-import type { TaskEvent } from "../../src/domain/event.ts";
+import { type TaskEvent, taskEventSchema } from "../../src/domain/event.ts";
 import { failureOf } from "../appliance.ts";
 import type { Failure } from "../parts/hooks.ts";
 import { emptyTranscript, extend, type Transcript } from "./transcript.ts";
@@ -21,6 +21,8 @@ export interface TaskFeed {
 
 /** An appliance that is away is asked again after this pause. */
 const awayPauseMs = 2000;
+/** Events of a long transcript that are shown first. */
+const endLength = 400;
 /** Events that change what stands in the row or in the queue, besides its figures. */
 const telling = /^(state|prompt.*|turn_started|question|answered|\w+_changed|resume_requested|sandbox_\w+)$/;
 /** The row is read at most this often, however fast the events come. */
@@ -30,6 +32,8 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
   const transcript = signal<Transcript>(emptyTranscript);
   const detail = signal<TaskDetail | undefined>(undefined);
   const failure = signal<Failure | undefined>(undefined);
+  /** From the first event on; while it comes, the page shows the end. */
+  let whole = emptyTranscript;
   let buffered: TaskEvent[] = [];
   let loading: { timer: ReturnType<typeof setTimeout>; at: number } | undefined;
 
@@ -54,8 +58,23 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
   const show = () => {
     const events = buffered;
     buffered = [];
-    transcript.value = extend(transcript.value, events);
+    whole = extend(whole, events);
+    if (whole.seq >= transcript.value.seq) transcript.value = whole;
     loadSoon(events.some(({ body }) => telling.test(body.kind)) ? 50 : loadPauseMs);
+  };
+
+  /** A long transcript opens at its end, at once; a short one has come whole by then. */
+  const showEnd = async () => {
+    const query = { before: String(Number.MAX_SAFE_INTEGER), limit: String(endLength) };
+    const events = await client.read(client.api.tasks[":id"].events.$get({ param: { id }, query }));
+    if (ended.aborted || events.length < endLength) return;
+    transcript.value = {
+      ...extend(
+        emptyTranscript,
+        events.map((event) => taskEventSchema.parse(event)),
+      ),
+      complete: false,
+    };
   };
 
   const follow = async () => {
@@ -69,6 +88,8 @@ export function followTask(client: Client, id: string, ended: AbortSignal): Task
         await new Promise((resolve) => setTimeout(resolve, awayPauseMs));
       }
     }
+    // Where that fails the whole of it comes all the same.
+    await showEnd().catch(() => {});
     for await (const events of client.followTask(id, 0, ended)) {
       if (buffered.length === 0) requestAnimationFrame(show);
       buffered.push(...events);

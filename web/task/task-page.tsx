@@ -20,6 +20,8 @@ const UsageTab = later("the usage", async () => (await import("./usage-tab.tsx")
 const TurnsTab = later("the turns", async () => (await import("./turns-tab.tsx")).TurnsTab);
 const EgressTab = later("the egress", async () => (await import("./egress-tab.tsx")).EgressTab);
 
+const TaskMenu = later("the menu", async () => (await import("./task-menu.tsx")).TaskMenu);
+
 const tabs = ["transcript", "diff", "turns", "egress", "usage"] as const;
 type Tab = (typeof tabs)[number];
 const tabWords: Record<Tab, string> = {
@@ -30,7 +32,8 @@ const tabWords: Record<Tab, string> = {
   usage: "Usage",
 };
 
-export function TaskPage({ id }: { id: string }) {
+/** `at`: the event that the transcript is opened at; its end where none is named. */
+export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
   const { client, link } = useAppliance();
   const ended = useMemo(() => new AbortController(), []);
   const feed = useMemo(() => followTask(client, id, ended.signal), [client, id, ended]);
@@ -106,13 +109,14 @@ export function TaskPage({ id }: { id: string }) {
           ))}
         </div>
         <TaskActions feed={feed} detail={detail} />
+        <TaskMenu task={detail.task} onChanged={feed.refresh} />
         {tab.value !== "egress" && !states[detail.task.state].ended && (
           <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
         )}
       </div>
       <FailureNote failure={feed.failure.value} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
-        {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} />}
+        {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} at={at} />}
         {tab.value === "diff" && <DiffTab id={id} feed={feed} />}
         {tab.value === "turns" && <TurnsTab task={detail.task} feed={feed} />}
         {tab.value === "egress" && <EgressTab task={detail.task} requests={requests} />}

@@ -14,10 +14,13 @@ const PullRequestCard = later(
   async () => (await import("./pull-request-card.tsx")).PullRequestCard,
 );
 
+const FoundPlace = later("the place", async () => (await import("./found-place.tsx")).FoundPlace);
+
 /** The newest items are on the page; the older ones come when they are asked for, this many at a time. */
 const pageLength = 250;
 
-export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
+export function TranscriptTab(props: { feed: TaskFeed; detail: TaskDetail; at: number | undefined }) {
+  const { feed, detail, at } = props;
   const { items, seq, pushes } = feed.transcript.value;
   const { task } = detail;
   const older = useSignal(0);
@@ -38,6 +41,10 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
     if (seq > 0 && atEnd.peek()) end.current?.scrollIntoView({ block: "end" });
   }, [seq, task.state, atEnd]);
 
+  const show = (place: number) => {
+    atEnd.value = false;
+    older.value = Math.max(older.value, items.length - pageLength - place + 20);
+  };
   const first = Math.max(0, items.length - pageLength - older.value);
   const { rests, ended } = states[task.state];
   const files = useMemo(
@@ -53,7 +60,7 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
       )}
       <ol class="transcript" aria-label="Transcript">
         {items.slice(first).map((item) => (
-          <li key={item.key} class={`item ${item.kind}`}>
+          <li key={item.key} data-key={item.key} class={`item ${item.kind}`}>
             <ItemView item={item} taskId={task.id} ended={rests} />
           </li>
         ))}
@@ -83,6 +90,7 @@ export function TranscriptTab({ feed, detail }: { feed: TaskFeed; detail: TaskDe
         <PromptBox detail={detail} feed={feed} />
       </div>
       <div ref={end} class="end" />
+      {at !== undefined && <FoundPlace id={task.id} at={at} feed={feed} show={show} />}
     </PromptFiles.Provider>
   );
 }

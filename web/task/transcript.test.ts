@@ -76,8 +76,11 @@ test("a prompt that was changed shows its last words, where it waits and where i
 });
 
 test("each turn that is saved says which one it is, in one quiet line", () => {
-  const saved: TaskEventBody = { kind: "snapshot", promptId: "1", repositories: [], session: "", ms: 1 };
-  expect(extend(read(saved), numbered([saved], 5)).items).toMatchObject([
+  const saved = (promptId: string): TaskEventBody => ({
+    ...{ kind: "snapshot", promptId, repositories: [], session: "", ms: 1 },
+  });
+  // The first one twice: when its work was committed.
+  expect(extend(read(saved("1")), numbered([saved("1"), saved("2")], 5)).items).toMatchObject([
     { kind: "line", tone: "quiet", text: "Turn 1 saved" },
     { kind: "line", tone: "quiet", text: "Turn 2 saved" },
   ]);

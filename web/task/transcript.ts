@@ -22,8 +22,11 @@ export interface Transcript {
   pullRequestSteps: number;
   /** Turns that were saved so far. */
   saved: number;
+  savedPrompt: string;
   /** Where an item stands, by its key. */
   index: ReadonlyMap<string, number>;
+  /** False while only the end of a long transcript has come. */
+  complete: boolean;
 }
 
 export const emptyTranscript: Transcript = {
@@ -34,7 +37,9 @@ export const emptyTranscript: Transcript = {
   accessSteps: 0,
   pullRequestSteps: 0,
   saved: 0,
+  savedPrompt: "",
   index: new Map(),
+  complete: true,
 };
 
 /** The most that is kept of one step's output: its end. */
@@ -50,7 +55,9 @@ export function extend(transcript: Transcript, events: readonly TaskEvent[]): Tr
     accessSteps: transcript.accessSteps,
     pullRequestSteps: transcript.pullRequestSteps,
     saved: transcript.saved,
+    savedPrompt: transcript.savedPrompt,
     index: new Map(transcript.index),
+    complete: transcript.complete,
   };
   for (const event of events) {
     if (event.seq <= next.seq) continue;
@@ -67,6 +74,7 @@ interface Draft {
   accessSteps: number;
   pullRequestSteps: number;
   saved: number;
+  savedPrompt: string;
   index: Map<string, number>;
 }
 
@@ -111,6 +119,12 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
     case "interrupt_requested":
       line("quiet", steeringInWords(body));
       return;
+    case "teleported":
+      line("quiet", `${body.person} took the task along to go on with on another machine`);
+      return;
+    case "handed_over":
+      line("quiet", `${body.person} handed a conversation over, with its files`, body.repository);
+      return;
     case "rolled_back":
       line("warning", steeringInWords(body));
       return;
@@ -118,6 +132,9 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       line("warning", `${pauseInWords[body.why]}: ${body.reason}`, body.hint);
       return;
     case "snapshot":
+      // Once more when the turn's work was committed: it is the same turn.
+      if (draft.savedPrompt === body.promptId) return;
+      draft.savedPrompt = body.promptId;
       draft.saved += 1;
       line("quiet", `Turn ${draft.saved} saved`);
       return;
