@@ -284,7 +284,12 @@ test("what was pushed after the snapshot stays, and what was uncommitted is laid
   await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
   await restore(
     { title: "turn 1", repositories: [repositories[0] ?? undefined] },
-    { ...options(), checkouts: [other], conversationHome: join(folder, "other-home") },
+    {
+      ...options(),
+      checkouts: [other],
+      conversationHome: join(folder, "other-home"),
+      adoptConversation: () => {},
+    },
   );
   expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(`${tip}\n${tip}`);
   expect(await git(other.folder, "status", "--porcelain")).toBe("?? new.txt");
