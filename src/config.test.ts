@@ -126,3 +126,19 @@ test("mail: the port follows from the security, the password may stand in the en
   const { allowedRanges } = load("[notifications]\nallowed_ranges = ['10.1.0.0/16']\n").notifications;
   expect(allowedRanges).toHaveLength(1);
 });
+
+test("the Responses API has an endpoint of its own, whose address may end as its users write it", () => {
+  expect(load("").responsesModel).toBeUndefined();
+  expect(load("", { CCW_OPENAI_API_KEY: "k" }).responsesModel).toEqual({
+    kind: "endpoint",
+    baseUrl: "https://api.openai.com",
+    credential: { header: "authorization", value: "Bearer k" },
+  });
+  const toml =
+    "[model]\napi_key = 'a'\n[model.openai]\nbase_url = 'http://models.example/v1/'\napi_key = 'b'\n";
+  expect(load(toml).responsesModel).toMatchObject({
+    baseUrl: "http://models.example",
+    credential: { value: "Bearer b" },
+  });
+  expect(load(toml).model?.endpoint.credential.value).toBe("a");
+});

@@ -40,6 +40,8 @@ export interface Config {
   attachmentBytes: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
   model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
+  /** Of the Responses API, which Codex speaks; undefined where none is named. */
+  responsesModel: ModelEndpoint | undefined;
   engine: {
     /** An engine's API socket; undefined to look for one. */
     socket: string | undefined;
@@ -220,8 +222,11 @@ const fileSchema = z.strictObject({
       base_url: httpUrl.optional(),
       api_key: z.string().min(1).optional(),
       auth_token: z.string().min(1).optional(),
+      openai: z
+        .strictObject({ base_url: httpUrl.optional(), api_key: z.string().min(1).optional() })
+        .prefault({}),
     })
-    .default({}),
+    .prefault({}),
   engine: z.strictObject({ socket: z.string().optional() }).default({}),
   download: z
     .strictObject({
@@ -270,6 +275,8 @@ const fileSchema = z.strictObject({
 
 /** The Messages API's public address, for a key without an endpoint. */
 const anthropicUrl = "https://api.anthropic.com";
+/** The Responses API's. */
+const openaiUrl = "https://api.openai.com";
 
 const defaultPort = 7080;
 const hourMs = 3_600_000;
@@ -305,6 +312,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
     keepWorkDays: file.tasks.keep_work_days,
     attachmentBytes: file.tasks.attachment_mib * mib,
     model: modelFrom(file, variables),
+    responsesModel: responsesModelFrom(file, variables),
     engine: {
       socket: (variables["CCW_ENGINE_SOCKET"] ?? file.engine.socket) || undefined,
       dockerHost: variables["DOCKER_HOST"],
@@ -439,6 +447,22 @@ function modelFrom(file: z.infer<typeof fileSchema>, variables: Variables): Conf
   if (fromVariables !== undefined) return { endpoint: fromVariables, source: "environment" };
   const fromFile = endpointFrom(file.model);
   return fromFile && { endpoint: fromFile, source: "ccw.toml" };
+}
+
+function responsesModelFrom(
+  file: z.infer<typeof fileSchema>,
+  variables: Variables,
+): ModelEndpoint | undefined {
+  const url =
+    check("CCW_OPENAI_BASE_URL", httpUrl, variables["CCW_OPENAI_BASE_URL"]) ?? file.model.openai.base_url;
+  const key = variables["CCW_OPENAI_API_KEY"] || file.model.openai.api_key;
+  if (url === undefined && key === undefined) return undefined;
+  return {
+    kind: "endpoint",
+    // As its users write it the address ends with the API's version.
+    baseUrl: (url ?? openaiUrl).replace(/\/v1$/, ""),
+    credential: { header: "authorization", value: `Bearer ${key ?? "none"}` },
+  };
 }
 
 interface ModelFields {

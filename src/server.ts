@@ -106,7 +106,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     const demo = startDemoModel();
     closers.push(() => demo.close());
-    const model = createModelSettings(store, options.demo ? "demo" : config.model, demo);
+    const model = createModelSettings(
+      store,
+      options.demo ? "demo" : config.model,
+      demo,
+      config.responsesModel,
+    );
     let ownPort = 0;
     const authorities = readAuthorities(caFile);
     const repositories = await openRepositories({
@@ -127,7 +132,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     let url = "";
     const tokens = createScopedTokens(key);
     const egress = createEgressPort({
-      ...{ store, log, now: ids.now, endpoint: model.current },
+      ...{ store, log, now: ids.now, endpoints: model.all },
       forgeSecrets: forges.secrets,
     });
     closers.push(() => egress.close());
@@ -145,7 +150,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     };
     const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
-      port: createModelPort({ ...config.usage, store, endpoint: model.current, usageLimits, now: ids.now }),
+      port: createModelPort({ ...config.usage, store, endpoint: model.of, usageLimits, now: ids.now }),
       tokens,
       log,
       now: ids.now,

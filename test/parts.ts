@@ -123,14 +123,15 @@ async function answering(socket: string, seconds = 30): Promise<string> {
   throw new Error(`no answer at ${socket}: ${reason}`);
 }
 
-/** The built-in image, in the engine's own store: where its recipe is unchanged this takes a moment. */
+/** The built-in images, in the engine's own store: where its recipe is unchanged this takes a moment. */
 async function buildImage(root: string, socket: string, folder: string): Promise<string> {
   const child = Bun.spawn(
     [
       join(root, "dist/ccw-server"),
       "image",
       "build",
-      "slim",
+      // Brings `slim` along, which it builds on.
+      "slim-codex",
       "--if-missing",
       "--data",
       join(folder, "images"),

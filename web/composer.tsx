@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { useAppliance } from "./appliance.ts";
 import { BranchField } from "./branch-field.tsx";
-import { type Mode, ModeField, ModelField } from "./parts/agent-fields.tsx";
+import { AgentField, type Mode, ModeField, ModelField } from "./parts/agent-fields.tsx";
 import { AttachButton, AttachedFiles, useAttachments } from "./parts/attachments.tsx";
 import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
@@ -45,6 +45,7 @@ export function Composer() {
   const branch = useDraft("branch");
   const environment = useDraft("environment");
   const pullRequest = useDraft("pull-request");
+  const agent = useDraft("agent", "claude");
   const model = useDraft("model");
   const mode = useSignal<Mode>("act");
   const attachments = useAttachments();
@@ -82,6 +83,7 @@ export function Composer() {
         chosen === undefined ? [] : [{ name: chosen.name, ...(base !== "" && { baseBranch: base }) }],
       environment: place,
       pullRequest: wish,
+      agent: agent.value,
       model: model.value,
       mode: mode.value,
       attachments: attachments.ids(),
@@ -201,8 +203,17 @@ export function Composer() {
               </select>
             </Field>
           )}
+          <Field label="Agent">
+            <AgentField
+              value={agent.value}
+              onChoose={(name) => {
+                agent.value = name;
+                model.value = "";
+              }}
+            />
+          </Field>
           <Field label="Model">
-            <ModelField value={model.value} onChoose={(name) => (model.value = name)} />
+            <ModelField agent={agent.value} value={model.value} onChoose={(name) => (model.value = name)} />
           </Field>
           <Field label="Mode">
             <ModeField value={mode.value} onChoose={(chosen) => (mode.value = chosen)} />

@@ -40,6 +40,7 @@ export function addTaskCommands(cli: Cli): void {
     )
     .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
     .option("-e, --env <environment>", "environment", "default")
+    .addOption(new Option("--agent <agent>", "who does it").choices(["claude", "codex"]).default("claude"))
     .option("-m, --model <model>", "model, as the agent names it")
     .addOption(modeOption())
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
@@ -68,6 +69,7 @@ Examples:
         prompt,
         repositories: (options.repo ?? []).map(repositoryAndBranch),
         environment: options.env,
+        agent: options.agent,
         mode: options.mode,
         attachments,
         ...(options.model !== undefined && { model: options.model }),
@@ -229,6 +231,7 @@ interface ListOptions extends Shelves {
 interface CreateOptions {
   repo?: string[];
   env: string;
+  agent: string;
   model?: string;
   mode: "act" | "plan";
   file?: string;

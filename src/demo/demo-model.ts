@@ -7,9 +7,19 @@ import {
   messagesRequestSchema,
   readConversation,
 } from "./conversation.ts";
+import { readResponses, responsesRequestSchema } from "./responses-conversation.ts";
+import { responsesSpeech } from "./responses-wire.ts";
 import type { ApiErrorType, Step } from "./scenario.ts";
 import { play } from "./scenarios.ts";
-import { type Answer, apiError, eventsOf, messageOf, pieces, sseOf, tokensIn } from "./wire.ts";
+import {
+  type Answer,
+  apiError,
+  messagesSpeech,
+  pieces,
+  type Speech,
+  type SpokenEvent,
+  tokensIn,
+} from "./wire.ts";
 
 export interface DemoModel {
   fetch(request: Request): Promise<Response>;
@@ -21,10 +31,11 @@ type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
 const maxBodyBytes = 32 * 1024 * 1024;
 
 /**
- * A scripted stand-in for Anthropic's Messages API, so that the product can be tried and tested without a key: the
+ * A scripted stand-in for Anthropic's Messages API and OpenAI's Responses API, so that the product can be tried and tested without a key: the
  * real agent edits, runs and commits, and this says what to do next. It plays `scenarios.ts`.
  *
- * Serves `HEAD /`, `POST /v1/messages` (streamed or not), `POST /v1/messages/count_tokens`; anything else is 404.
+ * Serves `HEAD /`, `POST /v1/messages` and `POST /v1/responses` (streamed or not), `POST /v1/messages/count_tokens`; anything
+ * else is 404. It refuses in the words of the first; the second has its message in the same place.
  * `now` is in milliseconds since the epoch.
  */
 export function createDemoModel(options: { key: string; now: () => number; sleep?: Sleep }): DemoModel {
@@ -34,7 +45,16 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
   async function messages(request: Request): Promise<Response> {
     const read = await parsed(request, messagesRequestSchema);
     if (read instanceof Response) return read;
-    const conversation = readConversation(read.body);
+    return answered(request, readConversation(read.body), read.bytes, messagesSpeech);
+  }
+
+  async function responses(request: Request): Promise<Response> {
+    const read = await parsed(request, responsesRequestSchema);
+    if (read instanceof Response) return read;
+    return answered(request, readResponses(read.body), read.bytes, responsesSpeech);
+  }
+
+  function answered(request: Request, conversation: Conversation, bytes: number, speech: Speech): Response {
     const position = `${conversation.session}\n${conversation.prompt}\n${conversation.messageCount}`;
     const attempt = attempts.next(position);
     // Requests without tools are the agent's own, and no part of the turn.
@@ -44,12 +64,12 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
     if (step.kind === "refuse") return refusal(step.status, step.type, step.message);
 
     const id = hash(`${position}\n${attempt}`);
-    const answer = answerTo(conversation, read.bytes, step, id);
+    const answer = answerTo(conversation, bytes, step, id);
     const type = conversation.stream ? "text/event-stream; charset=utf-8" : "application/json";
     const headers = { "cache-control": "no-cache", "request-id": `req_${id}`, "content-type": type };
     const text = conversation.stream
-      ? streamed(answer, step, request.signal)
-      : plain(answer, step, request.signal);
+      ? streamed(speech.events(answer), pieces(answer.text).length, step, request.signal)
+      : plain(speech.whole(answer), step, request.signal);
     return new Response(bodyOf(text), { headers });
   }
 
@@ -64,24 +84,24 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
     });
   }
 
-  async function* streamed(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
+  async function* streamed(
+    events: Iterable<SpokenEvent>,
+    texts: number,
+    step: Step,
+    signal: AbortSignal,
+  ): AsyncGenerator<string> {
     const overMs = step.kind === "use" ? (step.overMs ?? 0) : 0;
-    const pauseMs = overMs / pieces(answer.text).length;
+    const pauseMs = overMs / texts;
     let deltas = 0;
-    for (const event of eventsOf(answer)) {
-      const isText = event.type === "content_block_delta" && event.delta.type === "text_delta";
+    for (const { sse, isText, isFirst } of events) {
       if (isText && pauseMs > 0) await sleep(pauseMs, signal);
-      if (isText && step.kind === "cut" && ++deltas > 2) yield* cutOff(sseOf(event), signal);
-      yield sseOf(event);
-      if (event.type === "message_start") {
-        yield sseOf({ type: "ping" });
-        if (step.kind === "stall") await aborted(signal);
-      }
+      if (isText && step.kind === "cut" && ++deltas > 2) yield* cutOff(sse, signal);
+      yield sse;
+      if (isFirst && step.kind === "stall") await aborted(signal);
     }
   }
 
-  async function* plain(answer: Answer, step: Step, signal: AbortSignal): AsyncGenerator<string> {
-    const json = JSON.stringify(messageOf(answer));
+  async function* plain(json: string, step: Step, signal: AbortSignal): AsyncGenerator<string> {
     if (step.kind === "stall") {
       yield " ";
       await aborted(signal);
@@ -110,6 +130,7 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
         return refusal(401, "authentication_error", "The demo model does not know this key.");
       }
       if (request.method === "POST" && pathname === "/v1/messages") return messages(request);
+      if (request.method === "POST" && pathname === "/v1/responses") return responses(request);
       if (request.method === "POST" && pathname === "/v1/messages/count_tokens") return countTokens(request);
       return refusal(404, "not_found_error", `The demo model has no ${request.method} ${pathname}.`);
     },

@@ -1,9 +1,9 @@
 /** A small repository with one failing test, for the demo model to fix and for people to try the product on. */
 
-/** The fault in the demo repository; both lines stand alone in `src/basket.js`. */
+/** The fault in the demo repository; both are whole lines, and stand alone in `src/basket.js`. */
 export const demoFault = {
-  wrong: "return lines.reduce((sum, line) => sum + line.price, 0);",
-  right: "return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
+  wrong: "  return lines.reduce((sum, line) => sum + line.price, 0);",
+  right: "  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
 };
 
 /** Path → content. */
@@ -30,7 +30,7 @@ Run the tests with Node.js 20 or later, which is all they need:
   ".gitignore": "node_modules/\n",
   "src/basket.js": `/** What a basket costs, in cents. A line is { name, price, quantity }. */
 export function total(lines) {
-  ${demoFault.wrong}
+${demoFault.wrong}
 }
 
 /** Cents as people read them: 1234 → "12.34". */

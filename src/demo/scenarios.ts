@@ -7,6 +7,7 @@ import { fixTest } from "./scenarios/fix-test.ts";
 import { lookAround } from "./scenarios/look-around.ts";
 import { manyTools } from "./scenarios/many-tools.ts";
 import { jot, remember } from "./scenarios/notes.ts";
+import { plan } from "./scenarios/plan.ts";
 import { pushMain } from "./scenarios/push-main.ts";
 import { slow } from "./scenarios/slow.ts";
 
@@ -14,6 +15,7 @@ import { slow } from "./scenarios/slow.ts";
 export const scenarios: readonly Scenario[] = [
   fixTest,
   ask,
+  plan,
   slow,
   manyTools,
   pushMain,

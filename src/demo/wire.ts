@@ -30,6 +30,31 @@ export function messageOf(answer: Answer) {
   };
 }
 
+/** One event on its way. */
+export interface SpokenEvent {
+  sse: string;
+  /** A piece of the text. */
+  isText: boolean;
+  isFirst: boolean;
+}
+
+/** One API's way to say an answer. */
+export interface Speech {
+  whole(answer: Answer): string;
+  events(answer: Answer): Iterable<SpokenEvent>;
+}
+
+export const messagesSpeech: Speech = {
+  whole: (answer) => JSON.stringify(messageOf(answer)),
+  *events(answer) {
+    for (const event of eventsOf(answer)) {
+      const isText = event.type === "content_block_delta" && event.delta.type === "text_delta";
+      const isFirst = event.type === "message_start";
+      yield { sse: isFirst ? sseOf(event) + sseOf({ type: "ping" }) : sseOf(event), isText, isFirst };
+    }
+  },
+};
+
 /** The events of a streamed answer, in order. */
 export function* eventsOf(answer: Answer) {
   yield { type: "message_start" as const, message: messageHead(answer) };
@@ -67,7 +92,7 @@ export function* eventsOf(answer: Answer) {
 export type AnswerEvent = ReturnType<typeof eventsOf> extends Generator<infer Event> ? Event : never;
 
 /** `ping` may come anywhere; the vendor's types leave it out, since the SDK drops it. */
-export function sseOf(event: AnswerEvent | { type: "ping" }): string {
+function sseOf(event: AnswerEvent | { type: "ping" }): string {
   return `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
@@ -136,7 +161,7 @@ function usageOf({ inputTokens, continued }: Answer, outputTokens: number) {
   };
 }
 
-function outputTokensOf({ text, tools }: Answer): number {
+export function outputTokensOf({ text, tools }: Answer): number {
   return tokensIn(Buffer.byteLength(text) + Buffer.byteLength(JSON.stringify(tools)));
 }
 

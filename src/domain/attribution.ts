@@ -1,3 +1,5 @@
+import { agentNamed } from "./agents.ts";
+
 /** Who stands as the author of a task's commits, and what their messages end with. */
 export interface AttributionSettings {
   /** Whoever is not the author stands as co-author. */
@@ -20,11 +22,6 @@ export interface Attribution {
   trailers: string[];
 }
 
-/** As the agent's own CLI signs. */
-const agents: Record<string, Identity> = {
-  claude: { name: "Claude", email: "noreply@anthropic.com" },
-};
-
 export function attributionOf(
   settings: AttributionSettings,
   task: {
@@ -38,7 +35,7 @@ export function attributionOf(
   },
 ): Attribution {
   const person = identity(task.person.name, task.person.email);
-  const agent = agents[task.agent] ?? identity(task.agent, "");
+  const agent = agentNamed(task.agent)?.identity ?? identity(task.agent, "");
   const [author, other] = settings.author === "person" ? [person, agent] : [agent, person];
   return {
     author,

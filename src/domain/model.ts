@@ -1,11 +1,14 @@
 import type { PromptId, SandboxId, TaskId } from "./ids.ts";
 import type { TokenCounts } from "./prices.ts";
 
+/** The published protocol that an agent speaks: Anthropic's Messages API or OpenAI's Responses API. */
+export type ModelApi = "messages" | "responses";
+
 /** Where model requests go, with the real credential. It never leaves the server's memory but to that endpoint. */
 export interface ModelEndpoint {
   /** `demo` is the built-in scripted stand-in and is labelled so wherever it shows. */
   kind: "demo" | "endpoint";
-  /** Without a slash at the end; `/v1/messages` is appended. */
+  /** Without a slash at the end; `/v1/messages` or `/v1/responses` is appended. */
   baseUrl: string;
   credential: { header: "x-api-key" | "authorization"; value: string };
 }

@@ -1,7 +1,7 @@
 import type { GitEndpoint, PushRight } from "./git-server.ts";
 import type { AttachmentId, PromptId, SandboxId, TaskId } from "./ids.ts";
 import type { LfsEndpoint } from "./lfs.ts";
-import type { MeteredRequest, ModelEndpoint } from "./model.ts";
+import type { MeteredRequest, ModelApi, ModelEndpoint } from "./model.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
 import type { Task } from "./task.ts";
@@ -49,8 +49,8 @@ export interface AttachmentFiles {
 }
 
 export interface ModelPort {
-  /** Undefined while no model is set up, or when the sandbox's task may not use one. */
-  endpointFor(sandboxId: SandboxId): ModelEndpoint | undefined;
+  /** Undefined while no model of that API is set up, or when the sandbox's task may not use one. */
+  endpointFor(sandboxId: SandboxId, api: ModelApi): ModelEndpoint | undefined;
   /** Whether one more request may be made now, by budgets and the account's usage limit. Asked before each that costs. */
   admit(sandboxId: SandboxId): Admission;
   /** Prices it and appends one row. */

@@ -5,7 +5,7 @@ import { type GuestEvent, guestEventSchema } from "../domain/event.ts";
 import { doorPort, doorSocketInSandbox, type SessionStart } from "../domain/session.ts";
 import type { Agent } from "./agents/agent.ts";
 import { createClaude } from "./agents/claude.ts";
-import { claudeVariables } from "./agents/claude-command.ts";
+import { createCodex } from "./agents/codex.ts";
 import { createCommandRunner } from "./commands.ts";
 import { startForward } from "./forward.ts";
 import { createRunGit } from "./git-process.ts";
@@ -33,6 +33,7 @@ export interface GuestOptions {
   /** Where git finds the repositories; the door's `/git` when undefined. */
   gitBase: string | undefined;
   claudeCommand: string;
+  codexCommand: string;
   /** How long the last events may wait for an appliance that is away, in milliseconds. */
   lastWordsMs: number;
 }
@@ -46,6 +47,7 @@ const inSandbox: GuestOptions = {
   root: "/",
   gitBase: undefined,
   claudeCommand: "claude",
+  codexCommand: "codex",
   lastWordsMs: 60 * 60_000,
 };
 
@@ -79,17 +81,18 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
 
     let exitCode = 0;
     try {
+      const agent = agentOf(start, options);
       await runTaskFlow({
         ...{ start, session, state, processes, commands, emit, report },
         git: createRunGit(processes),
-        agent: agentOf(start, options),
+        agent,
         variables: sandboxVariables({
           inherited: process.env,
           start,
           port: forward.port,
           gitConfigPath: options.gitConfigPath,
           trust: trustOf(start, options.root),
-          agent: claudeVariables,
+          agent: agent.variables,
         }),
         workspace: options.workspace,
         gitConfigPath: options.gitConfigPath,
@@ -134,10 +137,11 @@ function trustOf({ trust }: SessionStart, root: string): TrustFiles | undefined 
 
 function agentOf(start: SessionStart, options: GuestOptions): Agent {
   if (start.agent.kind === "claude") return createClaude(options.claudeCommand);
+  if (start.agent.kind === "codex") return createCodex(options.codexCommand);
   throw new CcwError(
     "invalid",
     `This version of ccw-server cannot run the agent ${JSON.stringify(start.agent.kind)}.`,
-    "Choose the agent `claude`.",
+    "Choose the agent `claude` or `codex`.",
   );
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
@@ -15,6 +15,8 @@ export interface RestoreOptions {
   session: SessionFiles;
   /** Where the agent looks for a conversation. */
   conversationHome: string;
+  /** Called where one was put there. */
+  adoptConversation: () => void;
   git: RunGit;
   env: Record<string, string>;
   gitBase: string;
@@ -88,7 +90,7 @@ async function restoreCheckout(
 
 async function restoreSession(commit: string, options: RestoreOptions): Promise<void> {
   const { session, checkouts, conversationHome, git, env, state, signal } = options;
-  const { gitDir, workspace, sessionId } = session;
+  const { gitDir, workspace } = session;
   await openSessionRepository(gitDir, options);
   await fetchCommit(commit, gitDir, sessionSnapshots, options);
   const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal };
@@ -115,20 +117,10 @@ async function restoreSession(commit: string, options: RestoreOptions): Promise<
   for (const [index, { folder }] of checkouts.entries())
     await extract(sessionFolders.repository(index), folder);
   await extract(sessionFolders.conversation, conversationHome);
-  if (found.has(sessionFolders.conversation)) nameAfter(sessionId, conversationHome);
+  if (found.has(sessionFolders.conversation)) options.adoptConversation();
   // The next one is a step from this one.
   const tree = await mustGit(git(["rev-parse", `${commit}^{tree}`], call), "It cannot be read");
   state.update({ snapshots: { ...state.value.snapshots, session: { tree, head: "", commit } } });
-}
-
-/** The conversation of another task goes on under this one's name; the agent takes it as it is, whatever id it holds. */
-function nameAfter(sessionId: string, folder: string): void {
-  const names = readdirSync(folder);
-  if (names.includes(`${sessionId}.jsonl`)) return;
-  const other = names.find((name) => name.endsWith(".jsonl"))?.slice(0, -".jsonl".length);
-  if (other === undefined) return;
-  renameSync(join(folder, `${other}.jsonl`), join(folder, `${sessionId}.jsonl`));
-  if (names.includes(other)) renameSync(join(folder, other), join(folder, sessionId));
 }
 
 async function fetchCommit(

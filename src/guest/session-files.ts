@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { ConversationFiles } from "./agents/agent.ts";
 import { quietly, treeOfFiles } from "./file-tree.ts";
 import { headOf, mustGit, type RunGit } from "./git-process.ts";
 import type { Checkout } from "./workspace.ts";
@@ -10,14 +11,13 @@ export interface SessionFiles {
   /** A bare repository of the guest's own. */
   gitDir: string;
   workspace: string;
-  sessionId: string;
-  /** The folder that holds the conversation; undefined where there is none yet. */
-  conversation: () => string | undefined;
+  /** Undefined where there is none yet. */
+  conversation: () => ConversationFiles | undefined;
 }
 
 /** The folders of a session snapshot. */
 export const sessionFolders = {
-  /** `<session id>.jsonl`, and what belongs to it. */
+  /** As the agent has it. */
   conversation: "conversation",
   /** What lies in the workspace beside the repositories. */
   workspace: "workspace",
@@ -40,7 +40,7 @@ export async function sessionTree(
   settings: Settings,
 ): Promise<{ tree: string; gitDir: string } | undefined> {
   const { git, env, signal } = settings;
-  const { gitDir, workspace, sessionId } = files;
+  const { gitDir, workspace } = files;
   await openSessionRepository(gitDir, settings);
   const index = (name: string) => join(gitDir, `index-${name}`);
   // At once: each has an index of its own, and most of the time is the start of processes.
@@ -51,8 +51,7 @@ export async function sessionTree(
   const conversation = files.conversation();
   if (conversation !== undefined) {
     const name = sessionFolders.conversation;
-    const only = [`${sessionId}.jsonl`, ...(existsSync(join(conversation, sessionId)) ? [sessionId] : [])];
-    const of = { folder: conversation, gitDir, index: index(name), only };
+    const of = { folder: conversation.folder, gitDir, index: index(name), only: conversation.names };
     add(name, treeOfFiles({ ...settings, ...of, ignored: true }));
   }
   const repositories = new Set(checkouts.map(({ folder }) => folder));

@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -12,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GuestEvent } from "../domain/event.ts";
 import { sessionSnapshots, snapshotRepository } from "../domain/session.ts";
+import { nameAfter } from "./agents/claude-conversation.ts";
 import { createRunGit } from "./git-process.ts";
 import { createProcesses } from "./processes.ts";
 import { restore } from "./restore.ts";
@@ -64,9 +66,12 @@ function options(change: Partial<SnapshotsOptions> = {}): SnapshotsOptions {
   return {
     checkouts: [checkout()],
     session: {
-      ...{ sandboxId: "sbx_1", sessionId: "talk", workspace: join(folder, "work") },
+      ...{ sandboxId: "sbx_1", workspace: join(folder, "work") },
       gitDir: join(folder, "session.git"),
-      conversation: () => join(folder, "home"),
+      conversation: () => ({
+        folder: join(folder, "home"),
+        names: readdirSync(join(folder, "home")).filter((name) => name.startsWith("talk")),
+      }),
     },
     ...{ git: run, env, gitBase: `file://${join(folder, "remote")}`, ignored: false, signal },
     state: openStateFile(join(folder, "state.json")),
@@ -245,10 +250,10 @@ test("a restored checkout has its branch, its files and nothing staged; a conver
       session: {
         ...from,
         gitDir: join(folder, "other.git"),
-        sessionId: "again",
         workspace: join(folder, "other"),
       },
       conversationHome: join(folder, "other-home/project"),
+      adoptConversation: () => nameAfter("again", join(folder, "other-home/project")),
     },
   );
   expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(
@@ -279,7 +284,12 @@ test("what was pushed after the snapshot stays, and what was uncommitted is laid
   await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
   await restore(
     { title: "turn 1", repositories: [repositories[0] ?? undefined] },
-    { ...options(), checkouts: [other], conversationHome: join(folder, "other-home") },
+    {
+      ...options(),
+      checkouts: [other],
+      conversationHome: join(folder, "other-home"),
+      adoptConversation: () => {},
+    },
   );
   expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(`${tip}\n${tip}`);
   expect(await git(other.folder, "status", "--porcelain")).toBe("?? new.txt");

@@ -108,6 +108,8 @@ async function prepare(flow: TaskFlow, checkouts: readonly Checkout[]): Promise<
       ...{ ...flow, checkouts, env: variables.shell },
       session: sessionFilesOf(flow),
       conversationHome: agent.conversationHome({ env: variables.agent, cwd }),
+      adoptConversation: () =>
+        agent.adoptConversation({ env: variables.agent, cwd, sessionId: start.agent.sessionId }),
     });
   }
   if (start.setupScript.trim() === "") return;
@@ -153,7 +155,10 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
       mode: start.agent.mode ?? "act",
       sessionId: start.agent.sessionId,
       trailers: start.trailers,
-      instructions: instructionsFor(checkouts, flow.workspace, start.instructions),
+      instructions: instructionsFor(checkouts, flow.workspace, {
+        asksWith: agent.asksWith,
+        network: start.instructions,
+      }),
       emit: flow.emit,
     },
     beforeTurnEnds: snapshots.take,
@@ -217,7 +222,7 @@ function sessionFilesOf({ start, workspace, sessionRepository, agent, variables 
   const { sessionId } = start.agent;
   const of = { env: variables.agent, sessionId };
   return {
-    ...{ sandboxId: start.sandboxId, sessionId, workspace, gitDir: sessionRepository },
-    conversation: () => agent.conversationFolder(of),
+    ...{ sandboxId: start.sandboxId, workspace, gitDir: sessionRepository },
+    conversation: () => agent.conversation(of),
   };
 }

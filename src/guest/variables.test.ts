@@ -20,7 +20,11 @@ const of = (variables: Record<string, string>, inherited: Record<string, string>
     port: 3128,
     gitConfigPath: "/etc/gitconfig",
     trust: { bundle: "/bundle.pem", own: "/own.pem", javaStore: "/java.jks" },
-    agent: { IS_SANDBOX: "1" },
+    agent: ({ url, token }) => ({
+      IS_SANDBOX: "1",
+      ANTHROPIC_BASE_URL: url,
+      ANTHROPIC_AUTH_TOKEN: token,
+    }),
   });
 
 test("no variable of the environment or the image can lead the agent past the door", () => {

@@ -1,4 +1,5 @@
 import type { SessionStart } from "../domain/session.ts";
+import type { Agent } from "./agents/agent.ts";
 import type { TrustFiles } from "./trust.ts";
 
 /**
@@ -6,7 +7,7 @@ import type { TrustFiles } from "./trust.ts";
  * name is left out, whatever its value, since any of them would point the agent past the door.
  */
 const reserved =
-  /^(ANTHROPIC_.*|CLAUDE_CODE_USE_.*|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CONFIG_DIR|GIT_CONFIG_.*|(https?|all|no|ftp)_proxy)$/i;
+  /^(ANTHROPIC_.*|CODEX_.*|CLAUDE_CODE_USE_.*|CLAUDE_CODE_OAUTH_TOKEN|CLAUDE_CONFIG_DIR|GIT_CONFIG_.*|(https?|all|no|ftp)_proxy)$/i;
 
 export interface SandboxVariables {
   /** For git and the set-up script. */
@@ -26,7 +27,7 @@ export interface VariableSources {
   /** Undefined where the appliance has sent no authority. */
   trust: TrustFiles | undefined;
   /** The agent's own settings. */
-  agent: Record<string, string>;
+  agent: Agent["variables"];
 }
 
 /**
@@ -37,7 +38,8 @@ export function sandboxVariables(sources: VariableSources): SandboxVariables {
   const { inherited, start, port, gitConfigPath, trust, agent } = sources;
   const door = `http://127.0.0.1:${port}`;
   const given = Object.entries(start.variables);
-  const fixed = Object.keys(agent);
+  const own = agent({ url: `${door}/model`, token: start.tokens.model });
+  const fixed = Object.keys(own);
   const isOurs = (name: string) => reserved.test(name) || fixed.includes(name);
   const shell: Record<string, string> = {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -67,12 +69,7 @@ export function sandboxVariables(sources: VariableSources): SandboxVariables {
   };
   return {
     shell,
-    agent: {
-      ...shell,
-      ...agent,
-      ANTHROPIC_BASE_URL: `${door}/model`,
-      ANTHROPIC_AUTH_TOKEN: start.tokens.model,
-    },
+    agent: { ...shell, ...own },
     refused: given.map(([name]) => name).filter(isOurs),
   };
 }

@@ -19,7 +19,7 @@ function serve() {
   const port = createEgressPort({
     store,
     now: ids.now,
-    endpoint: () => undefined,
+    endpoints: () => [],
     forgeSecrets: () => [],
     log: { info() {}, warn() {}, error() {} },
   });

@@ -25,8 +25,11 @@ export function environmentRoutes({ store, model }: HttpContext) {
         "Leave it out: git reaches the task's repositories without it.",
       );
     }
-    const host = hostOfModel(model.current());
-    if (environment.egress.credentials.some((credential) => credential.host === host)) {
+    const host = model
+      .all()
+      .map(hostOfModel)
+      .find((each) => environment.egress.credentials.some((credential) => credential.host === each));
+    if (host !== undefined) {
       throw new CcwError(
         "invalid",
         `A credential for ${host} is refused: that host serves the model, and the appliance itself speaks to it.`,

@@ -37,7 +37,7 @@ function createPort(environment: Partial<EnvironmentInput> = {}) {
     store,
     log,
     now: source.now,
-    endpoint: () => endpoint,
+    endpoints: () => [endpoint],
     forgeSecrets: () => forgeSecrets,
   });
   closers.push(

@@ -18,8 +18,8 @@ export interface EgressPortOptions {
   store: Store;
   log: Log;
   now(): number;
-  /** The model endpoint in force now: its key must not leave, and no credential is injected for its host. */
-  endpoint(): ModelEndpoint | undefined;
+  /** The model endpoints in force now: their keys must not leave, and no credential is injected for their hosts. */
+  endpoints(): readonly ModelEndpoint[];
   /** Of the forges that are connected; no credential is injected for their hosts either. */
   forgeSecrets(): Secret[];
 }
@@ -155,7 +155,7 @@ export function createEgressPort(options: EgressPortOptions): EgressPort & { clo
 /** Undefined for a sandbox without a task that is active. */
 function egressNow(
   sandboxId: SandboxId,
-  { store, now, endpoint, forgeSecrets }: EgressPortOptions,
+  { store, now, endpoints, forgeSecrets }: EgressPortOptions,
 ): Known | undefined {
   const task = taskOf(store, sandboxId);
   if (task === undefined) return undefined;
@@ -169,7 +169,7 @@ function egressNow(
     ...once.map(({ host, port }) => ({ host, port, scope: "once" as const })),
   ];
   const { credentials, limits } = environment?.egress ?? egressSchema.parse({});
-  const model = endpoint();
+  const models = endpoints();
   const forges = hostsOfForges(store.forges.list());
   const untils = once.map(({ state }) => (state.kind === "granted-once" ? state.until : 0));
   return {
@@ -179,10 +179,10 @@ function egressNow(
       egress: {
         policy: policyOf(environment, grants),
         limits,
-        secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, model, forgeSecrets()),
+        secrets: secretsOf(environment, store.tasks.environmentOf(task.id).variables, models, forgeSecrets()),
         credentials: credentials
           .filter(({ host }) => !forges.has(host))
-          .flatMap((each) => injected(each, environment?.secrets ?? {}, model)),
+          .flatMap((each) => injected(each, environment?.secrets ?? {}, models)),
       },
     },
   };
@@ -214,12 +214,13 @@ function onceGrants(store: Store, taskId: TaskId, now: number): AccessRequest[] 
 function secretsOf(
   environment: Environment | undefined,
   variables: Readonly<Record<string, string>>,
-  model: ModelEndpoint | undefined,
+  models: readonly ModelEndpoint[],
   forgeSecrets: readonly Secret[],
 ): Secret[] {
-  const key = model?.kind === "endpoint" ? model.credential.value.replace(/^Bearer /, "") : "";
   const all: Secret[] = [
-    { name: "the model's key", value: key },
+    ...models.flatMap(({ kind, credential }) =>
+      kind === "demo" ? [] : [{ name: "the model's key", value: credential.value.replace(/^Bearer /, "") }],
+    ),
     ...forgeSecrets,
     ...Object.entries(environment?.secrets ?? {}).map(([name, value]) => ({ name: `secret ${name}`, value })),
     ...Object.entries(variables)
@@ -234,16 +235,16 @@ function secretsOf(
 function injected(
   { host, header, template }: Environment["egress"]["credentials"][number],
   secrets: Readonly<Record<string, string>>,
-  model: ModelEndpoint | undefined,
+  models: readonly ModelEndpoint[],
 ): InjectedCredential[] {
   const name = secretOf(template) ?? "";
   const value = Object.hasOwn(secrets, name) ? secrets[name] : undefined;
-  if (value === undefined || host === hostOfModel(model)) return [];
+  if (value === undefined || models.some((model) => host === hostOfModel(model))) return [];
   // As a function: in a replacement's text `$&` and the like have a meaning.
   return [{ host, header, value: template.replace(`\${${name}}`, () => value) }];
 }
 
 /** Undefined for the demo model, which no sandbox could reach by itself. */
-export function hostOfModel(model: ModelEndpoint | undefined): string | undefined {
-  return model?.kind === "endpoint" ? new URL(model.baseUrl).hostname.replace(/^\[|\]$|\.$/g, "") : undefined;
+export function hostOfModel(model: ModelEndpoint): string | undefined {
+  return model.kind === "endpoint" ? new URL(model.baseUrl).hostname.replace(/^\[|\]$|\.$/g, "") : undefined;
 }

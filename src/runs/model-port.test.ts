@@ -213,7 +213,7 @@ test("a usage limit of the account pauses its task, holds the others, and is ove
   expect(other.pauses()).toMatchObject([{ why: "usage_limit", until }]);
   expect(usageLimits.modelAvailableAt()).toBe(until);
   // The next server process knows it, too; another account has nothing to do with it.
-  const endpoint = port.endpointFor(one.sandboxId);
+  const endpoint = port.endpointFor(one.sandboxId, "messages");
   if (endpoint === undefined) throw new Error("no endpoint");
   expect(createUsageLimits({ store, endpoint: () => endpoint, now: () => noon }).modelAvailableAt()).toBe(
     until,

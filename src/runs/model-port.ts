@@ -1,3 +1,4 @@
+import { agentNamed } from "../domain/agents.ts";
 import {
   type BudgetFacts,
   type BudgetVerdict,
@@ -8,7 +9,7 @@ import {
 } from "../domain/budget.ts";
 import type { Calendar } from "../domain/calendar.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
-import type { MeteredRequest, ModelEndpoint, ModelRequest } from "../domain/model.ts";
+import type { MeteredRequest, ModelApi, ModelEndpoint, ModelRequest } from "../domain/model.ts";
 import type { Admission, ModelPort } from "../domain/ports.ts";
 import { costOf, isNothing, noTokens, type PriceTable, priceOf, type TokenCounts } from "../domain/prices.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
@@ -18,7 +19,7 @@ import type { UsageLimits } from "./usage-limits.ts";
 export interface ModelPortOptions {
   store: Store;
   /** The model endpoint in force now. */
-  endpoint(): ModelEndpoint | undefined;
+  endpoint(api: ModelApi): ModelEndpoint | undefined;
   /** The operator's own rows. */
   prices: PriceTable;
   budget: DayLimits;
@@ -68,13 +69,14 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
   }
 
   return {
-    endpointFor: (sandboxId) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint()),
+    endpointFor: (sandboxId, api) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint(api)),
     admit(sandboxId) {
       const task = taskOf(store, sandboxId);
       const promptId = store.sandboxes.get(sandboxId)?.busyWith;
       // Without a task there is no endpoint either.
       if (task === undefined) return { kind: "pass", promptId };
-      const until = usageLimits.modelAvailableAt();
+      // It is of the account behind the Messages API.
+      const until = agentNamed(task.agent)?.api === "messages" ? usageLimits.modelAvailableAt() : undefined;
       if (until !== undefined) return parkForLimit(task, until);
       const facts = factsOf(options, task, sandboxId);
       const verdict = facts === undefined ? ({ kind: "pass" } as const) : verdictFor(task, facts);

@@ -1,3 +1,4 @@
+import { imageFor } from "../domain/agents.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { type IdSource, newId, type PromptId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { Store, TaskRow } from "../domain/store.ts";
@@ -51,7 +52,7 @@ export async function provideSandbox(
       const { image } = store.tasks.environmentOf(task.id);
       store.events.append(task.id, {
         ...{ kind: "sandbox_started", sandboxId },
-        ...{ engine: await engine.describe(), image: await engine.resolveImage(image) },
+        ...{ engine: await engine.describe(), image: await engine.resolveImage(imageFor(task.agent, image)) },
       });
     }
     return sandboxId;
@@ -79,7 +80,7 @@ async function makeSandbox(
   const borrowing = borrowObjects(task, sandboxId, context, signal);
   // Looked at below; meanwhile it may fail.
   borrowing.catch(() => {});
-  const image = await engine.resolveImage(wanted);
+  const image = await engine.resolveImage(imageFor(task.agent, wanted));
   const borrowed = await borrowing;
   if (borrowed !== undefined) return borrowed;
   const { objectFolders } = store.sandboxes.get(sandboxId) ?? { objectFolders: [] };

@@ -1,3 +1,4 @@
+import { agentNamed, agentNames } from "../domain/agents.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
@@ -10,8 +11,6 @@ export interface SubmitContext {
   host: RepositoryHost;
   ids: IdSource;
 }
-
-const agents = ["claude"];
 
 /**
  * Checks everything that can be checked before a sandbox is started, and queues the task. `restore`: the work that it
@@ -42,11 +41,11 @@ export async function prepareTask(
       `There are: ${known.join(", ")}.`,
     );
   }
-  if (!agents.includes(input.agent)) {
+  if (agentNamed(input.agent) === undefined) {
     throw new CcwError(
       "invalid",
       `There is no agent named ${JSON.stringify(input.agent)}.`,
-      `There are: ${agents.join(", ")}.`,
+      `There are: ${agentNames.join(", ")}.`,
     );
   }
   const id = newId("TaskId", ids);

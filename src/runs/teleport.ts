@@ -60,7 +60,8 @@ export async function openTeleport(
       );
     }
     const lender = snapshots.folderOf(taskId, "session");
-    const commit = restore?.session;
+    // The conversation of another agent is nothing that the local `claude` could go on with.
+    const commit = task.agent === "claude" ? restore?.session : undefined;
     const id =
       lender === undefined || commit === undefined
         ? undefined

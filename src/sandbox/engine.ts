@@ -8,7 +8,7 @@ import { containerNameOf, containerSpec, idsFromLabels, sandboxLabels } from "./
 import { engineError, engineWords, statusOf } from "./engine-errors.ts";
 import { exitOf, kernelKilledForMemory } from "./exit-reason.ts";
 import { plainLog } from "./log-stream.ts";
-import { imageReferenceOf, isBuiltInReference } from "./recipe.ts";
+import { imageReferenceOf, isBuiltInReference, recipeIn } from "./recipe.ts";
 import type { EngineTraits } from "./traits.ts";
 
 /** How long `wait` goes on asking an engine that does not answer: a restart, an upgrade. */
@@ -223,7 +223,7 @@ function imageMissing(image: string, traits: EngineTraits): CcwError {
     "not_found",
     `The image ${image} is not on this machine.`,
     isBuiltInReference(image)
-      ? "Build it with `ccw-server image build slim`, or load it with `ccw-server image import FILE`."
+      ? `Build it with \`ccw-server image build ${recipeIn(image)}\`, or load it with \`ccw-server image import FILE\`.`
       : `Fetch it with \`${traits.kind} pull ${image}\`, or load it with \`ccw-server image import FILE\`.`,
   );
 }

@@ -92,17 +92,20 @@ export function createImages(options: ImagesOptions): Images {
       }
       await writeFile(join(context, "Containerfile"), recipe.text);
       await writeFile(join(context, "ca-certificates.crt"), ca);
-      const base = await baseImage({
-        docker,
-        path: options.path,
-        debianMirror: options.debianMirror ?? "",
-        onProgress,
-        signal,
-      });
+      const base = await baseOf(recipe, { onProgress, signal });
       await runBuild(recipe, base, context, { onProgress, signal });
     } finally {
       await rm(context, { recursive: true, force: true });
     }
+  }
+
+  async function baseOf({ base }: Recipe, running: Running): Promise<string> {
+    if (base === undefined) {
+      const { path, debianMirror = "" } = options;
+      return baseImage({ docker, path, debianMirror, ...running });
+    }
+    if (!(await isPresent(referenceOf(base)))) await build(base, running);
+    return referenceOf(base);
   }
 
   async function runBuild(

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import slimRecipe from "../../images/slim/Containerfile" with { type: "text" };
+import codexRecipe from "../../images/slim-codex/Containerfile" with { type: "text" };
 
 /** An npm package that goes into an image, pinned by what it contains. */
 export interface PinnedPackage {
@@ -15,6 +16,8 @@ export type Architecture = "x64" | "arm64";
 
 export interface Recipe {
   name: string;
+  /** The recipe whose image it builds on; Debian's where there is none. */
+  base?: Recipe;
   /** The Containerfile's text. */
   text: string;
   packages: Record<Architecture, readonly PinnedPackage[]>;
@@ -64,7 +67,32 @@ const slim: Recipe = {
   },
 };
 
-export const builtInRecipes: readonly Recipe[] = [slim];
+/** `guest/agents/codex` speaks this version's protocol. */
+const codexVersion = "0.169.0";
+
+const slimCodex: Recipe = {
+  name: "slim-codex",
+  base: slim,
+  text: codexRecipe,
+  packages: {
+    x64: [
+      {
+        file: "codex.tgz",
+        path: `@openai/codex/-/codex-${codexVersion}-linux-x64.tgz`,
+        sha512: "o05NyAOCDygSPRo1yinzxvkRSdmsZyBD9E7mbpmjRanSfM8lypqWtQgEo4XfNkwhuCR2aFu8mlGOsQGFXVbVww==",
+      },
+    ],
+    arm64: [
+      {
+        file: "codex.tgz",
+        path: `@openai/codex/-/codex-${codexVersion}-linux-arm64.tgz`,
+        sha512: "NZ/DaQUpcQmxmqee7Z9uC1rzw3GhSbooawcaTe1LN5Yk+WlinUKGdTXJgClRT/9ogQEEM9TWxYzvxPfj5G/xFg==",
+      },
+    ],
+  },
+};
+
+export const builtInRecipes: readonly Recipe[] = [slim, slimCodex];
 
 /**
  * The tag of a recipe's image: a hash of all that goes into it by name, so that a changed recipe or pin is another
@@ -72,7 +100,8 @@ export const builtInRecipes: readonly Recipe[] = [slim];
  * Docker does not; written out, the name is the same on both, and neither ever looks for it elsewhere.
  */
 export function referenceOf(recipe: Recipe): string {
-  const content = JSON.stringify([recipe.text, recipe.packages]);
+  const base = recipe.base === undefined ? [] : [referenceOf(recipe.base)];
+  const content = JSON.stringify([recipe.text, recipe.packages, ...base]);
   return `${prefix}${recipe.name}:${createHash("sha256").update(content).digest("hex").slice(0, 12)}`;
 }
 
@@ -84,6 +113,11 @@ export function recipeNamed(name: string): Recipe | undefined {
 export function imageReferenceOf(image: string): string {
   const recipe = recipeNamed(image);
   return recipe === undefined ? image : referenceOf(recipe);
+}
+
+/** The recipe's name in a built-in image's reference. */
+export function recipeIn(reference: string): string {
+  return reference.slice(prefix.length).split(":")[0] ?? "";
 }
 
 export function isBuiltInReference(reference: string): boolean {

@@ -89,9 +89,9 @@ export async function benchSnapshots({ turns = 30 } = {}): Promise<Report> {
     const snapshots = createSnapshots({
       checkouts: [{ name: "demo", url: "", baseBranch: "main", workBranch: "claude/w", folder: work }],
       session: {
-        ...{ sandboxId: sandbox.id, sessionId: "talk", workspace: join(folder, "work") },
+        ...{ sandboxId: sandbox.id, workspace: join(folder, "work") },
         gitDir: join(folder, "session.git"),
-        conversation: () => home,
+        conversation: () => ({ folder: home, names: ["talk.jsonl"] }),
       },
       ...{ git: run, env, gitBase: `http://git:t@127.0.0.1:${port}/git`, ignored: false, signal },
       state: openStateFile(join(folder, "state.json")),

@@ -164,7 +164,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       model: "",
       mode: "act",
       sessionId: start.agent.sessionId,
-      instructions: instructionsFor([checkout], folder),
+      instructions: instructionsFor([checkout], folder, { asksWith: "AskUserQuestion" }),
       lastPromptId: null,
       lastHeard: null,
       heard() {},

@@ -2,8 +2,11 @@ import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { plainLine } from "../text/plain.ts";
 
-/** The agent CLI's own names for the newest model of each size. */
-const aliases = ["opus", "sonnet", "haiku"];
+/** Agents, with their own names for the newest model of each size. */
+const agents: Record<string, { title: string; aliases: string[] }> = {
+  claude: { title: "Claude Code", aliases: ["opus", "sonnet", "haiku"] },
+  codex: { title: "Codex", aliases: [] },
+};
 const another = "\n";
 
 interface FieldProps<Value> {
@@ -15,11 +18,19 @@ interface FieldProps<Value> {
 }
 
 /** The model by name: the appliance's default, the agent's own names, those in use, or any other. */
-export function ModelField({ value, bare = false, disabled = false, onChoose }: FieldProps<string>) {
+export function ModelField({
+  agent,
+  value,
+  bare = false,
+  disabled = false,
+  onChoose,
+}: FieldProps<string> & { agent: string }) {
   const { tasks } = useAppliance();
   const typing = useSignal(false);
-  const inUse = (tasks.value ?? []).map(({ model }) => model);
-  const known = [...new Set([...aliases, ...inUse, value])].filter((name) => name !== "");
+  const inUse = (tasks.value ?? []).filter((task) => task.agent === agent).map(({ model }) => model);
+  const known = [...new Set([...(agents[agent]?.aliases ?? []), ...inUse, value])].filter(
+    (name) => name !== "",
+  );
   const give = (text: string) => {
     typing.value = false;
     if (text.trim() !== "") onChoose(text.trim());
@@ -64,6 +75,18 @@ export function ModelField({ value, bare = false, disabled = false, onChoose }: 
         </option>
       ))}
       <option value={another}>another…</option>
+    </select>
+  );
+}
+
+export function AgentField({ value, onChoose }: FieldProps<string>) {
+  return (
+    <select name="agent" value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
+      {Object.entries(agents).map(([name, { title }]) => (
+        <option key={name} value={name}>
+          {title}
+        </option>
+      ))}
     </select>
   );
 }

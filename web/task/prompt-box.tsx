@@ -94,6 +94,7 @@ export function PromptBox({ detail, feed }: { detail: TaskDetail; feed: TaskFeed
         <div class="prompt-row">
           <AttachButton attachments={attachments} />
           <ModelField
+            agent={task.agent}
             bare
             value={task.model}
             disabled={change.busy.value}

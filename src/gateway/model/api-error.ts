@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ModelApi } from "../../domain/model.ts";
 
 /**
- * The door refuses in the words of the Messages API, so that the agent shows the message as it shows the API's own.
+ * The door refuses in the words of the Messages API, so that the agent shows the message as it shows the API's own; the
+ * Responses API has its message in the same place.
  * https://docs.anthropic.com/en/api/errors lists types and statuses.
  */
 export interface Refusal {
@@ -91,8 +93,13 @@ export function drained(request: IncomingMessage): Promise<void> {
   });
 }
 
-/** An error inside a stream that has begun, as the Messages API sends one. */
-export function errorEvent(refused: Refusal): string {
+/** An error inside a stream that has begun, as the API sends one. */
+export function errorEvent(refused: Refusal, api: ModelApi): string {
+  if (api === "responses") {
+    const error = { code: "server_error", message: refused.message };
+    const failed = { type: "response.failed", response: { object: "response", status: "failed", error } };
+    return `event: response.failed\ndata: ${JSON.stringify(failed)}\n\n`;
+  }
   const data = JSON.stringify({ type: "error", error: { type: refused.type, message: refused.message } });
   return `event: error\ndata: ${data}\n\n`;
 }

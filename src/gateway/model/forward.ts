@@ -8,6 +8,7 @@ import type {
 } from "node:http";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { ModelApi } from "../../domain/model.ts";
 import { drained, errorEvent, type Refusal, sendRefusal } from "./api-error.ts";
 import {
   brokenOff,
@@ -20,7 +21,8 @@ import {
 } from "./endpoint-faults.ts";
 import { responseHeaders } from "./headers.ts";
 import type { SecretMask } from "./mask-secret.ts";
-import { createUsageMeter, type Usage } from "./usage-meter.ts";
+import { createUsageMeter } from "./usage-meter.ts";
+import type { Usage } from "./usage-reader.ts";
 
 /** Milliseconds; each is how long nothing may happen in that part of an exchange. */
 export interface ModelDoorLimits {
@@ -66,6 +68,7 @@ export interface Exchange {
 
 export interface Upstream {
   url: URL;
+  api: ModelApi;
   agent: Agent;
   headers: OutgoingHttpHeaders;
   /** What is sent instead of what comes in, which was read already. */
@@ -101,7 +104,7 @@ export function forward(
   return new Promise((resolve) => {
     let outgoing: ClientRequest | undefined;
     let answer: IncomingMessage | undefined;
-    let meter = createUsageMeter("");
+    let meter = createUsageMeter("", upstream.api);
     let requestedModel = "";
     let received = 0;
     let status = 0;
@@ -132,7 +135,7 @@ export function forward(
         return;
       }
       if (meter.betweenEvents()) {
-        response.end(errorEvent(refused));
+        response.end(errorEvent(refused, upstream.api));
       } else {
         // In the middle of an event or of a JSON text, a broken connection is the only thing that cannot be misread.
         response.destroy();
@@ -196,7 +199,7 @@ export function forward(
 
     function passBack(message: IncomingMessage): void {
       answer = message;
-      meter = createUsageMeter(message.headers["content-type"] ?? "");
+      meter = createUsageMeter(message.headers["content-type"] ?? "", upstream.api);
       status = message.statusCode ?? 0;
       response.writeHead(status, responseHeaders(message.headers, mask.text));
       // The head must not wait for the first event.

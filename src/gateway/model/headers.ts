@@ -11,14 +11,26 @@ const inward = new Set([
   "anthropic-dangerous-direct-browser-access",
   "anthropic-version",
   "content-type",
+  "openai-beta",
+  "originator",
+  "session-id",
+  "thread-id",
   "user-agent",
   "x-app",
   "x-claude-code-session-id",
+  "x-client-request-id",
 ]);
-const inwardPattern = /^x-stainless-[a-z-]{1,40}$/;
+const inwardPattern = /^x-(stainless|codex|openai-internal-codex)-[a-z-]{1,40}$/;
 
-const outward = new Set(["content-type", "request-id", "retry-after", "retry-after-ms", "x-should-retry"]);
-const outwardPattern = /^anthropic-ratelimit-[a-z0-9-]{1,80}$/;
+const outward = new Set([
+  "content-type",
+  "request-id",
+  "x-request-id",
+  "retry-after",
+  "retry-after-ms",
+  "x-should-retry",
+]);
+const outwardPattern = /^(anthropic|x)-ratelimit-[a-z0-9-]{1,80}$/;
 
 const longestValue = 4096;
 

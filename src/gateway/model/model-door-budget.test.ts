@@ -64,7 +64,7 @@ test.each([
   ["no user", JSON.stringify({ tools: [{}], messages: [{ role: "assistant", content: "x" }] })],
   ["content that is none", JSON.stringify({ tools: [{}], messages: [{ role: "user", content: 7 }] })],
 ])("%s is sent as it is", (_, body) => {
-  expect(withNote(body, "note")).toBeUndefined();
+  expect(withNote(body, "note", "messages")).toBeUndefined();
 });
 
 test("the note stands behind tool results, and before what is no user's message", () => {
@@ -75,7 +75,7 @@ test("the note stands behind tool results, and before what is no user's message"
     { role: "user", content: results },
     { role: "system", content: "mid" },
   ];
-  const told = withNote(JSON.stringify({ model: "m", tools: [{}], messages, x: 1.5 }), "note");
+  const told = withNote(JSON.stringify({ model: "m", tools: [{}], messages, x: 1.5 }), "note", "messages");
   expect(JSON.parse(told ?? "")).toEqual({
     model: "m",
     tools: [{}],
@@ -156,4 +156,16 @@ test("a short wait is the agent's own: the answer passes as it is", async () => 
   });
   expect(await door.ask({})).toMatchObject({ status: 429, headers: { "retry-after": "7" }, body: "{}" });
   expect(limits).toEqual([]);
+});
+
+test("in the Responses API the note is one more message of the user, where the agent has tools", () => {
+  const message = { type: "message", role: "user", content: [{ type: "input_text", text: "go" }] };
+  const offered = { type: "additional_tools", role: "developer", tools: [] };
+  const told = withNote(JSON.stringify({ model: "m", input: [offered, message] }), "note", "responses");
+  expect(JSON.parse(told ?? "").input.at(-1)).toEqual({
+    type: "message",
+    role: "user",
+    content: [{ type: "input_text", text: "note" }],
+  });
+  expect(withNote(JSON.stringify({ input: [message] }), "note", "responses")).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { rootCertificates } from "node:tls";
 import { messageOf } from "../../domain/errors.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
-import type { ModelEndpoint } from "../../domain/model.ts";
+import type { ModelApi, ModelEndpoint } from "../../domain/model.ts";
 import type { Admission, Log, ModelPort, ScopedTokens } from "../../domain/ports.ts";
 import { usageLimitOf } from "../../domain/usage-limit.ts";
 import { holdAndRefuse, type Refusal, refusal, sendRefusal } from "./api-error.ts";
@@ -31,7 +31,7 @@ export interface ModelDoor {
 
 /**
  * The way to the model. The sandbox's scoped token is swapped for the real credential, and what the answer says was
- * used is recorded: once for each `/v1/messages` that was passed on, whatever became of it. What the door itself
+ * used is recorded: once for each `/v1/messages` and `/v1/responses` that was passed on, whatever became of it. What the door itself
  * refuses, and `count_tokens`, which costs nothing, are not recorded. Budgets and the account's usage limit stop a
  * request here; where the task is to be paused, it is held until its sandbox is.
  *
@@ -58,9 +58,9 @@ export function createModelDoor(options: {
     options.ca === undefined ? pool : { ...pool, ca: [...rootCertificates, options.ca] },
   );
 
-  function endpointFor(sandboxId: SandboxId): ModelEndpoint | undefined {
+  function endpointFor(sandboxId: SandboxId, api: ModelApi): ModelEndpoint | undefined {
     try {
-      return port.endpointFor(sandboxId);
+      return port.endpointFor(sandboxId, api);
     } catch (error) {
       log.error("no endpoint for a sandbox", { sandboxId, reason: messageOf(error) });
       return undefined;
@@ -94,7 +94,7 @@ export function createModelDoor(options: {
         return sendRefusal(request, response, compressed);
       }
 
-      const endpoint = endpointFor(sandbox.id);
+      const endpoint = endpointFor(sandbox.id, route.api);
       const url = endpoint === undefined ? undefined : urlOf(endpoint, route.path);
       if (endpoint === undefined || url === undefined) return sendRefusal(request, response, noEndpoint);
 
@@ -115,7 +115,7 @@ export function createModelDoor(options: {
       if (admission.kind === "tell" && Number(request.headers["content-length"]) <= longestTold) {
         const given = await bodyOf(request, limits.uploadIdleMs);
         if (given === undefined) return sendRefusal(request, response, uploadStalled(limits.uploadIdleMs));
-        const told = withNote(given.toString("utf8"), admission.text);
+        const told = withNote(given.toString("utf8"), admission.text, route.api);
         body = told === undefined ? given : Buffer.from(told);
         headers["content-length"] = body.length;
       }
@@ -124,12 +124,15 @@ export function createModelDoor(options: {
         response,
         {
           url,
+          api: route.api,
           agent: url.protocol === "https:" ? https : http,
           headers,
           body,
           refuse(status, answered) {
-            const limit = usageLimitOf(status, answered, now());
-            if (limit === undefined) return undefined;
+            const found = usageLimitOf(status, answered, now());
+            if (found === undefined) return undefined;
+            // The account of the Messages API is the one that all tasks wait for.
+            const limit = { ...found, ofModel: found.ofModel || route.api === "responses" };
             log.warn("the usage limit of the model account is reached", {
               sandboxId: sandbox.id,
               until: new Date(limit.until).toISOString(),

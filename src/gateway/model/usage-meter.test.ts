@@ -24,7 +24,7 @@ const counted = {
 test("the same usage is counted wherever a stream is split in two", () => {
   const bytes = Buffer.from(stream);
   for (let at = 0; at <= bytes.length; at++) {
-    const meter = createUsageMeter("text/event-stream; charset=utf-8");
+    const meter = createUsageMeter("text/event-stream; charset=utf-8", "messages");
     meter.write(bytes.subarray(0, at));
     meter.write(bytes.subarray(at));
     expect(meter.usage()).toEqual(counted);
@@ -33,7 +33,7 @@ test("the same usage is counted wherever a stream is split in two", () => {
 });
 
 test("a stream that comes byte by byte, in memory that is used again, is counted", () => {
-  const meter = createUsageMeter("text/event-stream");
+  const meter = createUsageMeter("text/event-stream", "messages");
   const one = Buffer.alloc(1);
   for (const byte of Buffer.from(stream)) {
     one[0] = byte;
@@ -43,7 +43,7 @@ test("a stream that comes byte by byte, in memory that is used again, is counted
 });
 
 test("of a stream that breaks off, what it had said is counted", () => {
-  const meter = createUsageMeter("text/event-stream");
+  const meter = createUsageMeter("text/event-stream", "messages");
   meter.write(Buffer.from(stream.slice(0, stream.indexOf("event: content_block_delta") + 20)));
   expect(meter.usage()).toMatchObject({ inputTokens: 7, outputTokens: 1 });
   expect(meter.betweenEvents()).toBe(false);
@@ -54,7 +54,7 @@ test("a plain JSON answer is counted, split anywhere", () => {
     JSON.stringify({ model: "m", usage: { input_tokens: 3, output_tokens: 4 } }, null, 2),
   );
   for (let at = 0; at <= json.length; at++) {
-    const meter = createUsageMeter("application/json");
+    const meter = createUsageMeter("application/json", "messages");
     meter.write(json.subarray(0, at));
     meter.write(json.subarray(at));
     expect(meter.usage()).toMatchObject({ model: "m", inputTokens: 3, outputTokens: 4 });
@@ -62,7 +62,7 @@ test("a plain JSON answer is counted, split anywhere", () => {
 });
 
 test("an endless line is skipped in bounded memory, and what follows is counted", () => {
-  const meter = createUsageMeter("text/event-stream");
+  const meter = createUsageMeter("text/event-stream", "messages");
   meter.write(Buffer.from('data: {"type":"message_start",'));
   const before = process.memoryUsage.rss();
   const chunk = Buffer.alloc(256 * 1024, "x");
@@ -73,7 +73,7 @@ test("an endless line is skipped in bounded memory, and what follows is counted"
 });
 
 test("numbers that make no sense are not counted", () => {
-  const meter = createUsageMeter("text/event-stream");
+  const meter = createUsageMeter("text/event-stream", "messages");
   meter.write(Buffer.from('data: {"type":"message_delta","usage":{"output_tokens":-5}}\n\n'));
   meter.write(
     Buffer.from(
@@ -84,7 +84,7 @@ test("numbers that make no sense are not counted", () => {
 });
 
 function metered(...events: object[]) {
-  const meter = createUsageMeter("text/event-stream");
+  const meter = createUsageMeter("text/event-stream", "messages");
   for (const event of events) meter.write(Buffer.from(`data: ${JSON.stringify(event)}\n\n`));
   return meter.usage();
 }

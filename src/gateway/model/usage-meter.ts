@@ -1,8 +1,10 @@
-import { z } from "zod";
-import { noTokens, type TokenCounts } from "../../domain/prices.ts";
+import type { ModelApi } from "../../domain/model.ts";
+import { createMessagesReader } from "./messages-usage.ts";
+import { createResponsesReader } from "./responses-usage.ts";
+import type { Usage, UsageReader } from "./usage-reader.ts";
 
 /**
- * Reads the usage out of an answer of the Messages API as its bytes go by. It changes and holds nothing of the
+ * Reads the usage out of an answer of a model's API as its bytes go by. It changes and holds nothing of the
  * answer but the line it is in, up to a bound; a longer line is skipped.
  */
 export interface UsageMeter {
@@ -16,106 +18,44 @@ export interface UsageMeter {
   betweenEvents(): boolean;
 }
 
-export interface Usage extends TokenCounts {
-  /** As the answer names it; "" until it does. */
-  model: string;
-  fast: boolean;
-  /** See MeteredRequest. */
-  besides: (TokenCounts & { model: string })[];
-}
+/**
+ * Of the Messages API the two events that carry usage are under 4 KiB, and a whole message in plain JSON, which counts as
+ * one line, under 600. The Responses API says its sum together with the whole answer.
+ */
+const longestLine: Record<ModelApi, number> = { messages: 1024 ** 2, responses: 8 * 1024 ** 2 };
 
-/** The two events that carry usage are under 4 KiB; a whole message in plain JSON, which counts as one line, under 600. */
-const longestLine = 1024 * 1024;
-
-const tokens = z.number().int().nonnegative().nullish().catch(undefined);
-const counts = {
-  input_tokens: tokens,
-  output_tokens: tokens,
-  cache_read_input_tokens: tokens,
-  cache_creation_input_tokens: tokens,
-  cache_creation: z
-    .object({ ephemeral_5m_input_tokens: tokens, ephemeral_1h_input_tokens: tokens })
-    .nullish()
-    .catch(undefined),
+const readers: Record<ModelApi, () => UsageReader> = {
+  messages: createMessagesReader,
+  responses: createResponsesReader,
 };
-const iteration = z.object({ type: z.string(), model: z.string().max(200).nullish(), ...counts });
-const usageSchema = z.object({
-  ...counts,
-  server_tool_use: z.object({ web_search_requests: tokens }).nullish().catch(undefined),
-  speed: z.string().nullish().catch(undefined),
-  iterations: z.array(iteration).max(1000).nullish().catch(undefined),
-});
-const messageSchema = z.object({ model: z.string().max(200).optional(), usage: usageSchema });
-const eventSchema = z.union([
-  z.object({ type: z.literal("message_start"), message: messageSchema }),
-  // Its numbers are the totals so far, not what came on top.
-  z.object({ type: z.literal("message_delta"), usage: usageSchema }),
-]);
-
-const deltaSchema = z.object({
-  delta: z.object({
-    text: z.string().optional(),
-    thinking: z.string().optional(),
-    partial_json: z.string().optional(),
-  }),
-});
-/** Characters of one token, more or less; as the vendor's documentation has it for English. */
-const tokenLength = 4;
-
-/** Iterations whose tokens do not stand in the totals beside them (as the vendor's SDK declares `BetaUsage`). */
-const besidesTotals = ["compaction", "advisor_message"];
 
 const newline = 0x0a;
 
-export function createUsageMeter(contentType: string): UsageMeter {
+export function createUsageMeter(contentType: string, api: ModelApi): UsageMeter {
   const isStream = /^text\/event-stream\b/i.test(contentType);
-  const usage: Usage = { model: "", ...noTokens, fast: false, besides: [] };
+  const reader = readers[api]();
+  const longest = longestLine[api];
   let parts: Uint8Array[] = [];
   let length = 0;
-  /** Characters of the output that went by, and whether its sum was said. */
-  let streamed = 0;
-  let summedUp = false;
   /** Newlines at the end of what went by; an event ends with an empty line. */
   let newlinesAtEnd = 2;
 
   function add(bytes: Uint8Array): void {
     length += bytes.length;
-    if (length > longestLine) parts = [];
+    if (length > longest) parts = [];
     // A copy: the chunk's memory may be used again by whoever gave it.
     else if (bytes.length > 0) parts.push(Uint8Array.from(bytes));
   }
 
   function takeLine(): string {
-    const line = length > longestLine ? "" : Buffer.concat(parts, length).toString("utf8");
+    const line = length > longest ? "" : Buffer.concat(parts, length).toString("utf8");
     parts = [];
     length = 0;
     return line;
   }
 
-  function count({ model, usage: counted }: z.infer<typeof messageSchema>): void {
-    usage.model = model ?? usage.model;
-    Object.assign(usage, countsOf(counted, usage));
-    usage.webSearches = counted.server_tool_use?.web_search_requests ?? usage.webSearches;
-    if (counted.speed != null) usage.fast = counted.speed === "fast";
-    if (counted.iterations != null) {
-      usage.besides = counted.iterations
-        .filter(({ type }) => besidesTotals.includes(type))
-        .map((one) => ({ ...countsOf(one, noTokens), model: one.model ?? "" }));
-    }
-  }
-
   function readLine(line: string): void {
-    if (!line.startsWith("data:")) return;
-    if (/"message_(start|delta)"/.test(line)) {
-      const event = eventSchema.safeParse(parseJson(line.slice("data:".length)));
-      if (!event.success) return;
-      count(event.data.type === "message_start" ? event.data.message : event.data);
-      summedUp = event.data.type === "message_delta";
-    } else if (line.includes('"content_block_delta"')) {
-      const event = deltaSchema.safeParse(parseJson(line.slice("data:".length)));
-      const { text = "", thinking = "", partial_json = "" } = event.data?.delta ?? {};
-      streamed += text.length + thinking.length + partial_json.length;
-    }
+    if (line.startsWith("data:")) reader.event(line.slice("data:".length));
   }
 
   return {
@@ -132,41 +72,9 @@ export function createUsageMeter(contentType: string): UsageMeter {
       add(chunk.subarray(start));
     },
     usage() {
-      if (!isStream && length > 0) {
-        const message = messageSchema.safeParse(parseJson(takeLine()));
-        if (message.success) count(message.data);
-      }
-      if (summedUp) return { ...usage };
-      return { ...usage, outputTokens: Math.max(usage.outputTokens, Math.ceil(streamed / tokenLength)) };
+      if (!isStream && length > 0) reader.whole(takeLine());
+      return reader.usage();
     },
     betweenEvents: () => isStream && newlinesAtEnd >= 2,
   };
-}
-
-/**
- * The counts now, after `before`. The first event tells what came in; endpoints that do not know it again at the end say
- * null or 0 there, which takes nothing back (the agent's own count goes by the same rule).
- */
-function countsOf(
-  counted: z.infer<typeof iteration> | z.infer<typeof usageSchema>,
-  before: TokenCounts,
-): TokenCounts {
-  const { cache_creation: kinds } = counted;
-  const sum = (kinds?.ephemeral_5m_input_tokens ?? 0) + (kinds?.ephemeral_1h_input_tokens ?? 0);
-  return {
-    inputTokens: counted.input_tokens || before.inputTokens,
-    outputTokens: counted.output_tokens ?? before.outputTokens,
-    cacheReadTokens: counted.cache_read_input_tokens || before.cacheReadTokens,
-    cacheWriteTokens: counted.cache_creation_input_tokens || sum || before.cacheWriteTokens,
-    cacheWriteHourTokens: kinds?.ephemeral_1h_input_tokens || before.cacheWriteHourTokens,
-    webSearches: before.webSearches,
-  };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

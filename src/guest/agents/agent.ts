@@ -9,12 +9,32 @@ export interface Agent {
   readonly title: string;
   /** Starts its process. Throws `not_found` when the image has no such program. */
   start(options: AgentStart): AgentRun;
-  /** The folder that holds the conversation, as `<sessionId>.jsonl` and what belongs to it; undefined where there is none. */
-  conversationFolder(of: Pick<AgentStart, "env" | "sessionId">): string | undefined;
-  /** Where it would look for one that was brought from elsewhere. */
+  /** The tool that it asks a person with. */
+  readonly asksWith: string;
+  /** What its process has beside the shell's variables, which nothing that an environment says can change. */
+  variables(model: ModelAccess): Record<string, string>;
+  /** Where the conversation lies on disk; undefined where there is none. */
+  conversation(of: Pick<AgentStart, "env" | "sessionId">): ConversationFiles | undefined;
+  /** Where it would look for one that was brought from elsewhere: the folder for those names. */
   conversationHome(of: Pick<AgentStart, "env" | "cwd">): string;
+  /** The conversation that was brought there, of another task perhaps, goes on as this session. */
+  adoptConversation(of: Pick<AgentStart, "env" | "cwd" | "sessionId">): void;
   /** Whether the conversation on disk holds the prompt that was given under this key. */
   holdsPrompt(of: Pick<AgentStart, "env" | "sessionId">, key: string): boolean;
+}
+
+/** The way to the model, at the appliance's door. */
+export interface ModelAccess {
+  /** Without a slash at the end; what the API calls `/v1/…` is below it. */
+  url: string;
+  /** Scoped to this sandbox. */
+  token: string;
+}
+
+export interface ConversationFiles {
+  folder: string;
+  /** Files and folders in there which belong to it. */
+  names: string[];
 }
 
 export interface AgentStart {
@@ -61,7 +81,10 @@ export interface AgentRun {
    * becomes a turn of its own. What an interrupt finds not yet taken never runs, and is answered by `turn_ended` alone.
    */
   now(prompt: AgentPrompt): void;
-  /** From the next request on; empty for the agent's default. */
+  /**
+   * From the next request on, or from the next turn where the agent cannot sooner, which it says then; empty for the
+   * agent's default.
+   */
   setModel(model: string): void;
   setMode(mode: AgentMode): void;
   /** Resolves when all that was said is in the conversation's files, or when that takes too long. */

@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
-import type { AgentStart } from "./agent.ts";
+import type { AgentStart, ModelAccess } from "./agent.ts";
 import { conversationFolder } from "./claude-conversation.ts";
 
-/** Settings of the CLI that an environment's variables cannot change. */
-export const claudeVariables: Record<string, string> = {
+export const claudeVariables = ({ url, token }: ModelAccess): Record<string, string> => ({
+  ANTHROPIC_BASE_URL: url,
+  ANTHROPIC_AUTH_TOKEN: token,
   /** Lets root skip permission prompts: the sandbox is the boundary. */
   IS_SANDBOX: "1",
   CLAUDE_CODE_REMOTE: "true",
   CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
   DISABLE_AUTOUPDATER: "1",
-};
+});
 
 const refusal = {
   hookSpecificOutput: {

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { fileHolds } from "./file-holds.ts";
 
 /** Where the CLI keeps conversations: `projects/<its folder, every non-alphanumeric as ->/<session id>.jsonl`. */
 
@@ -28,27 +29,16 @@ export function conversationFolder(env: Env, sessionId: string): string | undefi
  * Whether the file names the message, as its own or as one that was taken into a turn (`source_uuid`). The CLI's echo
  * says too little: it comes before the file is written, and what is taken into a turn counts again after `--resume`.
  */
-export function conversationHolds(path: string, uuid: string, lastBytes = Number.POSITIVE_INFINITY): boolean {
-  const needle = `uuid":"${uuid}"`;
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch {
-    return false;
-  }
-  try {
-    const chunk = Buffer.alloc(1024 ** 2);
-    let at = Math.max(0, fstatSync(file).size - lastBytes);
-    for (let kept = 0; ; ) {
-      const read = readSync(file, chunk, kept, chunk.length - kept, at);
-      if (read === 0) return false;
-      at += read;
-      if (chunk.subarray(0, kept + read).includes(needle)) return true;
-      const tail = Math.min(needle.length, kept + read);
-      chunk.copyWithin(0, kept + read - tail, kept + read);
-      kept = tail;
-    }
-  } finally {
-    closeSync(file);
-  }
+export function conversationHolds(path: string, uuid: string, lastBytes?: number): boolean {
+  return fileHolds(path, `uuid":"${uuid}"`, lastBytes);
+}
+
+/** The conversation of another task goes on under this one's name; the agent takes it as it is, whatever id it holds. */
+export function nameAfter(sessionId: string, folder: string): void {
+  const names = readdirSync(folder);
+  if (names.includes(`${sessionId}.jsonl`)) return;
+  const other = names.find((name) => name.endsWith(".jsonl"))?.slice(0, -".jsonl".length);
+  if (other === undefined) return;
+  renameSync(join(folder, `${other}.jsonl`), join(folder, `${sessionId}.jsonl`));
+  if (names.includes(other)) renameSync(join(folder, other), join(folder, sessionId));
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { GuestEvent } from "../../domain/event.ts";
@@ -6,8 +7,8 @@ import { createLineSplitter } from "../lines.ts";
 import type { Child } from "../processes.ts";
 import { boundJson, tailOf } from "../text.ts";
 import type { Agent, AgentExit, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
-import { claudeArguments, promptUuid } from "./claude-command.ts";
-import { conversationFolder, conversationHolds, conversationHome } from "./claude-conversation.ts";
+import { claudeArguments, claudeVariables, promptUuid } from "./claude-command.ts";
+import { conversationFolder, conversationHolds, conversationHome, nameAfter } from "./claude-conversation.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
 import { answerOf, userMessage } from "./claude-input.ts";
 import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
@@ -34,6 +35,8 @@ const lastOutputMs = 1000;
 export function createClaude(command = "claude"): Agent {
   return {
     title: "Claude Code",
+    asksWith: "AskUserQuestion",
+    variables: claudeVariables,
     start(options) {
       const unheard = unheardIn(conversationFile(options) ?? "", options.lastHeard);
       let child: Child;
@@ -52,8 +55,14 @@ export function createClaude(command = "claude"): Agent {
       }
       return drive(child, options, unheard);
     },
-    conversationFolder: ({ env, sessionId }) => conversationFolder(env, sessionId),
+    conversation({ env, sessionId }) {
+      const folder = conversationFolder(env, sessionId);
+      if (folder === undefined) return undefined;
+      const beside = existsSync(join(folder, sessionId)) ? [sessionId] : [];
+      return { folder, names: [`${sessionId}.jsonl`, ...beside] };
+    },
     conversationHome: ({ env, cwd }) => conversationHome(env, cwd),
+    adoptConversation: ({ env, cwd, sessionId }) => nameAfter(sessionId, conversationHome(env, cwd)),
     holdsPrompt({ env, sessionId }, key) {
       const path = conversationFile({ env, sessionId });
       return path !== undefined && conversationHolds(path, promptUuid(key));
