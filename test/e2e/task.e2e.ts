@@ -98,7 +98,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await ccw("task", "answer", id, "1")).toMatchObject({ code: 0 });
     const followed = await following;
     expect(followed.code).toBe(0);
-    expect(followed.out).toContain("Completed");
+    expect(followed.out).toContain("= Idle: The work in");
 
     const task = await taskOf(appliance, id);
     await git("fetch", "-q", url, workBranch(task));
