@@ -76,8 +76,9 @@ function scriptOf({ base, token }: Target, values: string, text: string): string
     values,
     common,
     text,
+    // In braces: a script that is cut off anywhere before the last of them does nothing.
     // biome-ignore lint/suspicious/noTemplateCurlyInString: some shells take no arguments at all for an unset variable
-    'ccw_main ${1+"$@"} </dev/null\n',
+    '{ ccw_main ${1+"$@"} </dev/null; }\n',
   ].join("");
 }
 

@@ -137,7 +137,12 @@ test("no network, and an appliance that goes away", async () => {
 
 test("half a script does nothing", async () => {
   fresh();
-  for (const part of [0.3, 0.6, 0.9, 0.999])
-    await attempt("dash", script.slice(0, Math.floor(script.length * part)));
-  await untouched("half");
+  const { length } = script;
+  // Somewhere, and at each letter of the last line, which is the call; the end of the line is not needed.
+  const cuts = [0.3, 0.6, 0.9].map((part) => Math.floor(length * part));
+  for (let left = 2; left < 45; left++) cuts.push(length - left);
+  for (const cut of cuts) {
+    await attempt("dash", script.slice(0, cut));
+    await untouched(`${length - cut} bytes short`);
+  }
 });

@@ -6,6 +6,7 @@ ccw_placed_file=
 ccw_placed_folder=
 ccw_index=
 ccw_index_saved=
+ccw_stash_files=yes
 ccw_moving=
 ccw_stashing=
 ccw_finished=
@@ -99,6 +100,7 @@ ccw_put_back() {
   fi
   # There was none, so it is of a git that was killed.
   rm -f "$ccw_index.lock"
+  [ -n "$ccw_stash_files" ] || rm -f "$ccw_index".stash.*
   if [ -n "$ccw_index_saved" ]; then
     cp "$ccw_tmp/index" "$ccw_index.ccw" && mv -f "$ccw_index.ccw" "$ccw_index" || return 1
     git update-index -q --refresh >/dev/null 2>&1
@@ -282,6 +284,11 @@ ccw_main() {
   ccw_marker="ccw-server teleport $ccw_task $$ $(date +%s)"
   ccw_index=$(git rev-parse --git-path index)
   [ ! -e "$ccw_index.lock" ] || ccw_fail "Another git is at work in $top." "If none is, remove $ccw_index.lock."
+  # A stash writes an index of its own beside, and leaves it there when it is killed.
+  ccw_stash_files=
+  for ccw_each in "$ccw_index".stash.*; do
+    [ ! -e "$ccw_each" ] || ccw_stash_files=yes
+  done
   stash_before=$(git rev-parse --quiet --verify refs/stash) || stash_before=
   stashed=
   if [ -f "$ccw_index" ]; then
