@@ -227,7 +227,7 @@ function died({ store, taskId, sandboxId }: Run, state: TaskState, reason: strin
     store.tasks.move(taskId, {
       kind: "paused",
       why: "broken",
-      reason: `Its sandbox died ${deaths} times without finishing a turn. The last time: ${reason}`,
+      reason: `Its sandbox died ${deaths} times without finishing a turn. The last time: ${reason.replace(/[.]?$/, ".")}`,
       hint: "Give the environment more memory if that ran out, then let the task go on.",
     });
     return "rests";
