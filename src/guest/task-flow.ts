@@ -209,6 +209,8 @@ async function carryOut(
     case "finish": {
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
       const last = await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report);
+      // Cut off, it says nothing about the work: the next guest does it again.
+      if (flow.signal.aborted) return;
       // What was committed is on the branch now: a sandbox that begins with this turn has to stand there, too.
       if (flow.state.value.lastPromptId !== null) await snapshots.takeChanged(flow.state.value.lastPromptId);
       await flow.emit(last);

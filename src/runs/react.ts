@@ -153,18 +153,10 @@ export function react(
     case "finished": {
       const failure = store.sandboxes.get(sandboxId)?.failure ?? "";
       if (event.outcome === "failed") return rest({ kind: "failed", reason: event.text, hint: event.hint });
+      // Handed over twice, after a crash in between; or said without having been asked, which means nothing.
+      if (state.kind !== "finishing") return "no effect";
       if (failure !== "")
         return rest({ kind: "failed", reason: `The agent stopped with an error: ${failure}`, hint: "" });
-      // Handed over twice, after a crash in between.
-      if (state.kind === "idle") return "no effect";
-      // A guest that claims to have finished without having been asked to has not gone the way.
-      if (state.kind !== "finishing") {
-        return rest({
-          kind: "failed",
-          reason: "The sandbox said that it had finished before its work was done.",
-          hint: "",
-        });
-      }
       store.tasks.move(taskId, { kind: "idle", sandboxId, summary: event.text, interrupted: false });
       // What came meanwhile.
       if (store.prompts.nextQueued(taskId) !== undefined) goOn(task);
