@@ -41,28 +41,14 @@ export type PushDecision =
 export function decidePush(commands: readonly PushCommand[], rules: PushRules): PushDecision {
   const permitted = `refs/heads/${rules.workBranch}`;
   const faults = commands.map((command, index) => faultOf(command, index, commands, permitted, rules));
-  const first = faults.findIndex((fault) => fault !== undefined);
-  const offender = commands[first];
-  const fault = faults[first];
-  if (offender === undefined || fault === undefined) return { kind: "allowed" };
-  return {
-    kind: "refused",
-    offender: offender.ref,
-    reason: fault,
-    lines: [
-      `Push refused: ${printable(offender.ref)}: ${fault}.`,
-      ...(offender.ref === permitted
-        ? []
-        : [
-            `This task may push to its own branch only: ${rules.workBranch}`,
-            `Push there with: git push origin HEAD:${permitted}`,
-          ]),
-    ],
-    perRef: commands.map(({ ref }, index) => ({
-      ref,
-      reason: faults[index] ?? "refused together with another ref of this push",
-    })),
-  };
+  return decisionOf(commands, faults, (offender) =>
+    offender === permitted
+      ? []
+      : [
+          `This task may push to its own branch only: ${rules.workBranch}`,
+          `Push there with: git push origin HEAD:${permitted}`,
+        ],
+  );
 }
 
 /** A snapshot of one repository is one ref; nobody needs many at once. */
@@ -71,6 +57,15 @@ const maxSnapshotsAtOnce = 10;
 /** All or nothing, as for a branch: new refs of snapshots, whose names have letters and digits only. */
 export function decideSnapshots(commands: readonly PushCommand[]): PushDecision {
   const faults = commands.map((command, index) => snapshotFaultOf(command, index, commands));
+  return decisionOf(commands, faults, () => []);
+}
+
+/** All are allowed, or none is. `faults`: one for each command; `advice`: what else is said about the first offender. */
+function decisionOf(
+  commands: readonly PushCommand[],
+  faults: readonly (string | undefined)[],
+  advice: (offender: string) => string[],
+): PushDecision {
   const first = faults.findIndex((fault) => fault !== undefined);
   const offender = commands[first];
   const fault = faults[first];
@@ -79,7 +74,7 @@ export function decideSnapshots(commands: readonly PushCommand[]): PushDecision 
     kind: "refused",
     offender: offender.ref,
     reason: fault,
-    lines: [`Push refused: ${printable(offender.ref)}: ${fault}.`],
+    lines: [`Push refused: ${printable(offender.ref)}: ${fault}.`, ...advice(offender.ref)],
     perRef: commands.map(({ ref }, index) => ({
       ref,
       reason: faults[index] ?? "refused together with another ref of this push",

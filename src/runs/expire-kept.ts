@@ -2,6 +2,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { KeptWork, Log } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
 import { isEnded } from "../domain/task.ts";
+import { type Regular, regularly } from "./regularly.ts";
 
 interface ExpiryContext {
   store: Store;
@@ -13,21 +14,12 @@ interface ExpiryContext {
 const everyMs = 60 * 60_000;
 
 /** Removes kept work that nobody had pushed in its time, at once and then every hour. */
-export function startKeptExpiry(context: ExpiryContext): { close(): Promise<void> } {
+export function startKeptExpiry(context: ExpiryContext): Regular {
   const look = () =>
     expireKeptWork(context).catch((thrown: unknown) =>
       context.log.error("kept work cannot be looked through; trying again", { reason: messageOf(thrown) }),
     );
-  let looking = look();
-  const timer = setInterval(() => {
-    looking = looking.then(look);
-  }, everyMs);
-  return {
-    async close() {
-      clearInterval(timer);
-      await looking;
-    },
-  };
+  return regularly(look, everyMs);
 }
 
 /** Each that goes stands in the log and in its task's transcript. */

@@ -2,6 +2,7 @@ import { messageOf } from "../domain/errors.ts";
 import type { AttachmentId } from "../domain/ids.ts";
 import type { AttachmentFiles, Log } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
+import { type Regular, regularly } from "./regularly.ts";
 
 /** For so long a file that was uploaded may wait for the prompt that it is meant for. */
 const unclaimedMs = 24 * 3600 * 1000;
@@ -17,7 +18,7 @@ export interface ForgetAttachmentsOptions {
 /** Removes attachments that became no prompt's within a day, and files whose row is gone: with their task, say. */
 export function createAttachmentSweep({ store, files, log, now }: ForgetAttachmentsOptions) {
   let sweeping: Promise<void> | undefined;
-  let timer: ReturnType<typeof setInterval> | undefined;
+  let regular: Regular | undefined;
 
   /** Without a row at the last look: a file may be there just before its row, so it is looked at twice. */
   let suspects = new Set<AttachmentId>();
@@ -45,11 +46,10 @@ export function createAttachmentSweep({ store, files, log, now }: ForgetAttachme
     /** Once, now. */
     sweep: begin,
     start() {
-      timer = setInterval(begin, everyMs);
-      void begin();
+      regular = regularly(begin, everyMs);
     },
     async close() {
-      clearInterval(timer);
+      await regular?.close();
       await sweeping;
     },
   };

@@ -3,6 +3,7 @@ import type { Log } from "../domain/ports.ts";
 import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Store } from "../domain/store.ts";
 import { isEnded } from "../domain/task.ts";
+import { type Regular, regularly } from "./regularly.ts";
 
 const lookEveryMs = 6 * 60 * 60_000;
 const dayMs = 24 * 60 * 60_000;
@@ -19,8 +20,7 @@ export function createSnapshotExpiry(options: {
   now(): number;
 }) {
   const { store, snapshots, keepDays, log, now } = options;
-  let timer: Timer | undefined;
-  let looking = Promise.resolve();
+  let regular: Regular | undefined;
 
   async function look(): Promise<void> {
     if (keepDays === 0) return;
@@ -41,17 +41,14 @@ export function createSnapshotExpiry(options: {
   return {
     look,
     start(): void {
-      const next = () => {
-        looking = looking
-          .then(look)
-          .catch((thrown) => log.error("snapshots could not be looked at", { reason: messageOf(thrown) }));
-      };
-      timer = setInterval(next, lookEveryMs);
-      next();
+      const next = () =>
+        look().catch((thrown: unknown) =>
+          log.error("snapshots could not be looked at", { reason: messageOf(thrown) }),
+        );
+      regular = regularly(next, lookEveryMs);
     },
     async close(): Promise<void> {
-      clearInterval(timer);
-      await looking;
+      await regular?.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import type { SnapshotPlace, SnapshotRepositories } from "../domain/snapshots.ts
 import type { Person, Snapshot, Store, TaskRow } from "../domain/store.ts";
 import { isDone } from "../domain/task.ts";
 import { existing } from "./submit.ts";
+import { promptOf } from "./turns.ts";
 
 /** A turn that a crash has cut off may be told of again, and no more often than this. */
 const maxOfOnePrompt = 5;
@@ -24,7 +25,7 @@ export function recordSnapshot(
   const sandbox = store.sandboxes.get(sandboxId);
   if (task === undefined || sandbox?.taskId !== taskId || sandbox.endedAt !== undefined) return false;
   if (repositories.length !== task.repositories.length) return false;
-  const prompt = store.prompts.list(taskId).find(({ id }) => String(id) === promptId);
+  const prompt = promptOf(store, taskId, promptId);
   if (prompt === undefined || (prompt.state !== "taken" && prompt.state !== "sent")) return false;
   const last = store.snapshots.last(taskId);
   if (task.state.kind === "finishing" && last?.promptId === prompt.id) {

@@ -4,6 +4,7 @@ import type { Log, RepositoryHost } from "../domain/ports.ts";
 import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Store, Ticket } from "../domain/store.ts";
 import type { TeleportFacts, TeleportRepositories } from "../domain/teleport.ts";
+import { type Regular, regularly } from "./regularly.ts";
 import { restoreOf } from "./snapshots.ts";
 import { existing } from "./submit.ts";
 
@@ -125,23 +126,12 @@ const everyMs = 5 * 60_000;
 /** Removes what tickets left behind, at once and then every few minutes. */
 export function startTicketExpiry(
   context: Pick<TeleportContext, "store" | "snapshots" | "teleports" | "log">,
-): {
-  close(): Promise<void>;
-} {
+): Regular {
   const look = () =>
     expireTickets(context).catch((thrown: unknown) =>
       context.log.error("tickets could not be looked through", { reason: messageOf(thrown) }),
     );
-  let looking = look();
-  const timer = setInterval(() => {
-    looking = looking.then(look);
-  }, everyMs);
-  return {
-    async close() {
-      clearInterval(timer);
-      await looking;
-    },
-  };
+  return regularly(look, everyMs);
 }
 
 export async function expireTickets({
