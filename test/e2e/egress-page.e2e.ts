@@ -1,39 +1,27 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { environmentSchema } from "../../src/domain/environment.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
-import { buildWeb } from "../../web/build.ts";
-import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, type Visit, visitPage } from "../fixtures/browser.ts";
+import type { AppServer } from "../fixtures/app-server.ts";
+import { openPageWorld, type PageWorld } from "../fixtures/page-world.ts";
 
 /** Requests for access, the ledger and an environment's network on the page, in a real browser; the test plays the door's part. */
 
-let assets: string;
+let world: PageWorld;
 let appliance: AppServer;
-let browser: Browser;
 
 beforeAll(async () => {
-  assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
-  await buildWeb(assets);
-  appliance = startAppServer({ assetsFolder: assets });
-  browser = await launchBrowser();
+  world = await openPageWorld();
+  appliance = world.appliance;
 }, 60_000);
 
-afterAll(async () => {
-  await browser?.close();
-  await appliance?.close();
-  rmSync(assets, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
 beforeEach(() => {
   appliance.store.environments.save(environmentSchema.parse({ name: "default", access: "limited" }));
 });
 
-const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
-  visitPage(browser, appliance, work, width);
+const visit: PageWorld["visit"] = (work, width) => world.visit(work, width);
 
 function running(title: string): TaskId {
   const id = appliance.submit({ title });

@@ -1,38 +1,26 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser } from "playwright-core";
 import { newId, type TaskId } from "../../src/domain/ids.ts";
 import { notFollowed, type PullRequest } from "../../src/domain/pull-request.ts";
-import { buildWeb } from "../../web/build.ts";
-import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import type { AppServer } from "../fixtures/app-server.ts";
+import { picture } from "../fixtures/browser.ts";
+import { openPageWorld, type PageWorld } from "../fixtures/page-world.ts";
 
 /** Pull requests on the page, in a real browser, against the real HTTP app. */
 
 const workBranch = "claude/round-abc123";
 const repositories = [{ name: "demo", baseBranch: "main", workBranch }];
 
-let assets: string;
+let world: PageWorld;
 let appliance: AppServer;
-let browser: Browser;
 
 beforeAll(async () => {
-  assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
-  await buildWeb(assets);
-  appliance = startAppServer({ assetsFolder: assets });
-  browser = await launchBrowser();
+  world = await openPageWorld();
+  appliance = world.appliance;
 }, 60_000);
 
-afterAll(async () => {
-  await browser?.close();
-  await appliance?.close();
-  rmSync(assets, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
-const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
-  visitPage(browser, appliance, work, width);
+const visit: PageWorld["visit"] = (work, width) => world.visit(work, width);
 
 /** A completed task that has pushed its work. */
 function work(title: string, names = repositories): TaskId {

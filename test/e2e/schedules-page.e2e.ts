@@ -1,35 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser } from "playwright-core";
 import { newGroupSchema } from "../../src/domain/group.ts";
 import { submitGroup } from "../../src/runs/groups.ts";
-import { buildWeb } from "../../web/build.ts";
-import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import type { AppServer } from "../fixtures/app-server.ts";
+import { picture } from "../fixtures/browser.ts";
+import { openPageWorld, type PageWorld } from "../fixtures/page-world.ts";
 
 /** Schedules and attempts on the page, in a real browser, against the real HTTP app. */
 
-let assets: string;
+let world: PageWorld;
 let appliance: AppServer;
-let browser: Browser;
 
 beforeAll(async () => {
-  assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
-  await buildWeb(assets);
-  appliance = startAppServer({ assetsFolder: assets });
-  browser = await launchBrowser();
+  world = await openPageWorld();
+  appliance = world.appliance;
 }, 60_000);
 
-afterAll(async () => {
-  await browser?.close();
-  await appliance?.close();
-  rmSync(assets, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
-const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
-  visitPage(browser, appliance, work, width);
+const visit: PageWorld["visit"] = (work, width) => world.visit(work, width);
 
 test("a schedule is made with its next times in view, run by hand, paused, given a trigger and removed", async () => {
   await visit(async ({ page, complaints }) => {

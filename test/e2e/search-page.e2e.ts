@@ -1,35 +1,23 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser } from "playwright-core";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
-import { buildWeb } from "../../web/build.ts";
-import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
-import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import type { AppServer } from "../fixtures/app-server.ts";
+import { picture } from "../fixtures/browser.ts";
+import { openPageWorld, type PageWorld } from "../fixtures/page-world.ts";
 
 /** Search, archive, deletion and downloads on the page, in a real browser, against the real HTTP app. */
 
-let assets: string;
+let world: PageWorld;
 let appliance: AppServer;
-let browser: Browser;
 
 beforeAll(async () => {
-  assets = mkdtempSync(join(tmpdir(), "ccw-web-"));
-  await buildWeb(assets);
-  appliance = startAppServer({ assetsFolder: assets });
-  browser = await launchBrowser();
+  world = await openPageWorld();
+  appliance = world.appliance;
 }, 60_000);
 
-afterAll(async () => {
-  await browser?.close();
-  await appliance?.close();
-  rmSync(assets, { recursive: true, force: true });
-});
+afterAll(() => world?.close());
 
-const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
-  visitPage(browser, appliance, work, width);
+const visit: PageWorld["visit"] = (work, width) => world.visit(work, width);
 let block = 0;
 const says = (text: string): GuestEvent => ({ kind: "assistant_text", blockId: `b${++block}`, text });
 
@@ -146,7 +134,7 @@ test("an exported page is readable by itself, light and dark, and runs nothing",
   });
   const html = await response.text();
   for (const colorScheme of ["light", "dark"] as const) {
-    const context = await browser.newContext({
+    const context = await world.browser.newContext({
       colorScheme,
       offline: true,
       viewport: { width: 800, height: 700 },
