@@ -14,6 +14,8 @@ const only = process.argv[2] ?? "";
 const reports = mkdtempSync(join(tmpdir(), "ccw-test-"));
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
+/** What failed says, told again at the end, where whoever looks at a long run looks first. */
+const reasons: string[] = [];
 
 function count(name: string, result: { passed: number; failed: number; skipped: number }): void {
   total.passed += result.passed;
@@ -55,7 +57,9 @@ async function tests(
   const timer = setTimeout(() => child.kill("SIGKILL"), minutes * 60_000);
   const code = await child.exited;
   clearTimeout(timer);
-  console.log(`\n== ${name}\n${(await output).join("")}`);
+  const told = `\n== ${name}\n${(await output).join("")}`;
+  console.log(told);
+  if (code !== 0) reasons.push(withoutPassed(told));
   const counts = countsOf(report);
   if (counts === undefined)
     return count(`${name} (ended with code ${code} before its report)`, { passed: 0, failed: 1, skipped: 0 });
@@ -64,6 +68,9 @@ async function tests(
   if (code === 0 && counts.passed + counts.skipped === 0) counts.failed = 1;
   count(name, counts);
 }
+
+/** The end of a run's output without the tests that passed, 16 KiB at most. */
+const withoutPassed = (told: string) => told.replaceAll(/^\(pass\).*\n/gm, "").slice(-16_384);
 
 function countsOf(report: string): { passed: number; failed: number; skipped: number } | undefined {
   let xml: string;
@@ -110,6 +117,7 @@ if (built) {
 await parts.close();
 rmSync(reports, { recursive: true });
 
+for (const reason of reasons) console.log(reason);
 if (failures.length > 0) console.log(`\nfailed: ${failures.join(", ")}`);
 console.log(
   `\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`,
