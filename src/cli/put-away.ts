@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { TaskJson } from "../client.ts";
 import { ageText } from "../domain/amounts.ts";
 import { plainLine } from "../domain/plain-text.ts";
-import type { TaskShelf } from "../domain/store.ts";
+import type { TaskShelf } from "../domain/store/tasks.ts";
 import type { Cli } from "./cli.ts";
 import { jsonText } from "./output.ts";
 import { findTaskId, shortId } from "./task-id.ts";

@@ -6,7 +6,7 @@ import { type Cli, wholeNumber } from "./cli.ts";
 import { facts, jsonText, table } from "./output.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 
-/** As in domain/store.ts; written out, so that `--help` need not load the schemas. */
+/** As in domain/store/usage.ts; written out, so that `--help` need not load the schemas. */
 const bys = ["day", "task", "person", "environment", "model"] as const;
 type By = (typeof bys)[number];
 

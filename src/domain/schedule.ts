@@ -2,7 +2,7 @@ import { z } from "zod";
 import { checkZone, nextTimes } from "./cron.ts";
 import { CcwError } from "./errors.ts";
 import type { ScheduleId, TaskId } from "./ids.ts";
-import type { Person } from "./store.ts";
+import type { Person } from "./store/people.ts";
 import { maxPromptBytes, newTaskSchema } from "./task.ts";
 
 /** When a schedule is due. `never`: it is started by its trigger, or by a person. */

@@ -1,5 +1,5 @@
 import type { TaskId } from "./ids.ts";
-import type { TaskShelf } from "./store.ts";
+import type { TaskShelf } from "./store/tasks.ts";
 import type { TaskStateKind } from "./task.ts";
 
 /** What was found: a task's title, a prompt, the agent's words, what it had a tool do, what came of it. */

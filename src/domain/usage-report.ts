@@ -1,6 +1,6 @@
 import { usdText } from "./amounts.ts";
 import { csvText } from "./csv.ts";
-import type { UsageBy, UsageSum, UsageTotals } from "./store.ts";
+import type { UsageBy, UsageSum, UsageTotals } from "./store/usage.ts";
 
 /** Usage as it goes over the wire and into files. Tokens are of each kind by itself. */
 export interface UsageFigures {

@@ -1,7 +1,7 @@
 import { CcwError } from "../domain/errors.ts";
 import type { Forge, ForgeAccess, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { Log } from "../domain/ports.ts";
-import type { ForgeStore } from "../domain/store.ts";
+import type { ForgeStore } from "../domain/store/forges.ts";
 import { createForgeAccess } from "./access.ts";
 import { createForgeFetch } from "./forge-fetch.ts";
 import type { ForgeNetwork } from "./forge-network.ts";

@@ -4,7 +4,8 @@ import type { Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { CcwError } from "../domain/errors.ts";
-import type { Person, Store, Token } from "../domain/store.ts";
+import type { Person, Token } from "../domain/store/people.ts";
+import type { Store } from "../domain/store.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 
 const sessionMs = 30 * 24 * 3600 * 1000;

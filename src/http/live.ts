@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { upgradeWebSocket } from "hono/bun";
 import type { WSContext } from "hono/ws";
-import type { Token } from "../domain/store.ts";
+import type { Token } from "../domain/store/people.ts";
 import { follow, wakeUps } from "../runs/follow.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";

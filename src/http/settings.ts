@@ -1,7 +1,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { CcwError } from "../domain/errors.ts";
 import { isId } from "../domain/ids.ts";
-import type { Person } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
 import { activeStateKinds } from "../domain/task.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { body, failures, json, meSchema, statusSchema, tokenSchema } from "./schemas.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { CcwError } from "../domain/errors.ts";
-import type { TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
 import type { HttpEnv } from "./context.ts";
 
 export interface SnapshotFile {

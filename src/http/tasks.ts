@@ -3,7 +3,7 @@ import { CcwError } from "../domain/errors.ts";
 import { taskEventSchema } from "../domain/event.ts";
 import { isId, type TaskId } from "../domain/ids.ts";
 import { parseBranchName } from "../domain/repository.ts";
-import { taskShelves } from "../domain/store.ts";
+import { taskShelves } from "../domain/store/tasks.ts";
 import { isActive, newTaskSchema, taskStateKinds } from "../domain/task.ts";
 import { pushKeptWork, tasksWithKeptWork } from "../runs/push-kept.ts";
 import { openQuestions } from "../runs/questions.ts";

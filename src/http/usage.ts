@@ -1,7 +1,7 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { limitsSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
-import { usageBys } from "../domain/store.ts";
+import { usageBys } from "../domain/store/usage.ts";
 import { figuresOf, rowOf, usageCsv } from "../domain/usage-report.ts";
 import { limitsOf } from "../runs/model-port.ts";
 import { existing } from "../runs/submit.ts";

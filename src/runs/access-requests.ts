@@ -5,7 +5,8 @@ import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { bracketed } from "../domain/host.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Person, Store } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { Store } from "../domain/store.ts";
 import { isEnded } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 

@@ -3,7 +3,7 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import type { ForgeComment } from "../domain/forge.ts";
 import type { PullRequestId } from "../domain/ids.ts";
 import { nameOf, notFollowed, type PullRequest } from "../domain/pull-request.ts";
-import type { Person } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
 import { isDone } from "../domain/task.ts";
 import { eventOf, notConnected, type PullRequestContext } from "./pull-request-context.ts";
 import { goThroughRound, stopFollowing } from "./pull-request-rounds.ts";

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { TaskEvent } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Store, WakeTopic } from "../domain/store.ts";
+import type { WakeTopic } from "../domain/store/wakes.ts";
+import type { Store } from "../domain/store.ts";
 
 const batchSize = 500;
 

@@ -1,7 +1,8 @@
 import { CcwError } from "../domain/errors.ts";
 import type { NewGroup, TaskGroup } from "../domain/group.ts";
 import { type GroupId, isId, newId, type TaskId } from "../domain/ids.ts";
-import type { Person, Store } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { Store } from "../domain/store.ts";
 import { isEnded, titleOf } from "../domain/task.ts";
 import { cancelTask } from "./steer.ts";
 import { prepareTask, type SubmitContext } from "./submit.ts";

@@ -12,7 +12,8 @@ import type { SandboxId, TaskId } from "../domain/ids.ts";
 import type { MeteredRequest, ModelApi, ModelEndpoint, ModelRequest } from "../domain/model.ts";
 import type { Admission, ModelPort } from "../domain/ports.ts";
 import { costOf, isNothing, noTokens, type PriceTable, priceOf, type TokenCounts } from "../domain/prices.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { taskOf } from "./session.ts";
 import type { UsageLimits } from "./usage-limits.ts";
 

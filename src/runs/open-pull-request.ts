@@ -3,7 +3,8 @@ import type { ForgeApi, ForgePullRequest, PullRequestDraft } from "../domain/for
 import { newId } from "../domain/ids.ts";
 import { notFollowed, type PullRequest } from "../domain/pull-request.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
-import type { Person, TaskRow } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
 import type { TaskRepository } from "../domain/task.ts";
 import { eventOf, type PullRequestContext } from "./pull-request-context.ts";
 import { offerOf } from "./pull-request-offer.ts";

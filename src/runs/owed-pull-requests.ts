@@ -1,7 +1,8 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { Log } from "../domain/ports.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import type { PullRequests } from "./pull-requests.ts";
 
 /** Opens the pull requests that were wished for when their tasks were submitted, once those have completed. */

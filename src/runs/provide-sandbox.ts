@@ -1,7 +1,8 @@
 import { imageFor } from "../domain/agents.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { type IdSource, newId, type PromptId, type SandboxId, type TaskId } from "../domain/ids.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { react } from "./react.ts";
 import type { NotNow, RunContext } from "./run-context.ts";

@@ -3,7 +3,7 @@ import type { ForgeApi } from "../domain/forge.ts";
 import type { IdSource } from "../domain/ids.ts";
 import { nameOf, type PullRequest } from "../domain/pull-request.ts";
 import type { Repository } from "../domain/repository.ts";
-import type { Person } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
 import type { OfferContext } from "./pull-request-offer.ts";
 
 export interface PullRequestContext extends OfferContext {

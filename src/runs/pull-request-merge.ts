@@ -1,6 +1,6 @@
 import { CcwError } from "../domain/errors.ts";
 import type { PullRequest } from "../domain/pull-request.ts";
-import type { Person } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
 import { eventOf, onTheForge, type PullRequestContext } from "./pull-request-context.ts";
 
 const namedConflicts = 20;

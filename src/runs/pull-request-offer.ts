@@ -2,7 +2,8 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import type { Log, RepositoryHost } from "../domain/ports.ts";
 import { draftOf, templatePaths } from "../domain/pull-request-draft.ts";
 import type { Commit } from "../domain/repository.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import type { TaskRepository } from "../domain/task.ts";
 
 export interface OfferContext {

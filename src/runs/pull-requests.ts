@@ -2,7 +2,7 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import type { PullRequestId, TaskId } from "../domain/ids.ts";
 import { nameOf, type PullRequest } from "../domain/pull-request.ts";
 import type { Commit } from "../domain/repository.ts";
-import type { Person } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
 import { openPullRequest, type Wanted } from "./open-pull-request.ts";
 import { eventOf, notConnected, onTheForge, type PullRequestContext } from "./pull-request-context.ts";
 import { mergeOwn } from "./pull-request-merge.ts";

@@ -1,7 +1,9 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { KeptWork } from "../domain/ports.ts";
-import type { Person, Store, TaskRow } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { isDone, type TaskStateKind } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 

@@ -1,6 +1,7 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { isAtRest } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 import { rest } from "./watch-sandbox.ts";

@@ -1,5 +1,5 @@
 import type { SandboxId } from "../domain/ids.ts";
-import type { TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
 import { isActive } from "../domain/task.ts";
 import { follow } from "./follow.ts";
 import { provideSandbox, putToSleep } from "./provide-sandbox.ts";

@@ -1,6 +1,6 @@
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
-import type { TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
 import { isActive } from "../domain/task.ts";
 import { putBack, putToSleep } from "./provide-sandbox.ts";
 import type { RunContext } from "./run-context.ts";

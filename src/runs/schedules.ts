@@ -10,7 +10,9 @@ import {
   type ScheduleChange,
   scheduledTaskSchema,
 } from "../domain/schedule.ts";
-import type { Person, Store, TaskRow } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { prepareTask, type SubmitContext } from "./submit.ts";
 
 /** More than a team has, and few enough for one list. */

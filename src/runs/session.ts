@@ -25,7 +25,8 @@ import {
   snapshotRepository,
 } from "../domain/session.ts";
 import type { SnapshotPlace, SnapshotRepositories } from "../domain/snapshots.ts";
-import type { Store, TaskRow } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { wakeUps } from "./follow.ts";
 import { restoreOf } from "./snapshots.ts";

@@ -1,7 +1,8 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { SnapshotRange, SnapshotRepositories } from "../domain/snapshots.ts";
-import type { Snapshot, Store } from "../domain/store.ts";
+import type { Snapshot } from "../domain/store/snapshots.ts";
+import type { Store } from "../domain/store.ts";
 import { titleOf } from "../domain/task.ts";
 import { existing } from "./submit.ts";
 

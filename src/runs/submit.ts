@@ -3,7 +3,9 @@ import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import { parseBranchName } from "../domain/repository.ts";
-import type { Person, Store, TaskRestore, TaskRow } from "../domain/store.ts";
+import type { Person } from "../domain/store/people.ts";
+import type { TaskRestore, TaskRow } from "../domain/store/tasks.ts";
+import type { Store } from "../domain/store.ts";
 import { type NewTask, type TaskRepository, titleOf, workBranchOf } from "../domain/task.ts";
 
 export interface SubmitContext {

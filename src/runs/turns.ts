@@ -1,6 +1,7 @@
 import type { TaskEventBody } from "../domain/event.ts";
 import { type IdSource, isId, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
-import type { Prompt, Store } from "../domain/store.ts";
+import type { Prompt } from "../domain/store/prompts.ts";
+import type { Store } from "../domain/store.ts";
 
 /** Which prompt has its turn, and which is next. All of it runs inside a transaction of `react`. */
 

@@ -1,9 +1,9 @@
 import { and, asc, desc, eq, inArray, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
-import type { AccessRequestStore } from "../domain/store.ts";
+import type { AccessRequestStore } from "../domain/store/access-requests.ts";
 import type { StoreContext } from "./context.ts";
 import { appendEvent } from "./events.ts";
-import { accessRequests } from "./schema.ts";
+import { accessRequests } from "./schema/access-requests.ts";
 
 export function createAccessRequestStore(
   { db, ids, wakeAfterCommit }: StoreContext,

@@ -1,9 +1,9 @@
 import { and, eq, inArray, isNull, lt } from "drizzle-orm";
 import { distinctNames } from "../domain/attachment.ts";
 import { CcwError } from "../domain/errors.ts";
-import type { AttachmentStore } from "../domain/store.ts";
+import type { AttachmentStore } from "../domain/store/attachments.ts";
 import type { StoreContext } from "./context.ts";
-import { attachments } from "./schema.ts";
+import { attachments } from "./schema/attachments.ts";
 
 export function createAttachmentStore({ db, ids }: StoreContext): AttachmentStore {
   return {

@@ -1,5 +1,5 @@
 import type { IdSource } from "../domain/ids.ts";
-import type { WakeTopic } from "../domain/store.ts";
+import type { WakeTopic } from "../domain/store/wakes.ts";
 import type { Db } from "./database.ts";
 import type { Seal } from "./seal.ts";
 

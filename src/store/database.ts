@@ -3,10 +3,12 @@ import { closeSync, openSync } from "node:fs";
 import { type BunSQLiteDatabase, drizzle } from "drizzle-orm/bun-sqlite";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { migrations } from "./migrations.ts";
-import * as schema from "./schema.ts";
 
-/** `$client` is for the one statement that is run thousands of times a second. */
-export type Db = BunSQLiteDatabase<typeof schema> & { $client: Database };
+/**
+ * Its tables stand in schema/. Times are milliseconds since the epoch, and `sealed` columns hold ciphertext of seal.ts.
+ * `$client` is for the one statement that is run thousands of times a second.
+ */
+export type Db = BunSQLiteDatabase & { $client: Database };
 
 /** How long a write waits for another process that holds the database; everything waits with it. */
 export const busyTimeoutMs = 1000;
@@ -38,7 +40,7 @@ export function openDatabase(path: string): { db: Db; close(): void } {
   const opened = sqlite;
   let closed = false;
   return {
-    db: drizzle(opened, { schema }),
+    db: drizzle(opened),
     close: () => {
       if (closed) return;
       closed = true;

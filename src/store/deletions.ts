@@ -1,9 +1,10 @@
 import { and, eq, isNotNull, lte, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
-import type { DeletionStore } from "../domain/store.ts";
+import type { DeletionStore } from "../domain/store/deletions.ts";
 import { expireAccessRequests } from "./access-requests.ts";
 import type { StoreContext } from "./context.ts";
-import { sandboxes, tasks } from "./schema.ts";
+import { sandboxes } from "./schema/sandboxes.ts";
+import { tasks } from "./schema/tasks.ts";
 import { createTaskReader } from "./tasks.ts";
 
 /**

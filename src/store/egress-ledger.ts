@@ -5,7 +5,8 @@ import type { SandboxId } from "../domain/ids.ts";
 import type { Log } from "../domain/ports.ts";
 import type { StoreContext } from "./context.ts";
 import { busyTimeoutMs } from "./database.ts";
-import { accessRequests, sandboxes } from "./schema.ts";
+import { accessRequests } from "./schema/access-requests.ts";
+import { sandboxes } from "./schema/sandboxes.ts";
 
 export interface LedgerOptions {
   log: Log;

@@ -11,7 +11,7 @@ import type { Store } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
 import { openDatabase } from "./database.ts";
 import { createEgressStore, type EgressKeeping } from "./egress.ts";
-import { environments } from "./schema.ts";
+import { environments } from "./schema/environments.ts";
 import { createSeal } from "./seal.ts";
 import { openStore } from "./store.ts";
 

@@ -3,10 +3,11 @@ import { and, desc, eq, gt, gte, inArray, lt, lte, max, min, type SQL, sql } fro
 import type { EgressFilter, EgressHostStats } from "../domain/egress.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Log } from "../domain/ports.ts";
-import type { EgressStore } from "../domain/store.ts";
+import type { EgressStore } from "../domain/store/egress.ts";
 import type { StoreContext } from "./context.ts";
 import { createLedgerWriter, type LedgerWriter, withoutWaiting } from "./egress-ledger.ts";
-import { egressRequests, sandboxes } from "./schema.ts";
+import { egressRequests } from "./schema/egress.ts";
+import { sandboxes } from "./schema/sandboxes.ts";
 
 export interface EgressKeeping {
   log: Log;

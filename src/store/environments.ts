@@ -1,8 +1,8 @@
 import { eq } from "drizzle-orm";
 import { type Environment, storedEnvironmentSchema } from "../domain/environment.ts";
-import type { EnvironmentStore } from "../domain/store.ts";
+import type { EnvironmentStore } from "../domain/store/environments.ts";
 import type { StoreContext } from "./context.ts";
-import { environments } from "./schema.ts";
+import { environments } from "./schema/environments.ts";
 import type { Seal } from "./seal.ts";
 
 export function createEnvironmentStore({ db, seal, ids, wakeAfterCommit }: StoreContext): EnvironmentStore {

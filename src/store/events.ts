@@ -1,9 +1,9 @@
 import { and, count, desc, eq, gt, gte, inArray, lt, lte, sql } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { EventStore } from "../domain/store.ts";
+import type { EventStore } from "../domain/store/events.ts";
 import type { StoreContext } from "./context.ts";
-import { events } from "./schema.ts";
+import { events } from "./schema/events.ts";
 
 /** What is read at once stands in memory several times: as text, as a value, and as JSON for each who looks on. */
 const maxReadBytes = 2 * 1024 * 1024;

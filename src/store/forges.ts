@@ -1,9 +1,10 @@
 import { eq } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import { type Forge, forgeCredentialSchema } from "../domain/forge.ts";
-import type { ForgeStore } from "../domain/store.ts";
+import type { ForgeStore } from "../domain/store/forges.ts";
 import type { StoreContext } from "./context.ts";
-import { forges, repositories } from "./schema.ts";
+import { forges } from "./schema/forges.ts";
+import { repositories } from "./schema/repositories.ts";
 
 export function createForgeStore({ db, seal, ids, wakeAfterCommit }: StoreContext): ForgeStore {
   const row = (name: string) => db.select().from(forges).where(eq(forges.name, name)).get();

@@ -2,9 +2,11 @@ import { and, eq, isNull, or } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { Attempt } from "../domain/group.ts";
 import type { GroupId, TaskId } from "../domain/ids.ts";
-import type { GroupStore, TaskStore } from "../domain/store.ts";
+import type { GroupStore } from "../domain/store/groups.ts";
+import type { TaskStore } from "../domain/store/tasks.ts";
 import type { StoreContext } from "./context.ts";
-import { taskGroups, tasks } from "./schema.ts";
+import { taskGroups } from "./schema/groups.ts";
+import { tasks } from "./schema/tasks.ts";
 
 export function createGroupStore(
   { db, ids, wakeAfterCommit }: StoreContext,

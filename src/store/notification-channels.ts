@@ -1,9 +1,10 @@
 import { and, eq } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
-import type { NotificationChannel, NotificationStore } from "../domain/notification.ts";
+import type { NotificationChannel } from "../domain/notification.ts";
 import { channelSettingsSchema, shownTarget } from "../domain/notification-channel.ts";
+import type { NotificationStore } from "../domain/store/notifications.ts";
 import type { StoreContext } from "./context.ts";
-import { notificationChannels as channels, notifications } from "./schema.ts";
+import { notificationChannels as channels, notifications } from "./schema/notifications.ts";
 
 const maxChannels = 20;
 

@@ -17,10 +17,16 @@ import {
   sql,
 } from "drizzle-orm";
 import { notableEvents } from "../domain/notice.ts";
-import type { Delivery, NotificationStore } from "../domain/notification.ts";
+import type { Delivery } from "../domain/notification.ts";
+import type { NotificationStore } from "../domain/store/notifications.ts";
 import type { StoreContext } from "./context.ts";
 import { createChannelStore } from "./notification-channels.ts";
-import { notificationChannels as channels, events, notificationCursor, notifications } from "./schema.ts";
+import { events } from "./schema/events.ts";
+import {
+  notificationChannels as channels,
+  notificationCursor,
+  notifications,
+} from "./schema/notifications.ts";
 
 /** How many events are looked at in one go: most of them are an agent's output, and mean nothing here. */
 const maxStretch = 5000;

@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { and, eq, gt, isNull, or } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
-import type { PersonStore, Token, TokenStore } from "../domain/store.ts";
+import type { PersonStore, Token, TokenStore } from "../domain/store/people.ts";
 import type { StoreContext } from "./context.ts";
-import { people, tokens } from "./schema.ts";
+import { people, tokens } from "./schema/people.ts";
 
 const personName = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u;
 

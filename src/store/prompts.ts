@@ -1,9 +1,9 @@
 import { and, eq, max, ne, type SQL, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
-import type { PromptStore } from "../domain/store.ts";
+import type { PromptStore } from "../domain/store/prompts.ts";
 import type { StoreContext } from "./context.ts";
 import { appendEvent } from "./events.ts";
-import { prompts } from "./schema.ts";
+import { prompts } from "./schema/prompts.ts";
 
 /** Row ids grow in the order of submission, within one millisecond too. */
 const inOrder = [prompts.place, sql`rowid`];

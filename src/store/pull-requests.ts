@@ -1,9 +1,9 @@
 import { and, asc, desc, eq, inArray, max, sql } from "drizzle-orm";
 import type { TaskId } from "../domain/ids.ts";
 import type { PullRequest, PullRequestBadge } from "../domain/pull-request.ts";
-import type { PullRequestStore } from "../domain/store.ts";
+import type { PullRequestStore } from "../domain/store/pull-requests.ts";
 import type { StoreContext } from "./context.ts";
-import { pullRequests } from "./schema.ts";
+import { pullRequests } from "./schema/pull-requests.ts";
 
 type Row = typeof pullRequests.$inferSelect;
 

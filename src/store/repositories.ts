@@ -1,9 +1,9 @@
 import { eq, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { Repository } from "../domain/repository.ts";
-import type { RepositoryStore } from "../domain/store.ts";
+import type { RepositoryStore } from "../domain/store/repositories.ts";
 import type { StoreContext } from "./context.ts";
-import { repositories } from "./schema.ts";
+import { repositories } from "./schema/repositories.ts";
 
 type Row = typeof repositories.$inferSelect;
 

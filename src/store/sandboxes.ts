@@ -1,8 +1,9 @@
 import { and, desc, eq, gt, isNull, lt, max, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
-import type { SandboxRecord, SandboxStore } from "../domain/store.ts";
+import type { SandboxRecord, SandboxStore } from "../domain/store/sandboxes.ts";
 import type { StoreContext } from "./context.ts";
-import { commands, events, sandboxes } from "./schema.ts";
+import { events } from "./schema/events.ts";
+import { commands, sandboxes } from "./schema/sandboxes.ts";
 
 /** About what a row and its places in the indices take besides the event itself. */
 const rowBytes = 150;

@@ -18,9 +18,11 @@ import {
 import { CcwError } from "../domain/errors.ts";
 import type { ScheduleId } from "../domain/ids.ts";
 import type { Schedule, ScheduleRun } from "../domain/schedule.ts";
-import type { ScheduleStore } from "../domain/store.ts";
+import type { ScheduleStore } from "../domain/store/schedules.ts";
 import type { StoreContext } from "./context.ts";
-import { people, scheduleRuns, schedules, tasks } from "./schema.ts";
+import { people } from "./schema/people.ts";
+import { scheduleRuns, schedules } from "./schema/schedules.ts";
+import { tasks } from "./schema/tasks.ts";
 
 /** What is older than a day is dropped beyond so many runs of one schedule. */
 const keptRuns = 1000;

@@ -4,10 +4,10 @@ import type { TaskId } from "../domain/ids.ts";
 import { type SearchKind, type SearchResult, type SearchTerm, searchTerms } from "../domain/search.ts";
 import { snippetOf } from "../domain/search-snippet.ts";
 import { searchedEvents, searchTextOf } from "../domain/search-text.ts";
-import type { SearchStore } from "../domain/store.ts";
+import type { SearchStore } from "../domain/store/search.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import type { StoreContext } from "./context.ts";
-import { events } from "./schema.ts";
+import { events } from "./schema/events.ts";
 
 /** Of one portion: everything waits while it is read, and what SQLite merges meanwhile. */
 const maxEvents = 2000;

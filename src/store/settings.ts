@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
-import type { SettingStore } from "../domain/store.ts";
+import type { SettingStore } from "../domain/store/settings.ts";
 import type { StoreContext } from "./context.ts";
-import { settings } from "./schema.ts";
+import { settings } from "./schema/settings.ts";
 
 export function createSettingStore({ db, seal, wakeAfterCommit }: StoreContext): SettingStore {
   return {

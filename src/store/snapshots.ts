@@ -1,7 +1,7 @@
 import { and, desc, eq, max } from "drizzle-orm";
-import type { SnapshotStore } from "../domain/store.ts";
+import type { SnapshotStore } from "../domain/store/snapshots.ts";
 import type { StoreContext } from "./context.ts";
-import { snapshots } from "./schema.ts";
+import { snapshots } from "./schema/snapshots.ts";
 
 export function createSnapshotStore({ db, ids }: StoreContext): SnapshotStore {
   return {

@@ -1,5 +1,6 @@
 import type { IdSource } from "../domain/ids.ts";
-import type { Store, WakeTopic } from "../domain/store.ts";
+import type { WakeTopic } from "../domain/store/wakes.ts";
+import type { Store } from "../domain/store.ts";
 import { createAccessRequestStore } from "./access-requests.ts";
 import { eachAtomic } from "./atomic.ts";
 import { createAttachmentStore } from "./attachments.ts";

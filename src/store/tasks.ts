@@ -16,7 +16,7 @@ import {
 } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { Lease, TaskRow, TaskShelf, TaskStore } from "../domain/store.ts";
+import type { Lease, TaskRow, TaskShelf, TaskStore } from "../domain/store/tasks.ts";
 import {
   activeStateKinds,
   canMove,
@@ -36,7 +36,10 @@ import { createPromptStore } from "./prompts.ts";
 import { badgesOf } from "./pull-requests.ts";
 import { createQueue } from "./queue.ts";
 import { createSandboxStore } from "./sandboxes.ts";
-import { people, sandboxes, taskGroups, tasks } from "./schema.ts";
+import { taskGroups } from "./schema/groups.ts";
+import { people } from "./schema/people.ts";
+import { sandboxes } from "./schema/sandboxes.ts";
+import { tasks } from "./schema/tasks.ts";
 import { unused, usedBy } from "./usage.ts";
 
 /** Not deleted. */

@@ -1,8 +1,9 @@
 import { and, count, eq, gt, lte } from "drizzle-orm";
-import type { Ticket, TicketStore } from "../domain/store.ts";
+import type { Ticket, TicketStore } from "../domain/store/tickets.ts";
 import type { StoreContext } from "./context.ts";
 import { hashOf } from "./people.ts";
-import { people, tickets } from "./schema.ts";
+import { people } from "./schema/people.ts";
+import { tickets } from "./schema/tickets.ts";
 
 export function createTicketStore({ db, ids }: StoreContext): TicketStore {
   const rows = (where: ReturnType<typeof and>): Ticket[] =>

@@ -2,9 +2,12 @@ import { and, eq, gt, gte, inArray, lte, type SQL, sql } from "drizzle-orm";
 import type { PromptId, TaskId } from "../domain/ids.ts";
 import type { ModelRequest } from "../domain/model.ts";
 import { isNothing } from "../domain/prices.ts";
-import type { TaskRow, UsageBy, UsageFilter, UsageStore, UsageSum, UsageTotals } from "../domain/store.ts";
+import type { TaskRow } from "../domain/store/tasks.ts";
+import type { UsageBy, UsageFilter, UsageStore, UsageSum, UsageTotals } from "../domain/store/usage.ts";
 import type { StoreContext } from "./context.ts";
-import { modelRequests, people, taskBudgets, tasks, usageDays } from "./schema.ts";
+import { people } from "./schema/people.ts";
+import { tasks } from "./schema/tasks.ts";
+import { modelRequests, taskBudgets, usageDays } from "./schema/usage.ts";
 
 const summed = [
   "requests",

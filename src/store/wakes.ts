@@ -1,4 +1,4 @@
-import type { Wakes, WakeTopic } from "../domain/store.ts";
+import type { Wakes, WakeTopic } from "../domain/store/wakes.ts";
 
 export function createWakes(): Wakes {
   const listeners = new Map<WakeTopic, Set<() => void>>();
