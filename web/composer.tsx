@@ -7,7 +7,7 @@ import { AttachButton, AttachedFiles, useAttachments } from "./parts/attachments
 import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
-import { submits, useAction, useDraft, useLoaded } from "./parts/hooks.ts";
+import { submits, submitting, useAction, useDraft, useLoaded } from "./parts/hooks.ts";
 import { later } from "./parts/later.tsx";
 import { useRouter } from "./router.tsx";
 
@@ -101,14 +101,7 @@ export function Composer() {
 
   return (
     <>
-      <form
-        class="composer"
-        {...attachments.handlers}
-        onSubmit={(event) => {
-          event.preventDefault();
-          void submit.run();
-        }}
-      >
+      <form class="composer" {...attachments.handlers} onSubmit={submitting(submit)}>
         <h1>What is to be done?</h1>
         <textarea
           ref={typing}

@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "./icon.tsx";
@@ -88,5 +88,25 @@ export function Field(props: { label: string; hint?: string; children: Component
       {props.children}
       {props.hint !== undefined && <span class="dim">{props.hint}</span>}
     </label>
+  );
+}
+
+/** For a credential: nothing of the browser keeps it or fills it in. */
+export function SecretInput({
+  secret,
+  ...rest
+}: {
+  secret: Signal<string>;
+  placeholder?: string;
+  required?: boolean;
+}) {
+  return (
+    <input
+      type="password"
+      autocomplete="off"
+      value={secret.value}
+      onInput={(event) => (secret.value = event.currentTarget.value)}
+      {...rest}
+    />
   );
 }

@@ -4,7 +4,7 @@ import { useAppliance } from "../appliance.ts";
 import { plainLine } from "../text/plain.ts";
 import { Field } from "./controls.tsx";
 import { FailureNote } from "./failure.tsx";
-import { useAction, useLoaded } from "./hooks.ts";
+import { submitting, useAction, useLoaded } from "./hooks.ts";
 
 /** A pause in typing that is long enough to ask the forge. */
 const typingPauseMs = 300;
@@ -64,13 +64,7 @@ function ByPath({ forge, start = "", onPick }: SearchProps) {
     onPick((await client.read(client.api.repositories.$post({ json }))).name);
   });
   return (
-    <form
-      class="choices"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void add.run();
-      }}
-    >
+    <form class="choices" onSubmit={submitting(add)}>
       <Field label={`Its path on ${forge.url}`} hint="A plain git server does not say what it has.">
         <input
           type="text"

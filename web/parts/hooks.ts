@@ -26,6 +26,14 @@ export function useAction<Args extends unknown[]>(work: (...args: Args) => Promi
   };
 }
 
+/** What a form does when it is submitted, instead of what the browser would do. */
+export function submitting(action: { run(): Promise<void> }): (event: Event) => void {
+  return (event) => {
+    event.preventDefault();
+    void action.run();
+  };
+}
+
 export type Loaded<Value> =
   | { kind: "loading" }
   | { kind: "loaded"; value: Value }

@@ -5,7 +5,7 @@ import { aheadText, momentText } from "../../src/domain/time-words.ts";
 import { failureOf, useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useLoaded } from "../parts/hooks.ts";
 
 /** For a new schedule, or one that is changed. */
 export function ScheduleForm(props: {
@@ -95,10 +95,7 @@ export function ScheduleForm(props: {
     <form
       class="form boxed"
       aria-label={present === undefined ? "New schedule" : "Change the schedule"}
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save.run();
-      }}
+      onSubmit={submitting(save)}
     >
       {type("Name", "name", "nightly")}
       <Field label="Prompt">

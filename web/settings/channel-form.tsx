@@ -1,9 +1,9 @@
 import { type Signal, useSignal } from "@preact/signals";
 import type { ChannelKind } from "../../src/domain/notification.ts";
 import { useAppliance } from "../appliance.ts";
-import { Field } from "../parts/controls.tsx";
+import { Field, SecretInput } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft } from "../parts/hooks.ts";
+import { submitting, useAction, useDraft } from "../parts/hooks.ts";
 
 const places: Record<ChannelKind, { label: string; type: "url" | "email"; placeholder: string }> = {
   ntfy: { label: "The topic's address", type: "url", placeholder: "https://ntfy.example/my-topic" },
@@ -39,13 +39,7 @@ export function ChannelForm({
   });
   const { label, type, placeholder } = places[kind.value];
   return (
-    <form
-      class="form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void add.run();
-      }}
-    >
+    <form class="form" onSubmit={submitting(add)}>
       <h3>Add a channel</h3>
       <div class="choices">
         <Field label="Kind of channel">
@@ -67,13 +61,7 @@ export function ChannelForm({
         </Field>
         {kind.value === "ntfy" && (
           <Field label="Access token" hint="Kept encrypted on the appliance, and never shown again.">
-            <input
-              type="password"
-              autocomplete="off"
-              placeholder="empty where the topic needs none"
-              value={token.value}
-              onInput={(event) => (token.value = event.currentTarget.value)}
-            />
+            <SecretInput secret={token} placeholder="empty where the topic needs none" />
           </Field>
         )}
       </div>

@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useLoaded } from "../parts/hooks.ts";
 
 /** The address that stands in the commits of one's tasks. */
 export function CommitAddress() {
@@ -19,13 +19,7 @@ export function CommitAddress() {
     reload();
   });
   return (
-    <form
-      class="form choices"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save.run();
-      }}
-    >
+    <form class="form choices" onSubmit={submitting(save)}>
       <FailureNote failure={save.failure.value} />
       <Field label="E-mail address in commits" hint="Forges link commits to accounts by it.">
         <input

@@ -3,7 +3,7 @@ import type { Client } from "../../src/client.ts";
 import { useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction } from "../parts/hooks.ts";
+import { submitting, useAction } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { plain, plainLine } from "../text/plain.ts";
 
@@ -26,13 +26,7 @@ export function EgressCheck({ environments }: { environments: readonly string[] 
     verdict.value = await check(client, { url: whole, method: method.value, environment });
   });
   return (
-    <form
-      class="form check"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void ask.run();
-      }}
-    >
+    <form class="form check" onSubmit={submitting(ask)}>
       <h3>Check a URL</h3>
       <div class="choices">
         <Field label="Environment">

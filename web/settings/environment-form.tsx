@@ -5,7 +5,7 @@ import { CcwError } from "../../src/domain/errors.ts";
 import { useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft } from "../parts/hooks.ts";
+import { submitting, useAction, useDraft } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 import { draftOf, egressOf, newEgress, newSecrets, problemsIn } from "./egress-edit.ts";
 import { EgressFields } from "./egress-fields.tsx";
@@ -96,13 +96,7 @@ export function EnvironmentForm(props: {
   const { problems, all } = useMemo(() => problemsIn(save.failure.value), [save.failure.value]);
 
   return (
-    <form
-      class="form boxed"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save.run();
-      }}
-    >
+    <form class="form boxed" onSubmit={submitting(save)}>
       {present !== undefined && <h3>{plainLine(present.name)}</h3>}
       <div class="choices">
         {present === undefined && (

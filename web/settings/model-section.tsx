@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { type Status, useAppliance } from "../appliance.ts";
-import { Field } from "../parts/controls.tsx";
+import { Field, SecretInput } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useDraft } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
@@ -121,13 +121,7 @@ function ModelForm({ now }: { now: Status["model"]["kind"] }) {
               </select>
             </Field>
             <Field label="Key" hint="Kept encrypted on the appliance; no sandbox ever sees it.">
-              <input
-                type="password"
-                autocomplete="off"
-                value={secret.value}
-                onInput={(event) => (secret.value = event.currentTarget.value)}
-                required
-              />
+              <SecretInput secret={secret} required />
             </Field>
           </div>
         </>

@@ -3,7 +3,7 @@ import { useAppliance } from "../appliance.ts";
 import { ConfirmButton, Copyable, Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { type Forge, ForgeSearch } from "../parts/forge-search.tsx";
-import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 
 /** Whoever has more repositories looks for one by its name. */
@@ -87,13 +87,7 @@ export function RepositorySection({ forges, changed }: { forges: readonly Forge[
           ))}
         </ul>
       )}
-      <form
-        class="form choices"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add.run();
-        }}
-      >
+      <form class="form choices" onSubmit={submitting(add)}>
         <Field label="New repository">
           <input
             type="text"

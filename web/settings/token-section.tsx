@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton, Copyable, Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { plainLine } from "../text/plain.ts";
 import { timeAgo } from "../words.ts";
 
@@ -60,13 +60,7 @@ export function TokenSection() {
           ))}
         </ul>
       )}
-      <form
-        class="form choices"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add.run();
-        }}
-      >
+      <form class="form choices" onSubmit={submitting(add)}>
         <Field label="New token">
           <input
             type="text"

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { TaskJson } from "../../src/client.ts";
 import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction } from "../parts/hooks.ts";
+import { submitting, useAction } from "../parts/hooks.ts";
 import { Icon } from "../parts/icon.tsx";
 import { plainLine } from "../text/plain.ts";
 
@@ -31,13 +31,7 @@ export function KeptWorkNote({ task, onPushed }: { task: TaskJson; onPushed: () 
           ))}
         </div>
       </div>
-      <form
-        class="actions kept-push"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void push.run();
-        }}
-      >
+      <form class="actions kept-push" onSubmit={submitting(push)}>
         <label class="field">
           <span class="field-label">Branch</span>
           <input

@@ -3,7 +3,7 @@ import type { TaskJson } from "../../src/client.ts";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { submits, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
+import { submits, submitting, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { useRouter } from "../router.tsx";
 import { plainLine } from "../text/plain.ts";
 import { counted, timeAgo } from "../words.ts";
@@ -198,13 +198,7 @@ function ForkForm({ task, turn }: { task: TaskJson; turn: number }) {
     router.go(`/tasks/${made.id}`);
   });
   return (
-    <form
-      class="turn-fork"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void fork.run();
-      }}
-    >
+    <form class="turn-fork" onSubmit={submitting(fork)}>
       <textarea
         rows={3}
         aria-label={`Prompt for a new task that begins after turn ${turn}`}

@@ -4,7 +4,7 @@ import { CcwError } from "../../src/domain/errors.ts";
 import { useAppliance } from "../appliance.ts";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { useAction, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useLoaded } from "../parts/hooks.ts";
 import { UsageTable } from "../usage/usage-table.tsx";
 
 /** What the task used, turn by turn, and what it may use. */
@@ -84,13 +84,7 @@ function BudgetForm({ id, budget, changed }: { id: string; budget: Budget; chang
     changed();
   });
   return (
-    <form
-      class="form boxed"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void save.run();
-      }}
-    >
+    <form class="form boxed" onSubmit={submitting(save)}>
       <h3>Budget of this task</h3>
       <p class="dim">
         0 is no limit. When one is reached the agent is told to come to an end, and the task is paused after a
