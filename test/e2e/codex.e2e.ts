@@ -4,8 +4,6 @@ import type { TaskJson } from "../../src/client.ts";
 import {
   type Appliance,
   bodiesOf,
-  containersOf,
-  type EngineUnderTest,
   enginesUnderTest,
   freshFolder,
   reaches,
@@ -13,6 +11,7 @@ import {
   startAppliance,
   until,
 } from "./appliance.ts";
+import { begun, doneAgain, killContainer, lastText, removeContainer, say } from "./turns.ts";
 
 /** Tasks of Codex: its real CLI in a container, driven and steered as Claude Code is, with the demo model as its model. */
 describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
@@ -33,21 +32,6 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
         json: { prompt, agent: "codex", repositories: [{ name: "demo" }], ...(mode && { mode }) },
       }),
     );
-  const prompt = async (id: string, text: string, now = false) =>
-    appliance.client.read(api().prompts.$post({ param: { id }, json: { text, now } }));
-  const lastText = async (id: string) =>
-    (await bodiesOf(appliance, id, "assistant_text")).map(({ text }) => text).at(-1) ?? "";
-  const begun = (id: string, turns = 1) =>
-    until("the turn has begun", async () => (await bodiesOf(appliance, id, "turn_started")).length >= turns);
-  const container = async (id: string) => (await containersOf(engine, id))[0]?.Id ?? "";
-  const doneAgain = async (id: string, times: number): Promise<TaskJson> => {
-    await until(
-      `it is done ${times} times`,
-      async () =>
-        (await bodiesOf(appliance, id, "state")).filter(({ state }) => state === "idle").length >= times,
-    );
-    return reaches(appliance, id, "completed");
-  };
 
   test("a failing test is fixed and pushed, the requests are metered, and every turn is kept", async () => {
     const task = await submit({ prompt: "demo: fix-test" });
@@ -92,8 +76,8 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
 
   test("a prompt sent at once is read within the turn that runs", async () => {
     const task = await submit({ prompt: "demo: many-tools 20" });
-    await begun(task.id);
-    await prompt(task.id, "By the way: the sky is blue.", true);
+    await begun(appliance, task.id);
+    await say(appliance, task.id, "By the way: the sky is blue.", true);
     await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(1);
@@ -101,24 +85,24 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
 
   test("an interruption ends the turn and holds the queue; what a person says next comes first", async () => {
     const task = await submit({ prompt: "demo: slow 60" });
-    await begun(task.id);
-    await prompt(task.id, "demo: jot waiting");
+    await begun(appliance, task.id);
+    await say(appliance, task.id, "demo: jot waiting");
     await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "paused");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
-    await prompt(task.id, "demo: jot first");
+    await say(appliance, task.id, "demo: jot first");
     await reaches(appliance, task.id, "completed");
-    expect(await lastText(task.id)).toContain("first\nwaiting");
+    expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
   }, 120_000);
 
   test("a sandbox that is killed in mid-turn is started again, and the turn goes on", async () => {
     const task = await submit({ prompt: "demo: slow 8" });
-    await begun(task.id);
+    await begun(appliance, task.id);
     await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
-    await killNow(engine, task.id);
+    await killContainer(engine, task.id);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-    expect(await lastText(task.id)).toContain("That was slow");
+    expect(await lastText(appliance, task.id)).toContain("That was slow");
   }, 120_000);
 
   test("a plan is put before a person, and carried out when it is approved", async () => {
@@ -145,17 +129,12 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const task = await submit({ prompt: "Look around once." });
     await reaches(appliance, task.id, "completed");
     await sleeps(engine, task.id);
-    await prompt(task.id, "Look around again.");
-    await doneAgain(task.id, 2);
+    await say(appliance, task.id, "Look around again.");
+    await doneAgain(appliance, task.id, 2);
     await sleeps(engine, task.id);
-    await engine.docker.getContainer(await container(task.id)).remove({ force: true });
-    await prompt(task.id, "demo: remember");
-    await doneAgain(task.id, 3);
-    expect(await lastText(task.id)).toContain("Look around once.\nLook around again.");
+    await removeContainer(engine, task.id);
+    await say(appliance, task.id, "demo: remember");
+    await doneAgain(appliance, task.id, 3);
+    expect(await lastText(appliance, task.id)).toContain("Look around once.\nLook around again.");
   }, 180_000);
 });
-
-async function killNow({ docker }: EngineUnderTest, taskId: string): Promise<void> {
-  const [found] = await docker.listContainers({ filters: { label: [`ccw.task=${taskId}`] } });
-  await docker.getContainer(found?.Id ?? "").kill({ signal: "KILL" });
-}

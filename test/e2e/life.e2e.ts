@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import type { TaskJson } from "../../src/client.ts";
 import {
   type Appliance,
   bodiesOf,
   containersOf,
-  type EngineUnderTest,
   enginesUnderTest,
   eventsOf,
   freshFolder,
@@ -16,6 +14,7 @@ import {
   taskOf,
   until,
 } from "./appliance.ts";
+import { begun, containerOf, doneAgain, killContainer, lastText, removeContainer, say } from "./turns.ts";
 
 /** A task's whole life with the real agent CLI in a real container: steered, asleep, awake, dead, built again. */
 describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
@@ -30,68 +29,52 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 60_000);
 
   const api = () => appliance.client.api.tasks[":id"];
-  const prompt = async (id: string, text: string, now = false) =>
-    appliance.client.read(api().prompts.$post({ param: { id }, json: { text, now } }));
-  const lastText = async (id: string) =>
-    (await bodiesOf(appliance, id, "assistant_text")).map(({ text }) => text).at(-1) ?? "";
-  const begun = (id: string, turns = 1) =>
-    until("the turn has begun", async () => (await bodiesOf(appliance, id, "turn_started")).length >= turns);
-  const container = async (id: string) => (await containersOf(engine, id))[0]?.Id ?? "";
-  /** Waits for the end of work that was asked for while the task rested. */
-  const doneAgain = async (id: string, times: number): Promise<TaskJson> => {
-    await until(
-      `it is done ${times} times`,
-      async () =>
-        (await bodiesOf(appliance, id, "state")).filter(({ state }) => state === "idle").length >= times,
-    );
-    return reaches(appliance, id, "completed");
-  };
 
   test("the next prompt wakes a task that sleeps: same container, same files, same conversation", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
     await reaches(appliance, task.id, "completed");
     await sleeps(engine, task.id);
-    const before = await container(task.id);
-    await prompt(task.id, "demo: jot pear");
-    await doneAgain(task.id, 2);
-    expect(await container(task.id)).toBe(before);
-    expect(await lastText(task.id)).toContain("apple\npear");
-    await prompt(task.id, "demo: remember");
-    await doneAgain(task.id, 3);
-    expect(await lastText(task.id)).toContain("demo: jot apple\ndemo: jot pear");
+    const before = await containerOf(engine, task.id);
+    await say(appliance, task.id, "demo: jot pear");
+    await doneAgain(appliance, task.id, 2);
+    expect(await containerOf(engine, task.id)).toBe(before);
+    expect(await lastText(appliance, task.id)).toContain("apple\npear");
+    await say(appliance, task.id, "demo: remember");
+    await doneAgain(appliance, task.id, 3);
+    expect(await lastText(appliance, task.id)).toContain("demo: jot apple\ndemo: jot pear");
   }, 120_000);
 
   test("where its container is gone, another one begins with the last snapshot: files and conversation", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
     await reaches(appliance, task.id, "completed");
     await sleeps(engine, task.id);
-    await engine.docker.getContainer(await container(task.id)).remove({ force: true });
-    await prompt(task.id, "demo: jot pear");
-    await doneAgain(task.id, 2);
-    expect(await lastText(task.id)).toContain("apple\npear");
-    await prompt(task.id, "demo: remember");
-    await doneAgain(task.id, 3);
-    expect(await lastText(task.id)).toContain("demo: jot apple\ndemo: jot pear");
+    await removeContainer(engine, task.id);
+    await say(appliance, task.id, "demo: jot pear");
+    await doneAgain(appliance, task.id, 2);
+    expect(await lastText(appliance, task.id)).toContain("apple\npear");
+    await say(appliance, task.id, "demo: remember");
+    await doneAgain(appliance, task.id, 3);
+    expect(await lastText(appliance, task.id)).toContain("demo: jot apple\ndemo: jot pear");
     expect(await bodiesOf(appliance, task.id, "sandbox_started")).toHaveLength(2);
   }, 120_000);
 
   test("a container that is removed in mid-turn is built again, and the turn done once more", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
     await reaches(appliance, task.id, "completed");
-    await prompt(task.id, "demo: slow 4");
-    await begun(task.id, 2);
-    await engine.docker.getContainer(await container(task.id)).remove({ force: true });
-    await doneAgain(task.id, 2);
-    await prompt(task.id, "demo: jot pear");
-    await doneAgain(task.id, 3);
-    expect(await lastText(task.id)).toContain("apple\npear");
+    await say(appliance, task.id, "demo: slow 4");
+    await begun(appliance, task.id, 2);
+    await removeContainer(engine, task.id);
+    await doneAgain(appliance, task.id, 2);
+    await say(appliance, task.id, "demo: jot pear");
+    await doneAgain(appliance, task.id, 3);
+    expect(await lastText(appliance, task.id)).toContain("apple\npear");
   }, 180_000);
 
   test("a sandbox that dies again and again pauses its task, nobody else's, and a person lets it go on", async () => {
     const task = await submit(appliance, { prompt: "demo: slow 8" });
     for (let death = 1; death <= 3; death++) {
       await reaches(appliance, task.id, "running");
-      await killNow(engine, task.id);
+      await killContainer(engine, task.id);
       if (death < 3)
         await until("it runs again", async () => (await deaths(task.id)) === death && awake(task.id));
     }
@@ -108,21 +91,21 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
 
   test("an interruption ends the turn and holds the queue; what a person says next comes first", async () => {
     const task = await submit(appliance, { prompt: "demo: slow 60" });
-    await begun(task.id);
-    await prompt(task.id, "demo: jot waiting");
+    await begun(appliance, task.id);
+    await say(appliance, task.id, "demo: jot waiting");
     await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
     const paused = await reaches(appliance, task.id, "paused");
     expect(paused.detail).toContain("Interrupted by");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
-    await prompt(task.id, "demo: jot first");
+    await say(appliance, task.id, "demo: jot first");
     await reaches(appliance, task.id, "completed");
-    expect(await lastText(task.id)).toContain("first\nwaiting");
+    expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
   }, 120_000);
 
   test("a prompt sent at once is read within the turn that runs", async () => {
     const task = await submit(appliance, { prompt: "demo: many-tools 40" });
-    await begun(task.id);
-    await prompt(task.id, "By the way: the sky is blue.", true);
+    await begun(appliance, task.id);
+    await say(appliance, task.id, "By the way: the sky is blue.", true);
     await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(1);
@@ -142,8 +125,3 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
   }, 120_000);
 });
-
-async function killNow({ docker }: EngineUnderTest, taskId: string): Promise<void> {
-  const [found] = await docker.listContainers({ filters: { label: [`ccw.task=${taskId}`] } });
-  await docker.getContainer(found?.Id ?? "").kill({ signal: "KILL" });
-}

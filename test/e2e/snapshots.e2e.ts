@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import {
   type Appliance,
   bodiesOf,
@@ -16,6 +15,7 @@ import {
   taskOf,
   until,
 } from "./appliance.ts";
+import { startListeningModel } from "./listening-model.ts";
 
 /** Turns of a task: the compiled executable, a real engine, the real agent CLI; the demo model, and what it was asked. */
 describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
@@ -25,29 +25,14 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     folders.push(folder);
     return folder;
   };
-  const demo = startDemoModel();
-  const asked: string[] = [];
-  const model = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    idleTimeout: 0,
-    async fetch(request) {
-      const { pathname, search } = new URL(request.url);
-      const body = await request.text();
-      if (pathname === "/v1/messages") asked.push(body);
-      const headers = new Headers(request.headers);
-      headers.set("x-api-key", demo.key);
-      const { method } = request;
-      return fetch(`${demo.baseUrl}${pathname}${search}`, { method, headers, ...(body !== "" && { body }) });
-    },
-  });
+  const model = startListeningModel();
   let appliance: Appliance;
 
   beforeAll(async () => {
     const env = {
       CCW_PARALLEL: "3",
       CCW_IDLE_MINUTES: "10",
-      CCW_MODEL_BASE_URL: `http://127.0.0.1:${model.port}`,
+      CCW_MODEL_BASE_URL: model.url,
       CCW_MODEL_API_KEY: "any",
     };
     // The demo repository comes with the demo model.
@@ -57,8 +42,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
   afterAll(async () => {
     await appliance.stop();
-    await model.stop(true);
-    await demo.close();
+    await model.close();
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   });
 
@@ -141,7 +125,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const before = await awake(id);
     await ccw("task", "rollback", id, "2");
     expect((await taskOf(appliance, id)).state).toBe("completed");
-    asked.length = 0;
+    model.asked.length = 0;
     await goOn(id, "demo: slow 3");
     expect((await awake(id)).Id).not.toBe(before.Id);
     expect(await inside(id, "cat notes.txt && sha256sum < noise.bin && cat slow.txt")).toBe(
@@ -149,7 +133,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     );
     expect(await inside(id, "cat src/basket.js")).not.toContain("// later");
     // What the agent remembers ends with the turn that was gone back to.
-    const remembered = asked.filter((body) => body.includes("demo: slow 3")).join();
+    const remembered = model.asked.filter((body) => body.includes("demo: slow 3")).join();
     expect(remembered).toContain("demo: fix-test");
     expect(remembered).toContain("demo: slow 2");
     expect(remembered).not.toContain("demo: slow 1");
@@ -159,13 +143,13 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const pushed = await run(["git", "show", "FETCH_HEAD:notes.txt"], { cwd: checkout });
     expect(pushed.out).toBe("one\n");
 
-    asked.length = 0;
+    model.asked.length = 0;
     const fork = (await ccw("task", "fork", id, "1", "demo: slow 4")).trim();
     await reaches(appliance, fork, "idle");
     const files = await inside(fork, "ls && cat slow.txt");
     expect(files).toContain("This took 4 seconds.");
     expect(files).not.toContain("notes.txt");
-    const known = asked.filter((body) => body.includes("demo: slow 4")).join();
+    const known = model.asked.filter((body) => body.includes("demo: slow 4")).join();
     expect(known).toContain("demo: fix-test");
     expect(known).not.toContain("demo: slow 2");
     expect((await taskOf(appliance, fork)).repositories[0]?.workBranch).not.toBe(branch);

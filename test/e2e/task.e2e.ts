@@ -18,6 +18,7 @@ import {
   taskOf,
   until,
 } from "./appliance.ts";
+import { say } from "./turns.ts";
 
 /** A task runs, end to end: the compiled executable, a real engine, real git, the real agent CLI, the demo model. */
 describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
@@ -156,12 +157,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   test("more prompts are taken one a turn, with the conversation as it was", async () => {
     const task = await submit(appliance, { prompt: "demo: slow 3" });
     await reaches(appliance, task.id, "running");
-    await appliance.client.read(
-      appliance.client.api.tasks[":id"].prompts.$post({
-        param: { id: task.id },
-        json: { text: "demo: fix-test" },
-      }),
-    );
+    await say(appliance, task.id, "demo: fix-test");
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toHaveLength(2);
     const { prompts } = await appliance.client.read(

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startDemoModel } from "../../src/demo/serve-demo-model.ts";
 import {
   type Appliance,
   bodiesOf,
@@ -15,6 +14,8 @@ import {
   submit,
   until,
 } from "./appliance.ts";
+import { startListeningModel } from "./listening-model.ts";
+import { say } from "./turns.ts";
 
 /**
  * One conversation that moves: begun in a sandbox, gone on with in the real agent CLI of a person's machine, handed over
@@ -29,23 +30,8 @@ const newFolder = () => {
   folders.push(folder);
   return folder;
 };
-const demo = startDemoModel();
-const asked: string[] = [];
 /** The person's own model endpoint. */
-const model = Bun.serve({
-  hostname: "127.0.0.1",
-  port: 0,
-  idleTimeout: 0,
-  async fetch(request) {
-    const { pathname, search } = new URL(request.url);
-    const body = await request.text();
-    if (pathname === "/v1/messages") asked.push(body);
-    const headers = new Headers(request.headers);
-    headers.set("x-api-key", demo.key);
-    const { method } = request;
-    return fetch(`${demo.baseUrl}${pathname}${search}`, { method, headers, ...(body !== "" && { body }) });
-  },
-});
+const model = startListeningModel();
 let appliance: Appliance;
 let env: Record<string, string>;
 let checkout: string;
@@ -58,7 +44,7 @@ beforeAll(async () => {
   mkdirSync(join(home, "code"));
   env = {
     ...{ PATH: process.env["PATH"] ?? "", HOME: home, GIT_CONFIG_NOSYSTEM: "1", IS_SANDBOX: "1" },
-    ...{ ANTHROPIC_BASE_URL: `http://127.0.0.1:${model.port}`, ANTHROPIC_AUTH_TOKEN: "mine" },
+    ...{ ANTHROPIC_BASE_URL: model.url, ANTHROPIC_AUTH_TOKEN: "mine" },
     ...{ CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", DISABLE_AUTOUPDATER: "1", NO_PROXY: "127.0.0.1" },
   };
   const url = `${appliance.url.replace("http://", `http://me:${appliance.token}@`)}/git/demo.git`;
@@ -66,14 +52,13 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await appliance?.stop();
-  await model.stop(true);
-  await demo.close();
+  await model.close();
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /** One turn of the person's own agent CLI. */
 const locally = async (session: string, prompt: string) => {
-  asked.length = 0;
+  model.asked.length = 0;
   const done = await run(
     [claude, "-p", "--dangerously-skip-permissions", "--model", "demo", "--resume", session, prompt],
     { cwd: checkout, env },
@@ -93,7 +78,7 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   const [, session = ""] = /^claude --resume (\S+)$/m.exec(moved.out) ?? [];
   expect((await run(["cat", "notes.txt"], { cwd: checkout, env })).out).toBe("apple\n");
   expect(await locally(session, "demo: remember")).toContain("demo: jot apple");
-  expect(asked.join()).toContain("demo: jot apple");
+  expect(model.asked.join()).toContain("demo: jot apple");
   expect(await locally(session, "demo: jot pear")).toContain("apple\npear");
 
   const state = () =>
@@ -109,12 +94,7 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   await reaches(appliance, next, "completed");
   const texts = async () => (await bodiesOf(appliance, next, "assistant_text")).map(({ text }) => text);
   expect((await texts()).join("\n")).toContain("demo: jot apple\ndemo: remember\ndemo: jot pear");
-  await appliance.client.read(
-    appliance.client.api.tasks[":id"].prompts.$post({
-      param: { id: next },
-      json: { text: "demo: jot plum" },
-    }),
-  );
+  await say(appliance, next, "demo: jot plum");
   await until("the next turn", async () => (await texts()).at(-1)?.includes("apple\npear\nplum"), 120);
   await reaches(appliance, next, "completed");
   expect((await state()).out).toBe(before.out);
