@@ -5,13 +5,13 @@ import { type TaskEvent, taskEventSchema } from "./domain/event.ts";
 import { pause } from "./domain/pause.ts";
 import type { App } from "./http/app.ts";
 import type { AccessRequestJson } from "./http/egress-schemas.ts";
-import type { TaskJson } from "./http/schemas.ts";
+import type { TaskJson } from "./http/task-schemas.ts";
 
 export type { AccessRequestJson } from "./http/egress-schemas.ts";
 export type { GroupJson } from "./http/groups.ts";
 export type { PullRequestJson } from "./http/pull-request-schemas.ts";
 export type { ScheduleJson, ScheduleRunJson } from "./http/schedule-schemas.ts";
-export type { TaskJson } from "./http/schemas.ts";
+export type { TaskJson } from "./http/task-schemas.ts";
 
 /** How cli, tui and web speak to the appliance: one typed client, made from the server's own routes. */
 export interface ClientOptions {

@@ -1,15 +1,15 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
-import { usualAttachmentBytes } from "./domain/attachment.ts";
-import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
+import { type ConfigFile, mib, readConfigFile } from "./config/file.ts";
+import { type ConfiguredModel, modelFrom, responsesModelFrom } from "./config/model.ts";
+import { check, httpUrl, idleMinutes, port, type Variables } from "./config/settings.ts";
+import type { AttributionSettings } from "./domain/attribution.ts";
 import type { DayLimits } from "./domain/budget.ts";
 import { type Calendar, createCalendar } from "./domain/calendar.ts";
-import { CcwError, messageOf } from "./domain/errors.ts";
-import { type AddressRange, parseRange } from "./domain/ip-address.ts";
+import { CcwError } from "./domain/errors.ts";
+import type { AddressRange } from "./domain/ip-address.ts";
 import type { ModelEndpoint } from "./domain/model.ts";
-import { type PriceTable, pricePatternSchema, priceSchema } from "./domain/prices.ts";
+import type { PriceTable } from "./domain/prices.ts";
 
 /**
  * Everything that can be set, from flags, then environment variables, then ccw.toml in the data folder, then the
@@ -39,7 +39,7 @@ export interface Config {
   /** Of one attachment of a prompt. */
   attachmentBytes: number;
   /** Undefined where neither the environment nor ccw.toml names one. */
-  model: { endpoint: ModelEndpoint; source: "environment" | "ccw.toml" } | undefined;
+  model: ConfiguredModel | undefined;
   /** Of the Responses API, which Codex speaks; undefined where none is named. */
   responsesModel: ModelEndpoint | undefined;
   engine: {
@@ -115,169 +115,6 @@ export interface Flags {
   config?: string | undefined;
 }
 
-type Variables = Record<string, string | undefined>;
-
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: "must be an http or https URL" })
-  .transform((url) => url.replace(/\/+$/, ""));
-const port = z.coerce
-  .number("must be a port number")
-  .int("must be a port number")
-  .min(0)
-  .max(65535, "must be a port number");
-
-const proxyUrl = z.string().refine(
-  (text) => {
-    const url = URL.parse(text);
-    return (
-      url?.protocol === "http:" &&
-      url.pathname === "/" &&
-      url.search === "" &&
-      url.hash === "" &&
-      !/\s/.test(text) &&
-      isDecodable(url.username + url.password)
-    );
-  },
-  // The address may hold a password: it is not repeated.
-  "must be the http address of a proxy, such as http://proxy.example:3128 or http://user:password@proxy.example:3128, where a % in a password is written %25",
-);
-const range = z.string().transform((text, context) => {
-  const parsed = parseRange(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: `${JSON.stringify(text.slice(0, 60))}: ${parsed.why}` });
-  return z.NEVER;
-});
-
-const mib = 1024 * 1024;
-
-/** 0 is no limit. */
-const usd = z.number("must be US dollars").min(0).default(0);
-const tokenCount = z.number("must be a number of tokens").int().min(0).default(0);
-const zone = z.string().refine((name) => {
-  try {
-    createCalendar(name);
-    return true;
-  } catch {
-    return false;
-  }
-}, 'must be a time zone such as "UTC" or "Europe/Berlin"');
-const idleMinutes = z.coerce
-  .number()
-  .min(0)
-  .max(7 * 24 * 60);
-
-const fileSchema = z.strictObject({
-  http: z
-    .strictObject({
-      host: z.string().optional(),
-      port: port.optional(),
-      public_url: httpUrl.optional(),
-      host_names: z.array(z.string()).optional(),
-    })
-    .default({}),
-  tasks: z
-    .strictObject({
-      parallel: z.number().int().min(1).max(1000).optional(),
-      wait_for_usage_limit: z.boolean().default(true),
-      keep_snapshots_days: z.number().int().min(0).max(3650).default(90),
-      snapshot_ignored: z.boolean().default(false),
-      max_snapshots_mib: z.number().int().min(1).max(1_000_000).default(2048),
-      idle_minutes: idleMinutes.default(10),
-      keep_hours: z
-        .number()
-        .min(0)
-        .max(365 * 24)
-        .default(72),
-      delete_after_hours: z
-        .number()
-        .min(0)
-        .max(365 * 24)
-        .default(24),
-      question_hours: z
-        .number()
-        .min(0)
-        .max(365 * 24)
-        .default(0),
-      keep_work_days: z.number().int().min(0).max(36_500).default(30),
-      attachment_mib: z
-        .number()
-        .int()
-        .min(1)
-        .max(10 * 1024)
-        .default(usualAttachmentBytes / mib),
-    })
-    .prefault({}),
-  prices: z.record(pricePatternSchema, priceSchema).default({}),
-  budget: z
-    .strictObject({
-      per_person_day_usd: usd,
-      per_person_day_tokens: tokenCount,
-      per_day_usd: usd,
-      per_day_tokens: tokenCount,
-    })
-    .prefault({}),
-  usage: z.strictObject({ time_zone: zone.default("UTC") }).prefault({}),
-  model: z
-    .strictObject({
-      base_url: httpUrl.optional(),
-      api_key: z.string().min(1).optional(),
-      auth_token: z.string().min(1).optional(),
-      openai: z
-        .strictObject({ base_url: httpUrl.optional(), api_key: z.string().min(1).optional() })
-        .prefault({}),
-    })
-    .prefault({}),
-  engine: z.strictObject({ socket: z.string().optional() }).default({}),
-  download: z
-    .strictObject({
-      npm_registry: httpUrl.optional(),
-      debian_mirror: httpUrl.optional(),
-      ca_file: z.string().optional(),
-    })
-    .default({}),
-  commits: z
-    .strictObject({
-      author: z.enum(["person", "agent"], 'must be "person" or "agent"').default(usualAttribution.author),
-      co_author: z.boolean().default(usualAttribution.coAuthor),
-      task_trailer: z.boolean().default(usualAttribution.taskTrailer),
-    })
-    .prefault({}),
-  egress: z
-    .strictObject({
-      allowed_ranges: z.array(range).max(1000).default([]),
-      upstream_proxy: proxyUrl.optional(),
-      upstream_proxy_resolves: z.boolean().default(false),
-      ca_file: z.string().optional(),
-      keep_days: z.number().int().min(1).max(3650).default(30),
-      keep_rows: z.number().int().min(1000).max(100_000_000).default(1_000_000),
-    })
-    .prefault({}),
-  notifications: z.strictObject({ allowed_ranges: z.array(range).max(1000).default([]) }).prefault({}),
-  smtp: z
-    .strictObject({
-      host: z.string().min(1),
-      port: port.optional(),
-      security: z
-        .enum(["none", "starttls", "tls"], 'must be "none", "starttls" or "tls"')
-        .default("starttls"),
-      user: z.string().min(1).optional(),
-      password: z.string().min(1).optional(),
-      from: z
-        .string()
-        .max(300)
-        .regex(
-          /^[^\p{Cc}<>]*<[^\s<>@]+@[^\s<>@]+>$|^[^\s<>@]+@[^\s<>@]+$/u,
-          "must be an address, such as ccw@example.com or Agents <ccw@example.com>",
-        ),
-    })
-    .optional(),
-});
-
-/** The Messages API's public address, for a key without an endpoint. */
-const anthropicUrl = "https://api.anthropic.com";
-/** The Responses API's. */
-const openaiUrl = "https://api.openai.com";
-
 const defaultPort = 7080;
 const hourMs = 3_600_000;
 
@@ -285,7 +122,7 @@ const hourMs = 3_600_000;
 export function loadConfig(flags: Flags, variables: Variables): Config {
   const dataFolder = resolve(flags.data);
   const path = flags.config ?? join(dataFolder, "ccw.toml");
-  const file = readFile(path, flags.config !== undefined);
+  const file = readConfigFile(path, flags.config !== undefined);
   return {
     dataFolder,
     host: flags.host ?? variables["CCW_HOST"] ?? file.http.host ?? "127.0.0.1",
@@ -364,10 +201,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
 /** The ports of RFC 6409 and RFC 8314, and the one where servers take mail from anybody near. */
 const mailPorts = { none: 25, starttls: 587, tls: 465 };
 
-function mailFrom(
-  smtp: z.infer<typeof fileSchema>["smtp"],
-  variables: Variables,
-): Config["notifications"]["mail"] {
+function mailFrom(smtp: ConfigFile["smtp"], variables: Variables): Config["notifications"]["mail"] {
   if (smtp === undefined) return undefined;
   const { host, security, user, from } = smtp;
   const password = variables["CCW_SMTP_PASSWORD"] || smtp.password;
@@ -388,106 +222,4 @@ function proxyFrom(variables: Variables): Config["download"]["proxy"] {
   const https = variables["https_proxy"] ?? variables["HTTPS_PROXY"];
   const except = variables["no_proxy"] ?? variables["NO_PROXY"];
   return { ...(http && { http }), ...(https && { https }), ...(except && { except }) };
-}
-
-function isDecodable(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function readFile(path: string, mustExist: boolean): z.infer<typeof fileSchema> {
-  if (!mustExist && !existsSync(path)) return fileSchema.parse({});
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (thrown) {
-    throw new CcwError("invalid", `The settings in ${path} cannot be read: ${messageOf(thrown)}.`);
-  }
-  let value: unknown;
-  try {
-    value = parseToml(text);
-  } catch (thrown) {
-    throw new CcwError(
-      "invalid",
-      `${path} is not TOML: ${messageOf(thrown).split("\n", 1)[0]}.`,
-      "Mend the line it names.",
-    );
-  }
-  const parsed = fileSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join(".") ?? "";
-  throw new CcwError(
-    "invalid",
-    `${path}: ${where === "" ? "" : `${where}: `}${issue?.message ?? "not valid"}.`,
-    "README.md lists the settings.",
-  );
-}
-
-function check<Value>(name: string, schema: z.ZodType<Value>, text: string | undefined): Value | undefined {
-  if (text === undefined || text === "") return undefined;
-  const parsed = schema.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new CcwError(
-    "invalid",
-    `${name} ${parsed.error.issues[0]?.message ?? "is not valid"}: ${JSON.stringify(text.slice(0, 100))}.`,
-  );
-}
-
-function modelFrom(file: z.infer<typeof fileSchema>, variables: Variables): Config["model"] {
-  const fromVariables = endpointFrom({
-    base_url: check("CCW_MODEL_BASE_URL", httpUrl, variables["CCW_MODEL_BASE_URL"]),
-    api_key: variables["CCW_MODEL_API_KEY"],
-    auth_token: variables["CCW_MODEL_AUTH_TOKEN"],
-  });
-  if (fromVariables !== undefined) return { endpoint: fromVariables, source: "environment" };
-  const fromFile = endpointFrom(file.model);
-  return fromFile && { endpoint: fromFile, source: "ccw.toml" };
-}
-
-function responsesModelFrom(
-  file: z.infer<typeof fileSchema>,
-  variables: Variables,
-): ModelEndpoint | undefined {
-  const url =
-    check("CCW_OPENAI_BASE_URL", httpUrl, variables["CCW_OPENAI_BASE_URL"]) ?? file.model.openai.base_url;
-  const key = variables["CCW_OPENAI_API_KEY"] || file.model.openai.api_key;
-  if (url === undefined && key === undefined) return undefined;
-  return {
-    kind: "endpoint",
-    // As its users write it the address ends with the API's version.
-    baseUrl: (url ?? openaiUrl).replace(/\/v1$/, ""),
-    credential: { header: "authorization", value: `Bearer ${key ?? "none"}` },
-  };
-}
-
-interface ModelFields {
-  base_url?: string | undefined;
-  api_key?: string | undefined;
-  auth_token?: string | undefined;
-}
-
-function endpointFrom({ base_url, api_key, auth_token }: ModelFields): ModelEndpoint | undefined {
-  const key = api_key || undefined;
-  const token = auth_token || undefined;
-  if (base_url === undefined && key === undefined && token === undefined) return undefined;
-  if (key !== undefined && token !== undefined) {
-    throw new CcwError(
-      "invalid",
-      "Both an API key and an auth token are set for the model.",
-      "Keep the one that your endpoint takes.",
-    );
-  }
-  return {
-    kind: "endpoint",
-    baseUrl: base_url ?? anthropicUrl,
-    credential:
-      token === undefined
-        ? { header: "x-api-key", value: key ?? "none" }
-        : { header: "authorization", value: `Bearer ${token}` },
-  };
 }

@@ -4,7 +4,8 @@ import { attachmentName, isPicture } from "../domain/attachment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { isId, newId } from "../domain/ids.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { attachmentSchema, failures, json } from "./schemas.ts";
+import { failures, json } from "./schemas.ts";
+import { attachmentSchema } from "./task-schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 /** Where the bodies of requests are files, which have a limit of their own. */

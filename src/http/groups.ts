@@ -2,7 +2,8 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { newGroupSchema } from "../domain/group.ts";
 import { existingGroup, keepAttempt, submitGroup } from "../runs/groups.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { body, failures, json, taskJson, taskSchema } from "./schemas.ts";
+import { body, failures, json } from "./schemas.ts";
+import { taskJson, taskSchema } from "./task-schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 

@@ -6,7 +6,7 @@ import { follow, wakeUps } from "../runs/follow.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { accessRequestsJson } from "./egress-schemas.ts";
-import { taskJson } from "./schemas.ts";
+import { taskJson } from "./task-schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 
 /** A reader this far behind is not sent more until it has caught up; the rest waits in the database. */

@@ -16,7 +16,8 @@ import {
 } from "../runs/steer.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { body, failures, json, taskJson, taskSchema } from "./schemas.ts";
+import { body, failures, json } from "./schemas.ts";
+import { taskJson, taskSchema } from "./task-schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 

@@ -1,7 +1,8 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { archiveTask, deleteTask, restoreTask, takeFromArchive } from "../runs/put-away.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { failures, json, taskJson, taskSchema } from "./schemas.ts";
+import { failures, json } from "./schemas.ts";
+import { taskJson, taskSchema } from "./task-schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 

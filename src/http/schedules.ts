@@ -11,7 +11,8 @@ import {
   scheduleSchema,
   triggerUrl,
 } from "./schedule-schemas.ts";
-import { body, failures, json, taskJson, taskSchema } from "./schemas.ts";
+import { body, failures, json } from "./schemas.ts";
+import { taskJson, taskSchema } from "./task-schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 const params = z.object({ id: z.string() });

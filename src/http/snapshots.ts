@@ -5,8 +5,9 @@ import { diffOfTurn, rangeOf, repositoryIndexOf, snapshotOf, turnsOf } from "../
 import { rollBack } from "../runs/snapshots.ts";
 import { existing } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
-import { body, failures, json, taskJson, taskSchema } from "./schemas.ts";
+import { body, failures, json } from "./schemas.ts";
 import { fileNameOf, noSnapshot, sendFile } from "./snapshot-file.ts";
+import { taskJson, taskSchema } from "./task-schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 

@@ -10,17 +10,15 @@ import { openQuestions } from "../runs/questions.ts";
 import { existing, submitTask } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { atForge } from "./forges.ts";
+import { body, failures, json } from "./schemas.ts";
 import {
-  body,
   diffSchema,
-  failures,
-  json,
   promptSchema,
   promptsJson,
   questionSchema,
   taskJson,
   taskSchema,
-} from "./schemas.ts";
+} from "./task-schemas.ts";
 import { rejectInvalid } from "./validation.ts";
 
 /** Beyond this a diff is cut: a page that shows more helps nobody. */

@@ -5,7 +5,7 @@ import { expireAccessRequests } from "./access-requests.ts";
 import type { StoreContext } from "./context.ts";
 import { sandboxes } from "./schema/sandboxes.ts";
 import { tasks } from "./schema/tasks.ts";
-import { createTaskReader } from "./tasks.ts";
+import { createTaskReader } from "./task-rows.ts";
 
 /**
  * Everything that hangs on a task, what refers to something before what it refers to. What a table without a reference to

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EgressEntry } from "../../src/domain/egress.ts";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
-import type { TaskJson } from "../../src/http/schemas.ts";
+import type { TaskJson } from "../../src/http/task-schemas.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { executable } from "./appliance.ts";
 
