@@ -3,6 +3,7 @@ import type { IdSource, SandboxId, TaskId } from "../domain/ids.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive, type TaskState } from "../domain/task.ts";
 import { openQuestions } from "./questions.ts";
+import { restOf, waitForRoom } from "./rest-states.ts";
 import { recordSnapshot } from "./snapshots.ts";
 import { commandOf, endTurn, goOn, promptOf, type Run } from "./turns.ts";
 
@@ -152,7 +153,15 @@ export function react(
 
     case "finished": {
       const failure = store.sandboxes.get(sandboxId)?.failure ?? "";
+      if (event.outcome === "no_space") {
+        return state.kind === "idle" ? "no effect" : rest(waitForRoom(store, taskId, event, ids.now()));
+      }
       if (event.outcome === "failed") return rest({ kind: "failed", reason: event.text, hint: event.hint });
+      // Woken for nothing else, and there was nothing to push.
+      if (state.kind === "starting") {
+        if (begun(task).kind === "running") goOn(task);
+        return "goes on";
+      }
       // Handed over twice, after a crash in between; or said without having been asked, which means nothing.
       if (state.kind !== "finishing") return "no effect";
       if (failure !== "")
@@ -178,6 +187,7 @@ export function react(
     case "prompt_edited":
     case "prompt_moved":
     case "rolled_back":
+    case "rolled_back_push":
     case "teleported":
     case "handed_over":
     case "sandbox_asleep":
@@ -228,13 +238,6 @@ function died({ store, taskId, sandboxId }: Run, state: TaskState, reason: strin
   store.events.append(taskId, { kind: "appliance_notice", level: "warning", text });
   store.tasks.move(taskId, { kind: "starting", sandboxId });
   return "lost";
-}
-
-/** What an idle task is once its sandbox sleeps. */
-export function restOf({ summary, interrupted }: Extract<TaskState, { kind: "idle" }>): TaskState {
-  if (!interrupted) return { kind: "completed", summary };
-  const hint = "Give it another prompt, or let it go on with what waits.";
-  return { kind: "paused", why: "interrupted", reason: summary, hint };
 }
 
 /** A task waits for as long as a question of its agent is open; there may be several. */

@@ -253,3 +253,52 @@ const nowhere: GitEndpoint = {
   serve: () => Promise.reject(new Error("there is no git here")),
   isSymbolicRef: async () => false,
 };
+
+test("a disk that is full at the push holds the task up, which tries again by itself, ever less often", async () => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead, randomBytes: ids.randomBytes };
+  const { store, engine, scheduler } = createHouse({ leaseMs: 30 }, undefined, undefined, clock);
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, turnEnded(await openPrompt(store, sandbox)));
+  const finishes = () => commandsOf(store, sandbox).filter(({ kind }) => kind === "finish").length;
+  const waits: number[] = [];
+  for (let tries = 1; tries <= 3; tries++) {
+    await until("asked to hand over", () => finishes() === tries);
+    const from = clock.now();
+    say(store, sandbox, {
+      ...{ kind: "finished", outcome: "no_space", text: "It could not be pushed: the disk is full." },
+      hint: "Free some space.",
+    });
+    const paused = await until("waiting", () => {
+      const state = stateOf(store, id);
+      return state?.kind === "paused" && state;
+    });
+    expect(paused).toMatchObject({ why: "no_space", hint: "Free some space." });
+    await until("asleep", () => engine.stopped.has(sandbox));
+    waits.push(Math.round(((paused.until ?? 0) - from) / 60_000));
+    ahead += (paused.until ?? 0) - from;
+  }
+  expect(waits).toEqual([1, 2, 4]);
+  await until("asked to hand over", () => finishes() === 4);
+  // Of a task without repositories this is all that is said, and it may be said before anything began.
+  say(store, sandbox, finished);
+  await until("asked once more", () => finishes() === 5);
+  say(store, sandbox, finished);
+  await until("completed", () => stateOf(store, id)?.kind === "completed");
+  expect(store.prompts.list(id)).toHaveLength(1);
+});
+
+test("a disk of the engine that is full when a sandbox is to be made keeps the task waiting", async () => {
+  const engine = createTableEngine();
+  const { store, scheduler } = createHouse({ holdMs: 20, leaseMs: 60 }, undefined, engine);
+  engine.failWith = new CcwError("no_space", "The disk of the container engine is full.", "Make room.");
+  const id = submit(store);
+  await scheduler.start();
+  const notice = await until("a word", () => store.events.last(id, "appliance_notice"));
+  expect(notice.body).toMatchObject({ text: expect.stringContaining("is full. The task waits") });
+  await until("it waits", () => stateOf(store, id)?.kind === "queued");
+  engine.failWith = undefined;
+  await until("started", () => engine.started === 1);
+});
