@@ -12,7 +12,7 @@ export const maxEventText = 256 * 1024;
 /** The longest line the control door takes from a guest, in bytes: text escaped by JSON, with room to spare. */
 export const maxEventLine = 2 * 1024 * 1024;
 
-/** What one sandbox may write into its transcript, in bytes; days of work stay far below. */
+/** What one sandbox may write into its transcript from one word of a person to the next, in bytes; days of work stay far below. */
 export const maxTranscriptBytes = 256 * 1024 * 1024;
 /** The longest question, as JSON: a task's questions are read together. */
 const maxQuestion = maxEventText;

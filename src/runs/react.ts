@@ -2,10 +2,9 @@ import type { TaskEventBody } from "../domain/event.ts";
 import type { IdSource, SandboxId, TaskId } from "../domain/ids.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive, type TaskState } from "../domain/task.ts";
-import { openQuestions } from "./questions.ts";
 import { restOf, waitForRoom } from "./rest-states.ts";
 import { recordSnapshot } from "./snapshots.ts";
-import { commandOf, endTurn, goOn, promptOf, type Run } from "./turns.ts";
+import { commandOf, endTurn, goOn, interruptTurn, promptOf, type Run, waitOrRun } from "./turns.ts";
 
 /** Nobody answers so many; and the open ones are read together. */
 const maxQuestions = 300;
@@ -131,14 +130,13 @@ export function react(
       return "goes on";
 
     case "cancel_requested":
-      // Woken by a later prompt, it shall not go on with what it was stopped at.
-      if (store.sandboxes.get(sandboxId)?.busyWith !== undefined)
-        store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+      interruptTurn(task);
       return rest({ kind: "cancelled", by: event.person });
 
     case "limit_reached":
       // Its work is handed over already.
       if (state.kind === "idle") return rest(restOf(state));
+      if (state.kind !== "starting") interruptTurn(task);
       return rest({ kind: "failed", reason: event.reason, hint: event.hint });
 
     case "pause_requested":
@@ -238,15 +236,4 @@ function died({ store, taskId, sandboxId }: Run, state: TaskState, reason: strin
   store.events.append(taskId, { kind: "appliance_notice", level: "warning", text });
   store.tasks.move(taskId, { kind: "starting", sandboxId });
   return "lost";
-}
-
-/** A task waits for as long as a question of its agent is open; there may be several. */
-function waitOrRun({ store, taskId, sandboxId }: Run, state: TaskState): void {
-  if (state.kind !== "running" && state.kind !== "waiting") return;
-  const requestId = openQuestions(store, taskId, sandboxId)[0]?.requestId;
-  if (requestId !== undefined) {
-    if (state.kind === "running") store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId });
-  } else if (state.kind === "waiting") {
-    store.tasks.move(taskId, { kind: "running", sandboxId });
-  }
 }

@@ -62,7 +62,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
   };
 }
 
-/** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
+/** `maxBytes`: what one sandbox may write into its transcript between two words of a person; the task fails beyond it. */
 export function createControlPort(
   {
     store,

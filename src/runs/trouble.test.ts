@@ -21,7 +21,7 @@ import {
   until,
 } from "./house.fixture.ts";
 import { createControlPort, createScopedTokens } from "./session.ts";
-import { cancelTask } from "./steer.ts";
+import { addPrompt, cancelTask } from "./steer.ts";
 
 /** What a hostile guest, a full disk, a clock or a crash at the wrong moment may do to a task. */
 
@@ -180,7 +180,7 @@ test("a clock that is set back by a day holds neither the queue nor a run that b
   await until("running", () => stateOf(store, id)?.kind === "running");
 });
 
-test("a sandbox that floods its transcript fails its task, and what it sends then is refused", async () => {
+test("a sandbox that floods its transcript fails its task, and a person's prompt goes on with something else", async () => {
   const { store, engine, scheduler } = createHouse();
   const port = createControlPort(
     {
@@ -212,17 +212,33 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   await until("started", () => engine.started === 1);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
   const flood = (n: number) =>
     port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
-  for (let n = 1; n <= 5; n++) expect(flood(n)).toBe(n);
-  expect(() => flood(6)).toThrow("is full");
+  for (let n = 2; n <= 6; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(7)).toThrow("is full");
   const failed = await until("failed", () => {
     const state = stateOf(store, id);
     return state?.kind === "failed" && state;
   });
   expect(failed.reason).toContain("into its transcript, which is the limit");
   expect(store.events.ofKinds(id, ["limit_reached"])).toHaveLength(1);
-  await until("removed", () => !engine.running.has(sandbox));
+  await until("asleep", () => engine.stopped.has(sandbox));
+
+  addPrompt(store, ids, id, store.people.ensure("ada"), { text: "Write the output into a file." });
+  await until("woken", () => engine.restarted === 1);
+  // What it had not got rid of, and the turn that had no end.
+  for (let n = 7; n <= 9; n++) expect(flood(n)).toBe(n);
+  const first = await openPrompt(store, sandbox);
+  expect(commandsOf(store, sandbox).map(({ kind }) => kind)).toEqual(["prompt", "interrupt"]);
+  say(store, sandbox, turnEnded(first, "interrupted"));
+  const next = await until("the next prompt", () => commandsOf(store, sandbox)[2]);
+  expect(next).toMatchObject({ text: "Write the output into a file." });
+  say(store, sandbox, turnEnded(next.kind === "prompt" ? next.promptId : ""));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  say(store, sandbox, finished);
+  await until("completed", () => stateOf(store, id)?.kind === "completed");
 });
 
 test("a sandbox that asks without end fails its task", async () => {
