@@ -12,7 +12,7 @@ export const maxEventText = 256 * 1024;
 /** The longest line the control door takes from a guest, in bytes: text escaped by JSON, with room to spare. */
 export const maxEventLine = 2 * 1024 * 1024;
 
-/** What one sandbox may write into its transcript, in bytes; days of work stay far below. */
+/** What one sandbox may write into its transcript from one word of a person to the next, in bytes; days of work stay far below. */
 export const maxTranscriptBytes = 256 * 1024 * 1024;
 /** The longest question, as JSON: a task's questions are read together. */
 const maxQuestion = maxEventText;
@@ -85,10 +85,10 @@ export const guestEventSchema = z.discriminatedUnion("kind", [
     branch: z.string().max(300),
     commit: z.string().max(64),
   }),
-  /** All prompts are worked through: the work is pushed, or why not. */
+  /** All prompts are worked through: the work is pushed, or why not; or the guest cannot go on. `no_space`: a disk is full. */
   z.object({
     kind: z.literal("finished"),
-    outcome: z.enum(["completed", "failed"]),
+    outcome: z.enum(["completed", "failed", "no_space"]),
     text,
     hint: text,
   }),
@@ -150,6 +150,18 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   /** The task began as a conversation on a person's machine. */
   z.object({ kind: z.literal("handed_over"), person: z.string(), repository: z.string() }),
   z.object({ kind: z.literal("rolled_back"), person: z.string(), turn: z.number().int() }),
+  /**
+   * The push that puts the branch where the rolled-back work stands, over the commit `over` (zeros for none): before it
+   * goes on, and once more when it was `taken`.
+   */
+  z.object({
+    kind: z.literal("rolled_back_push"),
+    repository: z.string(),
+    branch: z.string(),
+    over: z.string(),
+    commit: z.string(),
+    taken: z.boolean(),
+  }),
   z.object({ kind: z.literal("limit_reached"), reason: z.string(), hint: z.string() }),
   z.object({ kind: z.literal("sandbox_started"), sandboxId: id, engine: z.string(), image: z.string() }),
   z.object({ kind: z.literal("sandbox_died"), sandboxId: id, exitCode: z.number(), reason: z.string() }),

@@ -2,6 +2,7 @@ import type { GitEndpoint, PushRight } from "./git-server.ts";
 import type { AttachmentId, PromptId, SandboxId, TaskId } from "./ids.ts";
 import type { LfsEndpoint } from "./lfs.ts";
 import type { MeteredRequest, ModelApi, ModelEndpoint } from "./model.ts";
+import type { PushCommand } from "./push-policy.ts";
 import type { Commit } from "./repository.ts";
 import type { SessionCommand, SessionEvent, SessionStart } from "./session.ts";
 import type { Task } from "./task.ts";
@@ -82,6 +83,17 @@ export interface GitGrant {
   endpoint: GitEndpoint;
   /** Undefined where the repository has no LFS. */
   lfs?: LfsEndpoint | undefined;
+  /** For the one push after a roll back; undefined where there is none to be made. */
+  rewrite?: RewriteOnce | undefined;
+}
+
+/** A right to rewrite a branch that ends with the first push of it that is taken. */
+export interface RewriteOnce {
+  /**
+   * Called before a push goes on that would report how it went. Undefined where this one may not rewrite; else it may,
+   * and what is returned is called once at its end: `taken` where the repository's server said so.
+   */
+  begin(update: Pick<PushCommand, "oldId" | "newId">): ((taken: boolean) => void) | undefined;
 }
 
 export interface GitPort {

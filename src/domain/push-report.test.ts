@@ -24,7 +24,7 @@ for (const band of ["side-band-64k", "side-band", "no-side-band"]) {
         const reader = createPushReportReader(capabilities);
         for (const chunk of [body.subarray(0, from), body.subarray(from, to), body.subarray(to)])
           reader.read(chunk);
-        expect(reader.report()).toEqual(push.report);
+        expect(reader.report()).toEqual({ ...push.report, taken: [] });
       }),
     );
   });

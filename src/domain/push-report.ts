@@ -19,7 +19,7 @@ export interface RefusedPush {
  * asked for no report; it would take silence for success, so it must be told by a status.
  */
 export function refusalBody(push: RefusedPush, capabilities: readonly string[]): Uint8Array | undefined {
-  if (!capabilities.some((name) => /^report-status(-v2)?$/.test(name))) return undefined;
+  if (!asksForReport(capabilities)) return undefined;
   const report = Buffer.concat([
     pktLine(`unpack ${push.report.unpack}\n`),
     ...push.report.refused
@@ -38,9 +38,13 @@ const longestRef = 4096;
 
 export interface PushReportReader {
   read(chunk: Uint8Array): void;
-  /** What git refused, as far as it was read. */
-  report(): PushReport;
+  /** What git refused and took, as far as it was read. */
+  report(): PushReport & { taken: string[] };
 }
+
+/** Whether a push with these capabilities is answered by a report. */
+export const asksForReport = (capabilities: readonly string[]): boolean =>
+  capabilities.some((name) => /^report-status(-v2)?$/.test(name));
 
 /** A report has a line for a ref, and a task's push has one ref. */
 const longestReport = 64 * 1024;
@@ -50,7 +54,7 @@ export function createPushReportReader(capabilities: readonly string[]): PushRep
   const outer = createPktReader();
   const inner = createPktReader();
   const banded = sideBandPayload(capabilities) !== undefined;
-  const found: PushReport = { unpack: "ok", refused: [] };
+  const found = { unpack: "ok", refused: [] as PushReport["refused"], taken: [] as string[] };
   let taken = 0;
   let readable = true;
 
@@ -61,6 +65,7 @@ export function createPushReportReader(capabilities: readonly string[]): PushRep
       const line = Buffer.from(payload).toString().trimEnd();
       const refusal = /^ng (\S+) (.*)$/.exec(line);
       if (line.startsWith("unpack ")) found.unpack = line.slice("unpack ".length);
+      if (line.startsWith("ok ")) found.taken.push(line.slice("ok ".length));
       if (refusal?.[1] !== undefined) found.refused.push({ ref: refusal[1], reason: refusal[2] ?? "" });
     });
   }

@@ -58,6 +58,7 @@ export const pauseInWords: Record<PauseReason, string> = {
   usage_limit: "The model account's usage limit is reached",
   budget: "The budget is used up",
   broken: "The sandbox failed again and again",
+  no_space: "A disk is full",
 };
 
 const because = (reason: string): string => (reason === "" ? "" : `: ${reason.replace(/[.\s]+$/, "")}`);

@@ -111,6 +111,10 @@ const everyKind: TaskEventBody[] = [
   { kind: "sandbox_asleep", sandboxId: "s", reason: hostile },
   { kind: "sandbox_removed", sandboxId: "s", reason: hostile },
   { kind: "rolled_back", person: hostile, turn: 2 },
+  {
+    ...{ kind: "rolled_back_push", repository: hostile, branch: hostile, over: hostile, commit: hostile },
+    taken: true,
+  },
   { kind: "question", requestId: "q", tool: "ExitPlanMode", input: { plan: hostile } },
   { kind: "step_started", step: "setup", detail: hostile },
   { kind: "step_output", step: "setup", text: hostile },

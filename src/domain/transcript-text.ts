@@ -81,6 +81,10 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
     case "resume_requested":
     case "rolled_back":
       return [line("strong", `${steeringInWords(body)}.`)];
+    case "rolled_back_push":
+      return body.taken
+        ? [line("dim", `· ${body.branch} of ${body.repository} was put back to ${body.commit.slice(0, 10)}.`)]
+        : [];
     case "prompt_taken":
       return [line("dim", "· The agent has read the prompt that was sent at once.")];
     case "sandbox_asleep":

@@ -1,6 +1,6 @@
+import { isNoSpace } from "../domain/disk.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
-import { isNoSpace } from "./disk.ts";
 
 type Finished = Extract<GuestEvent, { kind: "finished" }>;
 
@@ -17,21 +17,17 @@ export async function lastWord(
   }
 }
 
+/** For whoever can make room; the task is tried again without a word. */
+export const roomHint = "Free some space on the disk, or let the agent remove what it does not need.";
+
 export function failure(thrown: unknown, report: (line: string) => unknown): Finished {
-  const failed = (text: string, hint: string): Finished => ({
-    kind: "finished",
-    outcome: "failed",
-    text,
-    hint,
+  const ended = (outcome: Finished["outcome"], text: string, hint: string): Finished => ({
+    ...{ kind: "finished", outcome, text, hint },
   });
-  if (isNoSpace(thrown)) {
-    return failed(
-      "The sandbox's disk is full.",
-      "Clear files in the task's work, or give the machine more disk; then start the task again.",
-    );
-  }
-  if (thrown instanceof CcwError) return failed(thrown.message, thrown.hint);
+  if (isNoSpace(thrown)) return ended("no_space", "The sandbox's disk is full.", roomHint);
+  if (thrown instanceof CcwError)
+    return ended(thrown.code === "no_space" ? "no_space" : "failed", thrown.message, thrown.hint);
   // A defect of ours: whole in the container's log, in words in the transcript.
   report(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-  return failed(`The guest failed: ${messageOf(thrown)}`, "Start the task again.");
+  return ended("failed", `The guest failed: ${messageOf(thrown)}`, "Start the task again.");
 }

@@ -1,9 +1,9 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isNoSpace } from "../domain/disk.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { createBell } from "./bell.ts";
-import { isNoSpace } from "./disk.ts";
 import {
   listSegments,
   readLines,

@@ -1,8 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { z } from "zod";
+import { isNoSpace } from "../domain/disk.ts";
 import { agentModes } from "../domain/task.ts";
-import { isNoSpace } from "./disk.ts";
 
 const keptPromptSchema = z.object({
   promptId: z.string(),

@@ -6,6 +6,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { SessionStart } from "../domain/session.ts";
 import { createCommandRunner } from "./commands.ts";
 import { writeGitConfig } from "./git-config.ts";
+import { failure } from "./last-word.ts";
 import { createProcesses } from "./processes.ts";
 import { type Checkout, cloneCheckout, followAddress, placeCheckouts, publishWork } from "./workspace.ts";
 
@@ -176,6 +177,20 @@ test("a push that is refused throws with git's words", async () => {
   });
   writeFileSync(join(checkout.folder, "file"), "two\n");
   await expect(publish(checkout)).rejects.toThrow("not this branch");
+});
+
+test("a full disk behind a push is told as one, and nothing is sent elsewhere", async () => {
+  const checkout = await clone();
+  await git("/", "init", "--quiet", "--bare", join(folder, "kept.git"));
+  const full = "#!/bin/sh\necho 'error: file write error: No space left on device' >&2\nexit 1\n";
+  writeFileSync(join(folder, "ada/demo.git/hooks/pre-receive"), full, { mode: 0o755 });
+  writeFileSync(join(checkout.folder, "file"), "two\n");
+  const thrown = await publish(checkout).catch((error: unknown) => error);
+  expect(thrown).toMatchObject({ code: "no_space", message: expect.stringContaining("the disk is full") });
+  expect(failure(thrown, () => {})).toMatchObject({ kind: "finished", outcome: "no_space" });
+  expect(await git(join(folder, "kept.git"), "branch", "--list")).toBe("");
+  rmSync(join(folder, "ada/demo.git/hooks/pre-receive"));
+  expect((await publish(checkout)).kind).toBe("pushed");
 });
 
 test("two repositories of one last name get folders of their own", () => {

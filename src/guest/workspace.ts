@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { saysNoSpace } from "../domain/disk.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import type { SessionStart } from "../domain/session.ts";
 import type { CommandResult, CommandRunner, OnLines } from "./commands.ts";
+import { roomHint } from "./last-word.ts";
 import { throughOutages } from "./outage.ts";
 import { tailOf } from "./text.ts";
 
@@ -52,7 +54,8 @@ export async function cloneCheckout(
     if (existsSync(join(folder, ".git/objects/info/alternates"))) return;
   } catch (thrown) {
     options.signal.throwIfAborted();
-    if (thrown instanceof CcwError && thrown.code === "not_found") throw thrown;
+    if (thrown instanceof CcwError && (thrown.code === "not_found" || thrown.code === "no_space"))
+      throw thrown;
     rmSync(folder, { recursive: true, force: true });
     await cloneFrom(checkout, undefined, options, onLines);
   }
@@ -71,6 +74,8 @@ async function cloneFrom(
   const argv = [...clone, "--", url, folder];
   const cloned = await throughOutages(() => commands.run(argv, { cwd: "/", env, onLines }), { signal });
   if (cloned.code !== 0) {
+    if (saysNoSpace(cloned.output))
+      throw noSpace(`The repository ${name} could not be cloned`, cloned.output);
     const missing = /Remote branch .* not found/.test(cloned.output);
     throw new CcwError(
       missing ? "not_found" : "unavailable",
@@ -117,6 +122,7 @@ export type Published = { kind: "pushed"; commit: string } | { kind: "nothing_ne
 /**
  * Commits what is uncommitted and pushes the work branch where it has commits beyond the base. Throws `unavailable`
  * with git's own words when the push fails; the work goes to `keep` then, where that takes it, and else with the sandbox.
+ * `no_space` where a disk is full: nothing is lost, and the next try may go well.
  */
 export async function publishWork(
   { name, baseBranch, workBranch, folder, rewrite = false }: Checkout,
@@ -133,6 +139,8 @@ export async function publishWork(
     const message = ["Uncommitted work at the end of the task", trailers.join("\n")].join("\n\n").trimEnd();
     const plain = ["-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false"];
     const commit = await git(...plain, "commit", "--quiet", "--no-verify", "--message", message);
+    if (commit.code !== 0 && saysNoSpace(commit.output))
+      throw noSpace(`The changes in ${name} could not be committed`, commit.output);
     if (commit.code !== 0 && (await git("diff", "--cached", "--quiet")).code !== 0)
       throw new CcwError("conflict", `The changes in ${name} could not be committed: ${commit.output}`);
   }
@@ -156,7 +164,10 @@ export async function publishWork(
   const files = hasFiles ? await send(["git", "lfs", "push", "origin", ref]) : undefined;
   const push = files !== undefined && files.code !== 0 ? files : await send(argv);
   if (push.code !== 0) {
-    const reason = `The work in ${name} could not be pushed to ${workBranch}: ${tailOf(push.output, 1000)}`;
+    const what = `The work in ${name} could not be pushed to ${workBranch}`;
+    // It stays in the sandbox until there is room.
+    if (saysNoSpace(push.output)) throw noSpace(what, push.output);
+    const reason = `${what}: ${tailOf(push.output, 1000)}`;
     const spare = [...unhooked, "--force", "--", keep.url, `${ref}:${ref}`];
     const kept = await throughOutages(() => commands.run(spare, { cwd: folder, env }), { signal });
     if (kept.code === 0) {
@@ -201,6 +212,10 @@ function gitIn(folder: string, commands: CommandRunner, env: Record<string, stri
 
 async function must(running: Promise<CommandResult>, otherwise: string): Promise<CommandResult> {
   const result = await running;
+  if (result.code !== 0 && saysNoSpace(result.output)) throw noSpace(otherwise, result.output);
   if (result.code !== 0) throw new CcwError("conflict", `${otherwise}: ${tailOf(result.output, 1000)}`);
   return result;
 }
+
+const noSpace = (what: string, output: string) =>
+  new CcwError("no_space", `${what}: the disk is full. ${tailOf(output, 1000)}`, roomHint);

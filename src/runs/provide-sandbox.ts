@@ -59,10 +59,10 @@ export async function provideSandbox(
     return sandboxId;
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;
-    if (thrown.code === "unavailable" && store.tasks.stateOf(task.id)?.kind === "starting") {
+    const passing = thrown.code === "unavailable" || thrown.code === "no_space";
+    if (passing && store.tasks.stateOf(task.id)?.kind === "starting")
       return { kind: "no engine", cause: thrown };
-    }
-    if (thrown.code === "unavailable") throw thrown;
+    if (passing) throw thrown;
     store.events.append(task.id, { kind: "limit_reached", reason: thrown.message, hint: thrown.hint });
     return sandboxId;
   }

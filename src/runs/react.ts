@@ -2,9 +2,9 @@ import type { TaskEventBody } from "../domain/event.ts";
 import type { IdSource, SandboxId, TaskId } from "../domain/ids.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive, type TaskState } from "../domain/task.ts";
-import { openQuestions } from "./questions.ts";
+import { restOf, waitForRoom } from "./rest-states.ts";
 import { recordSnapshot } from "./snapshots.ts";
-import { commandOf, endTurn, goOn, promptOf, type Run } from "./turns.ts";
+import { commandOf, endTurn, goOn, interruptTurn, promptOf, type Run, waitOrRun } from "./turns.ts";
 
 /** Nobody answers so many; and the open ones are read together. */
 const maxQuestions = 300;
@@ -130,14 +130,13 @@ export function react(
       return "goes on";
 
     case "cancel_requested":
-      // Woken by a later prompt, it shall not go on with what it was stopped at.
-      if (store.sandboxes.get(sandboxId)?.busyWith !== undefined)
-        store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+      interruptTurn(task);
       return rest({ kind: "cancelled", by: event.person });
 
     case "limit_reached":
       // Its work is handed over already.
       if (state.kind === "idle") return rest(restOf(state));
+      if (state.kind !== "starting") interruptTurn(task);
       return rest({ kind: "failed", reason: event.reason, hint: event.hint });
 
     case "pause_requested":
@@ -152,7 +151,15 @@ export function react(
 
     case "finished": {
       const failure = store.sandboxes.get(sandboxId)?.failure ?? "";
+      if (event.outcome === "no_space") {
+        return state.kind === "idle" ? "no effect" : rest(waitForRoom(store, taskId, event, ids.now()));
+      }
       if (event.outcome === "failed") return rest({ kind: "failed", reason: event.text, hint: event.hint });
+      // Woken for nothing else, and there was nothing to push.
+      if (state.kind === "starting") {
+        if (begun(task).kind === "running") goOn(task);
+        return "goes on";
+      }
       // Handed over twice, after a crash in between; or said without having been asked, which means nothing.
       if (state.kind !== "finishing") return "no effect";
       if (failure !== "")
@@ -178,6 +185,7 @@ export function react(
     case "prompt_edited":
     case "prompt_moved":
     case "rolled_back":
+    case "rolled_back_push":
     case "teleported":
     case "handed_over":
     case "sandbox_asleep":
@@ -228,22 +236,4 @@ function died({ store, taskId, sandboxId }: Run, state: TaskState, reason: strin
   store.events.append(taskId, { kind: "appliance_notice", level: "warning", text });
   store.tasks.move(taskId, { kind: "starting", sandboxId });
   return "lost";
-}
-
-/** What an idle task is once its sandbox sleeps. */
-export function restOf({ summary, interrupted }: Extract<TaskState, { kind: "idle" }>): TaskState {
-  if (!interrupted) return { kind: "completed", summary };
-  const hint = "Give it another prompt, or let it go on with what waits.";
-  return { kind: "paused", why: "interrupted", reason: summary, hint };
-}
-
-/** A task waits for as long as a question of its agent is open; there may be several. */
-function waitOrRun({ store, taskId, sandboxId }: Run, state: TaskState): void {
-  if (state.kind !== "running" && state.kind !== "waiting") return;
-  const requestId = openQuestions(store, taskId, sandboxId)[0]?.requestId;
-  if (requestId !== undefined) {
-    if (state.kind === "running") store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId });
-  } else if (state.kind === "waiting") {
-    store.tasks.move(taskId, { kind: "running", sandboxId });
-  }
 }

@@ -1,3 +1,4 @@
+import { isNoSpace } from "../domain/disk.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
@@ -66,7 +67,8 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       return "over";
     } catch (thrown) {
       const passing =
-        thrown instanceof CcwError && (thrown.code === "unavailable" || thrown.code === "no_space");
+        isNoSpace(thrown) ||
+        (thrown instanceof CcwError && (thrown.code === "unavailable" || thrown.code === "no_space"));
       const count = (crashes.get(task.id) ?? 0) + (passing ? 0 : 1);
       crashes.set(task.id, count);
       log.error("a run broke off", {

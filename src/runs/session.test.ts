@@ -50,3 +50,25 @@ test("a sandbox gets the attachments of its own task, while that is active, and 
   store.tasks.move(task, { kind: "cancelled", by: "ada" });
   expect(await attachment(sandbox, own)).toBeUndefined();
 });
+
+test("a task's own branch moves forward only, but for the one push after a roll back", async () => {
+  const { store, scheduler } = createHouse();
+  store.repositories.add({
+    ...{ kind: "hosted", name: "demo", defaultBranch: "main", createdAt: 0 },
+    push: { force: false, delete: false },
+  });
+  const taskId = submit(store, {}, ["demo"]);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, taskId);
+  const endpoint = { serve: neverAsked, isSymbolicRef: neverAsked };
+  const port = createGitPort({
+    ...{ store, host: { endpointOf: () => endpoint }, kept: { endpointOf: neverAsked } },
+    ...{ snapshots: { endpointOf: neverAsked }, lfs: () => undefined },
+  });
+  const grant = () => port.grantFor(sandbox, "demo");
+  expect(grant()).toMatchObject({ right: { force: false }, rewrite: undefined });
+  store.events.append(taskId, { kind: "rolled_back", person: "ada", turn: 1 });
+  expect(grant()?.right).toMatchObject({ force: false });
+  grant()?.rewrite?.begin({ oldId: "a".repeat(40), newId: "b".repeat(40) })?.(true);
+  expect(grant()).toMatchObject({ right: { force: false }, rewrite: undefined });
+});

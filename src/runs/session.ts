@@ -29,6 +29,7 @@ import type { TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { wakeUps } from "./follow.ts";
+import { rewriteOnce, rewritingOf } from "./rewriting.ts";
 import { restoreOf } from "./snapshots.ts";
 
 /** What a sandbox's doors may do for it, derived from its task. A sandbox whose task has ended gets nothing. */
@@ -62,7 +63,7 @@ export function createScopedTokens(key: Uint8Array): ScopedTokens {
   };
 }
 
-/** `maxBytes`: what one sandbox may write into its transcript; the task fails beyond it. */
+/** `maxBytes`: what one sandbox may write into its transcript between two words of a person; the task fails beyond it. */
 export function createControlPort(
   {
     store,
@@ -87,7 +88,6 @@ export function createControlPort(
       const task = taskOf(store, sandboxId);
       if (task === undefined) return undefined;
       const environment = store.tasks.environmentOf(task.id);
-      const rewrite = wasRolledBack(store, task.id);
       const policy = egress.egressOf(sandboxId)?.policy;
       return {
         sandboxId,
@@ -99,7 +99,7 @@ export function createControlPort(
           ...(store.sandboxes.get(sandboxId)?.objectFolders[index] !== undefined && {
             objects: objectsInSandbox(index),
           }),
-          ...(rewrite && { rewrite }),
+          ...(rewritingOf(store, task.id, repository.name).kind !== "none" && { rewrite: true }),
         })),
         ...attributionOf(attribution, {
           person: { name: task.person.name, email: store.people.emailOf(task.person.id) },
@@ -172,6 +172,7 @@ export function createGitPort({
   snapshots: Pick<SnapshotRepositories, "endpointOf">;
 } & { host: Pick<RepositoryHost, "endpointOf"> }): GitPort {
   const shown = new Map<SandboxId, number>();
+  const rewriting = new Set<string>();
   return {
     grantFor(sandboxId, name) {
       const task = taskOf(store, sandboxId);
@@ -205,11 +206,12 @@ export function createGitPort({
         right: {
           kind: "branch",
           branch: repository.workBranch,
-          force: known.push.force || wasRolledBack(store, task.id),
+          force: known.push.force,
           delete: known.push.delete,
         },
         endpoint: host.endpointOf(name),
         lfs: lfs(name),
+        rewrite: rewriteOnce(store, task, repository, rewriting),
       };
     },
     refused(sandboxId, repository, ref, reason) {
@@ -223,10 +225,6 @@ export function createGitPort({
     },
   };
 }
-
-/** A person has taken back what the branch may hold already: it is no longer only moved forward. */
-const wasRolledBack = (store: Store, taskId: TaskId): boolean =>
-  store.events.last(taskId, "rolled_back") !== undefined;
 
 /** Which of a task's snapshots a repository's name means, byte for byte; undefined where it means none. */
 function placeOf(task: TaskRow, name: string): SnapshotPlace | undefined {

@@ -169,6 +169,9 @@ export function cancelTask(store: Store, taskId: TaskId, person: Person): void {
 
 /** An active task hears of it by its events; one that rests is put back into the queue. */
 function goOnFrom(store: Store, taskId: TaskId, state: TaskState): void {
+  // What its sandbox may write into the transcript counts from a person's last word.
+  const sandbox = store.sandboxes.current(taskId);
+  if (sandbox !== undefined) store.sandboxes.update(sandbox.id, { eventBytes: 0 });
   if (state.kind === "queued" || isActive(state)) return;
   store.tasks.forgetDeaths(taskId);
   store.tasks.reopen(taskId);

@@ -21,7 +21,7 @@ import {
   until,
 } from "./house.fixture.ts";
 import { createControlPort, createScopedTokens } from "./session.ts";
-import { cancelTask } from "./steer.ts";
+import { addPrompt, cancelTask } from "./steer.ts";
 
 /** What a hostile guest, a full disk, a clock or a crash at the wrong moment may do to a task. */
 
@@ -180,7 +180,7 @@ test("a clock that is set back by a day holds neither the queue nor a run that b
   await until("running", () => stateOf(store, id)?.kind === "running");
 });
 
-test("a sandbox that floods its transcript fails its task, and what it sends then is refused", async () => {
+test("a sandbox that floods its transcript fails its task, and a person's prompt goes on with something else", async () => {
   const { store, engine, scheduler } = createHouse();
   const port = createControlPort(
     {
@@ -212,17 +212,33 @@ test("a sandbox that floods its transcript fails its task, and what it sends the
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   await until("started", () => engine.started === 1);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
   const flood = (n: number) =>
     port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
-  for (let n = 1; n <= 5; n++) expect(flood(n)).toBe(n);
-  expect(() => flood(6)).toThrow("is full");
+  for (let n = 2; n <= 6; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(7)).toThrow("is full");
   const failed = await until("failed", () => {
     const state = stateOf(store, id);
     return state?.kind === "failed" && state;
   });
   expect(failed.reason).toContain("into its transcript, which is the limit");
   expect(store.events.ofKinds(id, ["limit_reached"])).toHaveLength(1);
-  await until("removed", () => !engine.running.has(sandbox));
+  await until("asleep", () => engine.stopped.has(sandbox));
+
+  addPrompt(store, ids, id, store.people.ensure("ada"), { text: "Write the output into a file." });
+  await until("woken", () => engine.restarted === 1);
+  // What it had not got rid of, and the turn that had no end.
+  for (let n = 7; n <= 9; n++) expect(flood(n)).toBe(n);
+  const first = await openPrompt(store, sandbox);
+  expect(commandsOf(store, sandbox).map(({ kind }) => kind)).toEqual(["prompt", "interrupt"]);
+  say(store, sandbox, turnEnded(first, "interrupted"));
+  const next = await until("the next prompt", () => commandsOf(store, sandbox)[2]);
+  expect(next).toMatchObject({ text: "Write the output into a file." });
+  say(store, sandbox, turnEnded(next.kind === "prompt" ? next.promptId : ""));
+  await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
+  say(store, sandbox, finished);
+  await until("completed", () => stateOf(store, id)?.kind === "completed");
 });
 
 test("a sandbox that asks without end fails its task", async () => {
@@ -253,3 +269,52 @@ const nowhere: GitEndpoint = {
   serve: () => Promise.reject(new Error("there is no git here")),
   isSymbolicRef: async () => false,
 };
+
+test("a disk that is full at the push holds the task up, which tries again by itself, ever less often", async () => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead, randomBytes: ids.randomBytes };
+  const { store, engine, scheduler } = createHouse({ leaseMs: 30 }, undefined, undefined, clock);
+  const id = submit(store);
+  await scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started, turnEnded(await openPrompt(store, sandbox)));
+  const finishes = () => commandsOf(store, sandbox).filter(({ kind }) => kind === "finish").length;
+  const waits: number[] = [];
+  for (let tries = 1; tries <= 3; tries++) {
+    await until("asked to hand over", () => finishes() === tries);
+    const from = clock.now();
+    say(store, sandbox, {
+      ...{ kind: "finished", outcome: "no_space", text: "It could not be pushed: the disk is full." },
+      hint: "Free some space.",
+    });
+    const paused = await until("waiting", () => {
+      const state = stateOf(store, id);
+      return state?.kind === "paused" && state;
+    });
+    expect(paused).toMatchObject({ why: "no_space", hint: "Free some space." });
+    await until("asleep", () => engine.stopped.has(sandbox));
+    waits.push(Math.round(((paused.until ?? 0) - from) / 60_000));
+    ahead += (paused.until ?? 0) - from;
+  }
+  expect(waits).toEqual([1, 2, 4]);
+  await until("asked to hand over", () => finishes() === 4);
+  // Of a task without repositories this is all that is said, and it may be said before anything began.
+  say(store, sandbox, finished);
+  await until("asked once more", () => finishes() === 5);
+  say(store, sandbox, finished);
+  await until("completed", () => stateOf(store, id)?.kind === "completed");
+  expect(store.prompts.list(id)).toHaveLength(1);
+});
+
+test("a disk of the engine that is full when a sandbox is to be made keeps the task waiting", async () => {
+  const engine = createTableEngine();
+  const { store, scheduler } = createHouse({ holdMs: 20, leaseMs: 60 }, undefined, engine);
+  engine.failWith = new CcwError("no_space", "The disk of the container engine is full.", "Make room.");
+  const id = submit(store);
+  await scheduler.start();
+  const notice = await until("a word", () => store.events.last(id, "appliance_notice"));
+  expect(notice.body).toMatchObject({ text: expect.stringContaining("is full. The task waits") });
+  await until("it waits", () => stateOf(store, id)?.kind === "queued");
+  engine.failWith = undefined;
+  await until("started", () => engine.started === 1);
+});

@@ -2,6 +2,8 @@ import type { TaskEventBody } from "../domain/event.ts";
 import { type IdSource, isId, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { Prompt } from "../domain/store/prompts.ts";
 import type { Store } from "../domain/store.ts";
+import type { TaskState } from "../domain/task.ts";
+import { openQuestions } from "./questions.ts";
 
 /** Which prompt has its turn, and which is next. All of it runs inside a transaction of `react`. */
 
@@ -87,6 +89,23 @@ export function goOn({ store, taskId, sandboxId }: Run): void {
   if (task.state.kind === "idle") store.tasks.move(taskId, { kind: "running", sandboxId });
   store.sandboxes.appendCommand(sandboxId, { kind: "finish" });
   store.tasks.move(taskId, { kind: "finishing", sandboxId });
+}
+
+/** Woken by a later prompt, it shall not go on with what it was stopped at. */
+export function interruptTurn({ store, sandboxId }: Run): void {
+  if (store.sandboxes.get(sandboxId)?.busyWith !== undefined)
+    store.sandboxes.appendCommand(sandboxId, { kind: "interrupt" });
+}
+
+/** A task waits for as long as a question of its agent is open; there may be several. */
+export function waitOrRun({ store, taskId, sandboxId }: Run, state: TaskState): void {
+  if (state.kind !== "running" && state.kind !== "waiting") return;
+  const requestId = openQuestions(store, taskId, sandboxId)[0]?.requestId;
+  if (requestId !== undefined) {
+    if (state.kind === "running") store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId });
+  } else if (state.kind === "waiting") {
+    store.tasks.move(taskId, { kind: "running", sandboxId });
+  }
 }
 
 /** Puts the next queued prompt into the guest's outbox; false where none waits. */

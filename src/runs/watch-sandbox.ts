@@ -5,7 +5,7 @@ import type { Log } from "../domain/ports.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
 import { openQuestions } from "./questions.ts";
-import { restOf } from "./react.ts";
+import { restOf } from "./rest-states.ts";
 import type { RunContext } from "./run-context.ts";
 
 /** What ends a turn, a rest or a sandbox without anybody's word: its death, and time. */

@@ -171,6 +171,29 @@ test("a disk that fills while tasks run: submitting says so, and all goes on whe
   await reaches(server, after.id, "completed");
 }, 120_000);
 
+test("a disk that is full at the push: the task waits with its work, and hands it over by itself when there is room", async () => {
+  const server = await appliance();
+  const repository = join(server.dataFolder, "repositories/demo.git");
+  const task = await submit(server, { prompt: "demo: slow 5" });
+  await reaches(server, task.id, "running");
+  const copy = join(newFolder(), "demo.git");
+  await run(["cp", "-a", repository, copy]);
+  await mountTmpfs(repository, "4m");
+  await run(["cp", "-a", `${copy}/.`, repository]);
+  await run(["sh", "-c", `cat /dev/zero > ${repository}/filler`]);
+  const { paused } = await reaches(server, task.id, "paused", "failed");
+  expect(paused).toMatchObject({ why: "no_space", reason: expect.stringContaining("the disk is full") });
+  expect(await bodiesOf(server, task.id, "pushed")).toEqual([]);
+  rmSync(join(repository, "filler"));
+  await until(
+    "its work is handed over",
+    async () => (await taskOf(server, task.id)).state === "completed",
+    150,
+  );
+  expect((await bodiesOf(server, task.id, "pushed")).at(-1)).toMatchObject({ repository: "demo" });
+  expect(await bodiesOf(server, task.id, "resume_requested")).toEqual([]);
+}, 240_000);
+
 test("an engine that is down: the server runs and says so, tasks wait, and run when it is back", async () => {
   const link = join(newFolder(), "engine.sock");
   const server = await appliance({ engine: link });

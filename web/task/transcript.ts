@@ -128,6 +128,10 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
     case "rolled_back":
       line("warning", steeringInWords(body));
       return;
+    case "rolled_back_push":
+      if (body.taken)
+        line("quiet", `${body.branch} was put back`, `${body.repository} at ${body.commit.slice(0, 10)}`);
+      return;
     case "pause_requested":
       line("warning", `${pauseInWords[body.why]}: ${body.reason}`, body.hint);
       return;
@@ -219,7 +223,8 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
       );
       return;
     case "finished":
-      if (body.outcome === "failed") line("error", body.text, body.hint);
+      if (body.outcome !== "completed")
+        line(body.outcome === "failed" ? "error" : "warning", body.text, body.hint);
       return;
     case "state":
       // Why it failed stands in the summary below the transcript.

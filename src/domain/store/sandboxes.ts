@@ -8,7 +8,7 @@ export interface SandboxRecord {
   endedAt: number | undefined;
   /** The highest event number held from the guest. */
   acked: number;
-  /** Of all events held from it, with what each costs to keep. */
+  /** Of all events held from it since a person's last word, with what each costs to keep. */
   eventBytes: number;
   /** Since when its container is stopped; undefined while it is awake. */
   asleepAt: number | undefined;
@@ -34,7 +34,7 @@ export interface SandboxStore {
   asleepSince(time: number): SandboxRecord[];
   update(
     id: SandboxId,
-    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders">>,
+    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders" | "eventBytes">>,
   ): void;
   setBusy(id: SandboxId, promptId: PromptId | undefined): void;
   /** See ControlPort.appendEvents. */

@@ -3,7 +3,7 @@ import { messageOf } from "../../domain/errors.ts";
 import type { GitCall, GitTarget } from "../../domain/git-server.ts";
 import type { GitGrant, Log } from "../../domain/ports.ts";
 import { printable } from "../../domain/push-policy.ts";
-import { createPushReportReader } from "../../domain/push-report.ts";
+import { asksForReport, createPushReportReader } from "../../domain/push-report.ts";
 import { allowPush, type PushRequest } from "./push.ts";
 import { bodyOf, drain, pour } from "./streams.ts";
 
@@ -94,10 +94,20 @@ async function passPush(
   push: Extract<PushRequest, { kind: "allowed" }>,
   signal: AbortSignal,
 ): Promise<void> {
-  const reader = createPushReportReader(push.push.capabilities);
+  const { commands, capabilities } = push.push;
+  const reader = createPushReportReader(capabilities);
   const { body, contentLength } = push;
-  const answer = await grant.endpoint.serve({ ...call, body, contentLength, push: push.push });
-  await pour(answer, response, signal, reader.read);
+  const [update] = commands;
+  // Without a report nobody could say that the one push was made.
+  const ended = update && asksForReport(capabilities) ? grant.rewrite?.begin(update) : undefined;
+  const right =
+    ended !== undefined && call.right.kind === "branch" ? { ...call.right, force: true } : call.right;
+  try {
+    const answer = await grant.endpoint.serve({ ...call, right, body, contentLength, push: push.push });
+    await pour(answer, response, signal, reader.read);
+  } finally {
+    ended?.(update !== undefined && reader.report().taken.includes(update.ref));
+  }
   const report = reader.report();
   for (const { ref, reason } of report.refused) {
     refused(printable(ref), printable(report.unpack === "ok" ? reason : report.unpack));

@@ -8,6 +8,7 @@ import { gzipSync } from "node:zlib";
 import type { GitEndpoint } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import { flushPkt, pktLine } from "../../domain/pkt-line.ts";
+import type { RewriteOnce } from "../../domain/ports.ts";
 import { createGitServer } from "../../forge/git-server.ts";
 import { createGitUpstream } from "../../forge/git-upstream.ts";
 import { createHostedRepositories, type HostedRepositories } from "../../forge/hosted.ts";
@@ -43,6 +44,7 @@ for (const kind of ["hosted", "remote"] as const) {
     let tokenIsGood = true;
     /** What the operator lets a task do to its own branch. */
     let may = { force: false, delete: false };
+    let rewrite: RewriteOnce | undefined;
     /** Makes the rest of the house unable to say what the sandbox may reach. */
     let grantsFail = false;
     /** The server of remote repositories. */
@@ -75,7 +77,8 @@ for (const kind of ["hosted", "remote"] as const) {
           grantFor(_id, asked) {
             if (grantsFail) throw new Error("the database is closed");
             if (asked !== name) return undefined;
-            return { name, right: { kind: "branch", branch: "claude/fix-1", ...may }, endpoint: endpoint() };
+            const right = { kind: "branch" as const, branch: "claude/fix-1", ...may };
+            return { name, right, endpoint: endpoint(), rewrite };
           },
 
           refused: (_id, repository, ref, reason) => void refusals.push({ repository, ref, reason }),
@@ -155,6 +158,7 @@ for (const kind of ["hosted", "remote"] as const) {
       tokenIsGood = true;
       grantsFail = false;
       may = { force: false, delete: false };
+      rewrite = undefined;
       standIn?.requests.splice(0);
       await gitIn(join(folder, "repositories/demo.git"), "update-ref", "-d", own);
     });
@@ -275,6 +279,37 @@ for (const kind of ["hosted", "remote"] as const) {
         const partial = await clone("--filter=blob:none", "--no-checkout", ...protocol);
         expect((await gitIn(partial, "rev-list", "--objects", "--missing=print", "HEAD")).out).toContain("?");
       }
+    });
+
+    test("a rolled-back branch is rewritten by the one push that may, which is told as taken, and by none before or after", async () => {
+      const path = await clone();
+      const first = await commit(path);
+      await gitIn(path, "push", "-q", "origin", `HEAD:${own}`);
+      await gitIn(path, "commit", "-q", "--amend", "-m", "Again");
+      const again = (await gitIn(path, "rev-parse", "HEAD")).out;
+      const force = () => gitIn(path, "push", "-q", "--force", "origin", `HEAD:${own}`);
+      expect(await force()).toMatchObject({ exitCode: 1 });
+      const begun: object[] = [];
+      const ended: boolean[] = [];
+      rewrite = {
+        begin({ oldId, newId }) {
+          begun.push({ oldId, newId });
+          return ended.includes(true) ? undefined : (taken) => void ended.push(taken);
+        },
+      };
+      // Without a report nobody could tell.
+      await send(pktLine(`${first} ${tip} ${own}\0 side-band-64k`), flushPkt, emptyPack);
+      expect([begun, await hosted.tipOf("demo", "claude/fix-1")]).toEqual([[], first]);
+      // What the server does not take ends nothing.
+      await push(command(own, "1".repeat(40), first));
+      expect(ended).toEqual([false]);
+      expect(await force()).toMatchObject({ exitCode: 0 });
+      expect(begun.at(-1)).toEqual({ oldId: first, newId: again });
+      expect(ended).toEqual([false, true]);
+      expect(await hosted.tipOf("demo", "claude/fix-1")).toBe(again);
+      await gitIn(path, "commit", "-q", "--amend", "-m", "Once more");
+      expect(await force()).toMatchObject({ exitCode: 1 });
+      expect(await hosted.tipOf("demo", "claude/fix-1")).toBe(again);
     });
 
     test("a shallow clone pushes its work", async () => {

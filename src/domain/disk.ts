@@ -1,0 +1,13 @@
+/** Whether a system call failed for want of disk. */
+export function isNoSpace(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error && "code" in thrown && (thrown.code === "ENOSPC" || thrown.code === "EDQUOT")
+  );
+}
+
+/** What git says of a full disk, the appliance's or the sandbox's own; the last is all that receive-pack says of one at times. */
+const fullDisk =
+  /no space left|disk quota exceeded|disk is full|unable to create temporary object directory/i;
+
+/** Whether a program's output speaks of a full disk. */
+export const saysNoSpace = (output: string): boolean => fullDisk.test(output);

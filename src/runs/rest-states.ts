@@ -1,0 +1,31 @@
+import type { GuestEvent } from "../domain/event.ts";
+import type { TaskId } from "../domain/ids.ts";
+import type { Store } from "../domain/store.ts";
+import type { TaskState } from "../domain/task.ts";
+
+const firstWaitMs = 60_000;
+const longestWaitMs = 6 * 3_600_000;
+
+/** What an idle task is once its sandbox sleeps. */
+export function restOf({ summary, interrupted }: Extract<TaskState, { kind: "idle" }>): TaskState {
+  if (!interrupted) return { kind: "completed", summary };
+  const hint = "Give it another prompt, or let it go on with what waits.";
+  return { kind: "paused", why: "interrupted", reason: summary, hint };
+}
+
+/**
+ * The state of a task that met a full disk: its sandbox sleeps with all of its work, and is woken to try again after a
+ * minute, then after two, and so on. Called with the guest's word on it, which stands in the events by then.
+ */
+export function waitForRoom(
+  store: Store,
+  taskId: TaskId,
+  { text, hint }: Extract<GuestEvent, { kind: "finished" }>,
+  now: number,
+): TaskState {
+  const told = store.events.ofKinds(taskId, ["finished"]).map(({ body }) => body);
+  const before = told.findLastIndex((body) => body.kind === "finished" && body.outcome !== "no_space");
+  const tries = Math.max(1, told.length - 1 - before);
+  const until = now + Math.min(longestWaitMs, firstWaitMs * 2 ** (tries - 1));
+  return { kind: "paused", why: "no_space", reason: text, hint, until };
+}
