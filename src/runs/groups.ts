@@ -4,7 +4,7 @@ import { type GroupId, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { Person, Store } from "../domain/store.ts";
 import { isEnded, titleOf } from "../domain/task.ts";
 import { cancelTask } from "./steer.ts";
-import { prepareTask, type SubmitContext } from "./submit.ts";
+import { attachmentIdOf, prepareTask, type SubmitContext } from "./submit.ts";
 
 /** Queues the same prompt several times, each a task with a branch of its own; all of them or none. */
 export async function submitGroup(
@@ -29,7 +29,12 @@ export async function submitGroup(
       attempts,
       pullRequest: input.repositories.length === 0 ? "none" : input.pullRequest,
     });
-    for (const [index, create] of creates.entries()) create({ attempt: { groupId, number: index + 1 } });
+    const files = input.attachments.map(attachmentIdOf);
+    for (const [index, create] of creates.entries()) {
+      // The first one takes what was uploaded, and is refused what is not the person's to take.
+      const attachments = index === 0 ? files : store.attachments.copy(files, person.id);
+      create({ attempt: { groupId, number: index + 1 }, attachments });
+    }
     return existingGroup(store, groupId);
   });
 }

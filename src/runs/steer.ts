@@ -39,7 +39,7 @@ export function addPrompt(
       );
     }
     const id = newId("PromptId", ids);
-    const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, taskId);
+    const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, { taskId });
     // What is said to a task that was stopped comes before what had been waiting when it was.
     const first = task.held || task.state.kind === "paused" || isEnded(task.state.kind);
     store.tasks.update(taskId, { held: false });

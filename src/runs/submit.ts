@@ -31,7 +31,7 @@ export async function prepareTask(
   { store, host, ids }: SubmitContext,
   person: Person,
   input: NewTask,
-): Promise<(more?: Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt">) => TaskRow> {
+): Promise<(more?: CreateMore) => TaskRow> {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -58,19 +58,24 @@ export async function prepareTask(
   if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
     throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
   }
-  const { agent, model, mode, attachments } = input;
-  return (more = {}) => {
+  const { agent, model, mode } = input;
+  return ({ attachments = input.attachments.map(attachmentIdOf), ...more } = {}) => {
     store.tasks.create({
       ...{ id, title, person, environment, agent, model, mode, repositories, ...more },
       pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
       prompt: {
         id: newId("PromptId", ids),
         text: input.prompt,
-        attachments: attachments.map(attachmentIdOf),
+        attachments,
       },
     });
     return existing(store, id);
   };
+}
+
+interface CreateMore extends Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt"> {
+  /** In place of those of the input: copies of them, say. */
+  attachments?: readonly AttachmentId[];
 }
 
 async function findBase(

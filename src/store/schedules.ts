@@ -20,7 +20,7 @@ import type { ScheduleId } from "../domain/ids.ts";
 import type { Schedule, ScheduleRun } from "../domain/schedule.ts";
 import type { ScheduleStore } from "../domain/store.ts";
 import type { StoreContext } from "./context.ts";
-import { people, scheduleRuns, schedules, tasks } from "./schema.ts";
+import { attachments, people, scheduleRuns, schedules, tasks } from "./schema.ts";
 
 /** What is older than a day is dropped beyond so many runs of one schedule. */
 const keptRuns = 1000;
@@ -84,6 +84,7 @@ export function createScheduleStore({ db, ids, wakeAfterCommit }: StoreContext):
       wakeAfterCommit("schedules");
     },
     remove(id) {
+      db.delete(attachments).where(eq(attachments.scheduleId, id)).run();
       db.delete(scheduleRuns).where(eq(scheduleRuns.scheduleId, id)).run();
       const gone = db.delete(schedules).where(eq(schedules.id, id)).returning({ id: schedules.id }).all();
       wakeAfterCommit("schedules");
