@@ -2,21 +2,12 @@ import { Option } from "commander";
 import { ageText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
+import { searchKindWords } from "../domain/search.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import { type Cli, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint } from "./output.ts";
 import { shortId } from "./task-id.ts";
-
-const kindWords = {
-  title: "title",
-  prompt: "prompt",
-  agent: "agent",
-  tool: "tool",
-  output: "output",
-  pull_request: "pull request",
-  result: "result",
-} as const;
 
 interface SearchOptions {
   limit: number;
@@ -84,7 +75,7 @@ Examples:
               paint({ tone: hit ? "good" : "plain", text: inPlace(text) }, colour && hit),
             )
             .join("");
-          await io.out.write(`        ${kindWords[kind]} @${seq}: ${text}\n`);
+          await io.out.write(`        ${searchKindWords[kind]} @${seq}: ${text}\n`);
         }
       }
       if (page.results.length === 0) await say(page.cutShort ? "Nothing so far." : "Nothing was found.");
