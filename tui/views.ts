@@ -55,8 +55,10 @@ function header({ status, connection, url }: Model, columns: number): string {
       : model.kind === "none"
         ? " NO MODEL "
         : ` ${line(model.baseUrl)} `;
-  const left = `${name} ${engineText}  `;
   const room = columns - width(right);
+  const whole = `${name} ${engineText}  `;
+  // That the model is a demo is said before how well the engine is.
+  const left = engine.ok && width(whole) + Math.min(width(modelText), 14) > room ? `${name} ` : whole;
   return (
     styled(fit(left, Math.min(width(left), room)), "bar") +
     styled(
