@@ -46,7 +46,7 @@ function header({ status, connection, url }: Model, columns: number): string {
   }
   if (status === undefined) return styled(fit(`${name}  connecting to ${cellText(url)} …`, columns), "bar");
   const { engine, model, active, parallel, queued, person, todayUsd } = status;
-  const today = todayUsd === undefined ? "" : `${usdText(todayUsd * 1e9)} today  `;
+  const today = todayUsd === undefined || columns < 72 ? "" : `${usdText(todayUsd * 1e9)} today  `;
   const right = ` ${active}/${parallel} running  ${queued} queued  ${today}${line(person)} `;
   const engineText = engine.ok ? line(engine.text) : "ENGINE NOT READY";
   const modelText =
