@@ -255,7 +255,7 @@ test("an upload shows how far it is, and is given up when it is taken away", asy
     await bar.waitFor();
     for (let tries = 0; tries < 100 && (await far()) < 0.1; tries++) await Bun.sleep(50);
     expect(await far()).toBeGreaterThan(0.1);
-    expect(await page.getByRole("button", { name: "Send", exact: true }).isDisabled()).toBe(true);
+    expect(await page.getByRole("button", { name: "Queue", exact: true }).isDisabled()).toBe(true);
     await picture(page, "uploading");
     await page.getByLabel("Do not attach slow.bin").click();
     await bar.waitFor({ state: "detached" });
