@@ -133,6 +133,15 @@ Examples:
         ...(files && { attachments: [...kept, ...(await attach(client, flags.attach))] }),
       };
       const time = flags.time === false ? ({ kind: "never" } as const) : await timeOf(flags, before);
+      const rules = rulesOf(flags);
+      const parts = [flags.name, time, ...Object.keys(task), ...Object.keys(rules)];
+      if (parts.every((part) => part === undefined)) {
+        throw new CcwError(
+          "invalid",
+          "Nothing is given that would change the schedule.",
+          "Give another prompt, or options: `ccw-server schedule edit --help` shows them.",
+        );
+      }
       const changed = await client.read(
         client.api.schedules[":id"].$patch({
           param: { id: before.id },
@@ -140,7 +149,7 @@ Examples:
             ...(flags.name !== undefined && { name: flags.name }),
             ...(time !== undefined && { time }),
             ...(Object.keys(task).length > 0 && { task: { ...before.task, ...task } }),
-            ...rulesOf(flags),
+            ...rules,
           },
         }),
       );

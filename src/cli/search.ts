@@ -49,7 +49,10 @@ Examples:
         return say("Everything is read again; until that is done, the search finds less.");
       }
       const q = words.join(" ");
-      if (q.trim() === "") throw new CcwError("invalid", "Say what to look for.", "ccw-server search WORDS…");
+      if (!/[\p{L}\p{N}]/u.test(q)) {
+        const example = "A word or its beginning, or several: ccw-server search flaky login";
+        throw new CcwError("invalid", "There is no word to look for.", example);
+      }
       const now = Date.now();
       const { limit, before, days, state, person, archived } = options;
       const page = await client.read(

@@ -57,6 +57,10 @@ export function keepAttempt(store: Store, id: GroupId, taskId: TaskId, person: P
 export function existingGroup(store: Store, id: string): TaskGroup {
   const group = isId("GroupId", id) ? store.groups.get(id) : undefined;
   if (group === undefined)
-    throw new CcwError("not_found", `There is no comparison ${JSON.stringify(id.slice(0, 60))}.`);
+    throw new CcwError(
+      "not_found",
+      `There is no comparison ${JSON.stringify(id.slice(0, 60))}.`,
+      "Name one of its tasks: `ccw-server task list` marks attempts like (1/3).",
+    );
   return group;
 }

@@ -11,7 +11,7 @@ import {
   scheduledTaskSchema,
 } from "../domain/schedule.ts";
 import type { Person, Store, TaskRow } from "../domain/store.ts";
-import { attachmentIdOf, prepareTask, type SubmitContext } from "./submit.ts";
+import { attachmentIdOf, checkNames, prepareTask, type SubmitContext } from "./submit.ts";
 
 /** More than a team has, and few enough for one list. */
 const maxSchedules = 1000;
@@ -21,6 +21,7 @@ const maxSchedules = 1000;
 export function addSchedule({ store, ids }: SubmitContext, person: Person, input: NewSchedule): Schedule {
   const now = ids.now();
   checkTime(input.time, now);
+  checkNames(store, input.task);
   return store.atomically(() => {
     if (store.schedules.list().length >= maxSchedules)
       throw new CcwError("conflict", `There are ${maxSchedules} schedules already.`, "Remove one.");
@@ -40,6 +41,7 @@ export function changeSchedule(
 ): Schedule {
   const now = ids.now();
   if (change.time !== undefined) checkTime(change.time, now);
+  if (change.task !== undefined) checkNames(store, change.task);
   return store.atomically(() => {
     const before = existingSchedule(store, id);
     const enabled = change.enabled ?? before.enabled;

@@ -1,8 +1,9 @@
 import { agentNamed, agentNames } from "../domain/agents.ts";
+import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
-import { parseBranchName } from "../domain/repository.ts";
+import { parseBranchName, type Repository } from "../domain/repository.ts";
 import type { Person, Store, TaskRestore, TaskRow } from "../domain/store.ts";
 import { type NewTask, type TaskRepository, titleOf, workBranchOf } from "../domain/task.ts";
 
@@ -32,22 +33,7 @@ export async function prepareTask(
   person: Person,
   input: NewTask,
 ): Promise<(more?: CreateMore) => TaskRow> {
-  const environment = store.environments.get(input.environment);
-  if (environment === undefined) {
-    const known = store.environments.list().map(({ name }) => name);
-    throw new CcwError(
-      "not_found",
-      `There is no environment named ${JSON.stringify(input.environment)}.`,
-      `There are: ${known.join(", ")}.`,
-    );
-  }
-  if (agentNamed(input.agent) === undefined) {
-    throw new CcwError(
-      "invalid",
-      `There is no agent named ${JSON.stringify(input.agent)}.`,
-      `There are: ${agentNames.join(", ")}.`,
-    );
-  }
+  const environment = checkNames(store, input);
   const id = newId("TaskId", ids);
   const title = titleOf(input.prompt);
   const workBranch = workBranchOf(title, id);
@@ -78,23 +64,48 @@ interface CreateMore extends Pick<Parameters<Store["tasks"]["create"]>[0], "rest
   attachments?: readonly AttachmentId[];
 }
 
+/** That what a task names is there, branches aside, which a forge would have to be asked for. */
+export function checkNames(store: Store, input: NewTask): Environment {
+  const environment = store.environments.get(input.environment);
+  if (environment === undefined) {
+    const known = store.environments.list().map(({ name }) => name);
+    throw new CcwError(
+      "not_found",
+      `There is no environment named ${JSON.stringify(input.environment)}.`,
+      `There are: ${known.join(", ")}.`,
+    );
+  }
+  if (agentNamed(input.agent) === undefined) {
+    throw new CcwError(
+      "invalid",
+      `There is no agent named ${JSON.stringify(input.agent)}.`,
+      `There are: ${agentNames.join(", ")}.`,
+    );
+  }
+  for (const { name } of input.repositories) repositoryNamed(store, name);
+  return environment;
+}
+
+function repositoryNamed(store: Store, name: string): Repository {
+  const repository = store.repositories.get(name);
+  if (repository !== undefined) return repository;
+  const known = store.repositories.list().map((row) => row.name);
+  throw new CcwError(
+    "not_found",
+    `There is no repository named ${JSON.stringify(name.slice(0, 100))}.`,
+    known.length === 0
+      ? "Add one with `ccw-server repo add NAME`."
+      : `There are: ${known.slice(0, 20).join(", ")}.`,
+  );
+}
+
 async function findBase(
   store: Store,
   host: RepositoryHost,
   name: string,
   wanted: string | undefined,
 ): Promise<string> {
-  const repository = store.repositories.get(name);
-  if (repository === undefined) {
-    const known = store.repositories.list().map((row) => row.name);
-    throw new CcwError(
-      "not_found",
-      `There is no repository named ${JSON.stringify(name.slice(0, 100))}.`,
-      known.length === 0
-        ? "Add one with `ccw-server repo add NAME`."
-        : `There are: ${known.slice(0, 20).join(", ")}.`,
-    );
-  }
+  const repository = repositoryNamed(store, name);
   // The default is the forge's word, which is no better than anybody's.
   const branch = parseBranchName(wanted === undefined || wanted === "" ? repository.defaultBranch : wanted);
   const branches = (await host.branches(name)).map((row) => row.name);
