@@ -308,6 +308,12 @@ test("all of it fits a phone, and every button can be reached by keys", async ()
     await picture(page, "queue-phone");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(wide).toBeLessThanOrEqual(0);
+    await page.getByText("More", { exact: true }).click();
+    const menu = await page.locator(".menu-body").boundingBox();
+    expect(menu?.x).toBeGreaterThanOrEqual(0);
+    expect((menu?.x ?? 0) + (menu?.width ?? 0)).toBeLessThanOrEqual(375);
+    await picture(page, "menu-phone");
+    await page.keyboard.press("Escape");
     const reached = new Set<string>();
     await page.getByLabel("Another prompt").focus();
     for (let i = 0; i < 30; i++) {
