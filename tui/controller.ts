@@ -59,7 +59,7 @@ export function createController(options: ControllerOptions): Controller {
       page.task = (await client.read(client.api.tasks[":id"].$get({ param: { id: page.task.id } }))).task;
     }
     if (page.kind === "queue") await queue.load(page);
-    if (page.kind === "turns") await turns.load(page);
+    if (page.kind === "turns") await turns.refresh(page);
   }
 
   function go(page: Page): void {

@@ -12,7 +12,12 @@ export interface TurnsPage extends Rows {
   /** Undefined until they have come. */
   turns: Turn[] | undefined;
   total: Used | undefined;
+  /** What the task was like when they were read: git compares files for them, which is not done for nothing. */
+  version: string;
 }
+
+const versionOf = ({ state, inputTokens, outputTokens, unpricedRequests }: TaskJson): string =>
+  [state, inputTokens, outputTokens, unpricedRequests].join(" ");
 
 interface Turn {
   /** Undefined for what has no snapshot: the turn that runs, and what was used outside of turns. */
@@ -109,6 +114,7 @@ export function createTurnsPage({ client, go, ask, confirm, say, follow, changed
 
   async function load(page: TurnsPage): Promise<void> {
     const param = { id: page.task.id };
+    page.version = versionOf(page.task);
     const [shots, usage, { prompts }] = await Promise.all([
       read(api.tasks[":id"].snapshots.$get({ param })),
       read(api.tasks[":id"].usage.$get({ param })),
@@ -164,10 +170,20 @@ export function createTurnsPage({ client, go, ask, confirm, say, follow, changed
 
   return {
     bindings,
-    load,
+    async refresh(page: TurnsPage): Promise<void> {
+      if (page.version !== versionOf(page.task)) await load(page);
+    },
     move: (page: TurnsPage, by: number) => moveIn(page, page.turns?.length ?? 0, by),
     open(task: TaskJson): void {
-      const page: TurnsPage = { kind: "turns", task, turns: undefined, total: undefined, at: 0, top: 0 };
+      const page: TurnsPage = {
+        kind: "turns",
+        task,
+        turns: undefined,
+        total: undefined,
+        version: "",
+        at: 0,
+        top: 0,
+      };
       go(page);
       follow(load(page));
     },

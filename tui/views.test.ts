@@ -298,7 +298,14 @@ test("every page and its keys fit into 80 columns and 24 rows, whatever stands i
     { kind: "list" },
     { kind: "task", task: doomed, transcript: createTranscript() },
     { kind: "queue", task: doomed, prompts: Array.from({ length: 60 }, () => prompt), at: 59, top: 0 },
-    { kind: "turns", task: doomed, turns: Array.from({ length: 60 }, () => turn), total: used, ...rows },
+    {
+      kind: "turns",
+      task: doomed,
+      turns: Array.from({ length: 60 }, () => turn),
+      total: used,
+      version: "",
+      ...rows,
+    },
     {
       ...{ kind: "diff", task: doomed, turn: 2, previous: 1, from: 1, wrapped: undefined, top: 0, shown: 0 },
       lines: [{ tone: "good", text: hostile }],
