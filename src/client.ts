@@ -52,11 +52,10 @@ export function createClient({ url, token, openSocket }: ClientOptions) {
     /** Uploads a file for a prompt; it is sent as it is read. */
     async upload(name: string, file: Blob): Promise<AttachmentJson> {
       const response = await reach(url, [
-        `${url}/api/attachments?name=${encodeURIComponent(name.toWellFormed())}`,
+        uploadUrl(url, name),
         { method: "POST", headers: { ...headers, "content-type": "application/octet-stream" }, body: file },
       ]);
-      if (!response.ok) throw await failureOf(response);
-      return attachmentBody.parse(await response.json());
+      return attachmentOf(response.status, await response.text());
     },
     /** Where the bytes of an attachment are. */
     attachmentUrl: (id: string) => `${url}/api/attachments/${encodeURIComponent(id)}`,
@@ -94,6 +93,25 @@ const attachmentBody = z.object({
   bytes: z.number(),
 });
 export type AttachmentJson = z.infer<typeof attachmentBody>;
+/** Where a file is sent. */
+export const uploadUrl = (url: string, name: string): string =>
+  `${url}/api/attachments?name=${encodeURIComponent(name.toWellFormed())}`;
+
+/** What the appliance answered to an upload; throws what it had against it. */
+export function attachmentOf(status: number, text: string): AttachmentJson {
+  const body = parsed(text);
+  if (status !== 201) throw failureFrom(status, body);
+  return attachmentBody.parse(body);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
 
 /** The bodies of a route's good answers; the shape of its errors is left out. */
@@ -125,10 +143,13 @@ async function download(
 }
 
 async function failureOf(response: { status: number; json(): Promise<unknown> }): Promise<CcwError> {
-  const parsed = errorBody.safeParse(await response.json().catch(() => undefined));
-  if (!parsed.success)
-    return new CcwError("unavailable", `The appliance answered with status ${response.status}.`);
-  const { code, message, hint } = parsed.data.error;
+  return failureFrom(response.status, await response.json().catch(() => undefined));
+}
+
+function failureFrom(status: number, body: unknown): CcwError {
+  const told = errorBody.safeParse(body);
+  if (!told.success) return new CcwError("unavailable", `The appliance answered with status ${status}.`);
+  const { code, message, hint } = told.data.error;
   return new CcwError(errorCodes.find((known) => known === code) ?? "unavailable", message, hint);
 }
 

@@ -1,20 +1,25 @@
 import type { Client, TaskJson } from "../src/client.ts";
-import { keptInPlace } from "../src/domain/access-order.ts";
 import type { AccessDecision } from "../src/domain/access-request.ts";
-import { CcwError, messageOf } from "../src/domain/errors.ts";
+import { messageOf } from "../src/domain/errors.ts";
 import { createActions } from "./actions.ts";
+import { createDiffPage } from "./diff-page.ts";
 import { type Key, typeKey } from "./line-input.ts";
 import {
   currentRequest,
   currentTask,
   type Model,
+  type Page,
   type RequestsPage,
   select,
   selectRequest,
   shownTasks,
-  takeTasks,
 } from "./model.ts";
+import { createQueuePage } from "./queue-page.ts";
+import { createSearchPage } from "./search-page.ts";
+import type { Stage } from "./stage.ts";
 import { createTranscript } from "./transcript.ts";
+import { createTurnsPage } from "./turns-page.ts";
+import { watchAppliance } from "./watch.ts";
 
 export interface ControllerOptions {
   client: Client;
@@ -32,75 +37,54 @@ export interface Controller {
   close(): void;
 }
 
-/** How often the server is asked how it does; it also finds out that the server is gone. */
-const statusMs = 2000;
-
 /** Keeps the model as the server has it, and does what keys say. */
 export function createController(options: ControllerOptions): Controller {
   const { client, model, changed } = options;
   const stop = new AbortController();
   let closeTask = new AbortController();
   let asked: { resolve(text: string | undefined): void } | undefined;
+  /** The pages below the one that shows. At most one of all of them is a transcript. */
+  let trail: Page[] = [];
+  const stage: Stage = { client, go, openTask, ask, confirm, say, follow, changed };
+  const actions = createActions({ ...stage, isOpen, back });
+  const [queue, turns] = [createQueuePage(stage), createTurnsPage(stage)];
+  const [diff, search] = [createDiffPage(stage), createSearchPage(stage)];
+  const { readRequests } = watchAppliance({ client, model, signal: stop.signal, refresh, follow, changed });
 
-  const actions = createActions({ client, ask, confirm, say });
-
-  follow(watchList());
-  const polling = setInterval(() => follow(pollStatus()), statusMs);
-  follow(pollStatus());
-
-  async function watchList(): Promise<void> {
-    for await (const { tasks, requests } of client.watchAppliance(stop.signal)) {
-      takeTasks(model, tasks);
-      model.requests = requests;
-      if (model.page.kind === "requests") follow(readRequests(model.page));
-      changed();
+  async function refresh(): Promise<void> {
+    const { page } = model;
+    if (!("task" in page)) return;
+    // One that is archived, or old, is not in the list that is pushed.
+    if (!model.tasks.some(({ id }) => id === page.task.id)) {
+      page.task = (await client.read(client.api.tasks[":id"].$get({ param: { id: page.task.id } }))).task;
     }
+    if (page.kind === "queue") await queue.load(page);
+    if (page.kind === "turns") await turns.refresh(page);
   }
 
-  async function pollStatus(): Promise<void> {
-    try {
-      model.status = await client.read(client.api.status.$get());
-      model.connection = "up";
-      // Refusals that repeat are only counted; nothing else tells of them.
-      if (model.page.kind === "requests") await readRequests(model.page);
-    } catch (thrown) {
-      model.connection = "lost";
-      // That the server is gone stands in the header already.
-      if (!(thrown instanceof CcwError && thrown.code === "unavailable")) throw thrown;
-    }
-    changed();
-  }
-
-  async function readRequests(page: RequestsPage): Promise<void> {
-    const list = (query: { state?: "pending"; limit: string }) =>
-      client.read(client.api["access-requests"].$get({ query }));
-    // What waits is shown whole, however much was decided since.
-    const [waiting, newest] = await Promise.all([
-      list({ state: "pending", limit: "1000" }),
-      list({ limit: "100" }),
-    ]);
-    const rows = [...waiting, ...newest.filter(({ state }) => state !== "pending")];
-    page.requests = keptInPlace(page.requests ?? [], rows);
-    // By its id from here on: what comes first may be another by the time that a key is pressed.
-    page.selectedId = currentRequest(page)?.id;
+  function go(page: Page): void {
+    trail.push(model.page);
+    model.page = page;
     changed();
   }
 
   function openRequests(): void {
+    if (model.page.kind === "requests") return;
     const task = currentTask(model);
     const first = model.requests.find(({ taskId }) => taskId === task?.id);
-    closeTask.abort();
     const page: RequestsPage = { kind: "requests", requests: undefined, selectedId: first?.id, top: 0 };
-    model.page = page;
+    go(page);
     follow(readRequests(page));
   }
 
-  function open(task: TaskJson): void {
+  function openTask(task: TaskJson, at?: number): void {
     closeTask.abort();
     closeTask = new AbortController();
     const { signal } = closeTask;
     const transcript = createTranscript();
-    model.page = { kind: "task", task, transcript };
+    if (at !== undefined) transcript.showAt(at);
+    go({ kind: "task", task, transcript });
+    trail = trail.filter(({ kind }) => kind !== "task");
     follow(
       (async () => {
         for await (const events of client.followTask(task.id, 0, signal)) {
@@ -111,9 +95,14 @@ export function createController(options: ControllerOptions): Controller {
     );
   }
 
+  function isOpen({ id }: TaskJson): boolean {
+    return model.page.kind === "task" && model.page.task.id === id;
+  }
+
   function back(): void {
-    closeTask.abort();
-    model.page = { kind: "list" };
+    if (model.page.kind === "task") closeTask.abort();
+    model.page = trail.pop() ?? { kind: "list" };
+    changed();
   }
 
   /** Asks in the footer; undefined where the person leaves it. */
@@ -154,27 +143,53 @@ export function createController(options: ControllerOptions): Controller {
   }
 
   function move(by: number): void {
-    if (model.page.kind === "task") model.page.transcript.scroll(by);
-    else if (model.page.kind === "requests") selectRequest(model.page, by);
-    else select(model, by);
+    const { page } = model;
+    if (page.kind === "list") select(model, by);
+    else if (page.kind === "task") page.transcript.scroll(by);
+    else if (page.kind === "requests") selectRequest(page, by);
+    else if (page.kind === "queue") queue.move(page, by);
+    else if (page.kind === "turns") turns.move(page, by);
+    else if (page.kind === "diff") diff.move(page, by);
+    else search.move(page, by);
   }
 
-  const onTask = (act: (task: TaskJson) => Promise<void>) => () => {
+  /** What this key does on this page alone, and not everywhere. */
+  function ownKey(key: string): (() => void) | undefined {
+    const { page } = model;
+    const bound = <Shown>(bindings: Readonly<Record<string, (page: Shown) => void>>, shown: Shown) => {
+      const act = bindings[key];
+      return act && (() => act(shown));
+    };
+    switch (page.kind) {
+      case "list":
+      case "task":
+        return taskBindings[key];
+      case "requests":
+        return bound(requestBindings, page);
+      case "queue":
+        return bound(queue.bindings, page) ?? (["p", "u"].includes(key) ? taskBindings[key] : undefined);
+      case "turns":
+        return bound({ ...turns.bindings, enter: diff.open, right: diff.open }, page);
+      case "diff":
+        return bound(diff.bindings, page);
+      case "search":
+        return bound(search.bindings, page);
+    }
+  }
+
+  const onTask = (act: (task: TaskJson) => Promise<void> | void) => () => {
     const task = currentTask(model);
-    if (model.page.kind !== "requests" && task !== undefined) follow(act(task));
+    if (task !== undefined) follow((async () => act(task))());
   };
-  const onRequest = (decision: AccessDecision) => () => {
-    const request = model.page.kind === "requests" ? currentRequest(model.page) : undefined;
+  const onRequest = (decision: AccessDecision) => (page: RequestsPage) => {
+    const request = currentRequest(page);
     if (request === undefined) return;
     const open = request.state === "pending" || (request.state === "expired" && decision === "environment");
     if (open) follow(actions.decide(request, decision));
   };
-  const openCurrent = () => {
-    const { page } = model;
-    if (page.kind === "task") return;
-    const wanted = page.kind === "requests" ? currentRequest(page)?.taskId : currentTask(model)?.id;
-    const task = model.tasks.find(({ id }) => id === wanted);
-    if (task !== undefined) open(task);
+  const openSelected = () => {
+    const task = model.page.kind === "list" ? currentTask(model) : undefined;
+    if (task !== undefined) openTask(task);
   };
   const goBack = () => {
     if (model.page.kind === "list") model.filter = "";
@@ -184,8 +199,40 @@ export function createController(options: ControllerOptions): Controller {
   const toEnd = () => move(Number.POSITIVE_INFINITY);
   const pageUp = () => move(-options.pageRows());
   const pageDown = () => move(options.pageRows());
+  const openTaskOf = (page: RequestsPage) => {
+    const task = model.tasks.find(({ id }) => id === currentRequest(page)?.taskId);
+    if (task !== undefined) openTask(task);
+  };
 
   /** By blessed's name of the key. */
+  const taskBindings: Readonly<Record<string, () => void>> = {
+    enter: openSelected,
+    right: openSelected,
+    "/": () => follow(filter()),
+    n: () => follow(actions.submit()),
+    s: search.open,
+    r: openRequests,
+    c: onTask(actions.cancel),
+    i: onTask(actions.interrupt),
+    u: onTask(actions.resume),
+    p: onTask((task) => actions.prompt(task)),
+    "S-p": onTask((task) => actions.prompt(task, true)),
+    a: onTask(actions.answer),
+    m: onTask(actions.setModel),
+    "S-m": onTask(actions.setMode),
+    x: onTask(actions.archive),
+    "S-d": onTask(actions.remove),
+    w: onTask(queue.open),
+    t: onTask(turns.open),
+  };
+  const requestBindings: Readonly<Record<string, (page: RequestsPage) => void>> = {
+    o: onRequest("once"),
+    t: onRequest("task"),
+    e: onRequest("environment"),
+    d: onRequest("deny"),
+    enter: openTaskOf,
+    right: openTaskOf,
+  };
   const bindings: Readonly<Record<string, () => void>> = {
     up: () => move(-1),
     k: () => move(-1),
@@ -198,8 +245,6 @@ export function createController(options: ControllerOptions): Controller {
     g: toStart,
     end: toEnd,
     "S-g": toEnd,
-    enter: openCurrent,
-    right: openCurrent,
     left: goBack,
     escape: goBack,
     q: () => (model.page.kind === "list" ? options.leave() : back()),
@@ -208,23 +253,10 @@ export function createController(options: ControllerOptions): Controller {
     "?": () => {
       model.help = true;
     },
-    "/": () => follow(filter()),
-    n: () => follow(actions.submit()),
-    c: onTask(actions.cancel),
-    i: onTask(actions.interrupt),
-    u: onTask(actions.resume),
-    p: onTask((task) => actions.prompt(task)),
-    "S-p": onTask((task) => actions.prompt(task, true)),
-    a: onTask(actions.answer),
-    r: openRequests,
-    o: onRequest("once"),
-    t: onRequest("task"),
-    e: onRequest("environment"),
-    d: onRequest("deny"),
   };
 
   async function filter(): Promise<void> {
-    back();
+    while (model.page.kind !== "list") back();
     const text = await ask("Show tasks with:", model.filter);
     if (text === undefined) return;
     model.filter = text.trim();
@@ -238,12 +270,11 @@ export function createController(options: ControllerOptions): Controller {
       else if (model.help) model.help = false;
       else {
         model.message = undefined;
-        bindings[key.full]?.();
+        (ownKey(key.full) ?? bindings[key.full])?.();
       }
       changed();
     },
     close() {
-      clearInterval(polling);
       stop.abort();
       closeTask.abort();
     },

@@ -1,6 +1,10 @@
 import type { AccessRequestJson, TaskJson } from "../src/client.ts";
-import { isEnded } from "../src/domain/task.ts";
+import { isAtRest, isEnded } from "../src/domain/task.ts";
+import type { DiffPage } from "./diff-page.ts";
+import type { QueuePage } from "./queue-page.ts";
+import type { SearchPage } from "./search-page.ts";
 import type { Transcript } from "./transcript.ts";
+import type { TurnsPage } from "./turns-page.ts";
 
 /** Everything that stands on the screen; the views draw it and change nothing. */
 export interface Model {
@@ -23,7 +27,14 @@ export interface Model {
   message: { tone: "plain" | "bad"; text: string } | undefined;
 }
 
-type Page = { kind: "list" } | { kind: "task"; task: TaskJson; transcript: Transcript } | RequestsPage;
+export type Page =
+  | { kind: "list" }
+  | { kind: "task"; task: TaskJson; transcript: Transcript }
+  | RequestsPage
+  | QueuePage
+  | TurnsPage
+  | DiffPage
+  | SearchPage;
 
 /** Requests for access: those that wait first, then what was decided. */
 export interface RequestsPage {
@@ -42,6 +53,8 @@ interface Status {
   active: number;
   queued: number;
   person: string;
+  /** What all tasks have cost since midnight of the appliance's time zone; undefined until it is known. */
+  todayUsd?: number | undefined;
 }
 
 export function shownTasks({ tasks, filter }: Pick<Model, "tasks" | "filter">): TaskJson[] {
@@ -63,9 +76,9 @@ export function shownTasks({ tasks, filter }: Pick<Model, "tasks" | "filter">): 
       );
 }
 
-/** The task that keys act on: the one that is open, else the one that is selected. */
+/** The task that keys act on: the one whose page is open, else the one that is selected in the list. */
 export function currentTask(model: Model): TaskJson | undefined {
-  if (model.page.kind === "task") return model.page.task;
+  if ("task" in model.page) return model.page.task;
   const shown = shownTasks(model);
   return shown.find(({ id }) => id === model.selectedId) ?? shown[0];
 }
@@ -90,7 +103,7 @@ export function select(model: Model, by: number): void {
 export function takeTasks(model: Model, tasks: TaskJson[]): void {
   model.tasks = tasks;
   const { page } = model;
-  if (page.kind === "task") page.task = tasks.find(({ id }) => id === page.task.id) ?? page.task;
+  if ("task" in page) page.task = tasks.find(({ id }) => id === page.task.id) ?? page.task;
 }
 
 export function canCancel({ state }: TaskJson): boolean {
@@ -105,4 +118,9 @@ export function turnRuns({ state }: TaskJson): boolean {
 /** It goes on at a person's word alone, or not before its time. */
 export function isHeldUp({ state, held }: TaskJson): boolean {
   return state === "paused" || held;
+}
+
+/** Nothing happens in it: it can be put away, or deleted. */
+export function canPutAway({ state }: TaskJson): boolean {
+  return isAtRest(state);
 }

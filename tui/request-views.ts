@@ -1,9 +1,9 @@
 import type { AccessRequestJson } from "../src/client.ts";
 import { authorityText, decisionInWords, reasonInWords } from "../src/domain/access-words.ts";
 import { ageText } from "../src/domain/amounts.ts";
-import { plainLine } from "../src/domain/plain-text.ts";
-import { cellText, fit, selected, styled, width, wrap } from "./cells.ts";
+import { fit, selected, styled, width, wrap } from "./cells.ts";
 import { currentRequest, type RequestsPage } from "./model.ts";
+import { line } from "./rows.ts";
 
 /** One line that says what waits for a decision, none where nothing does. */
 export function waitingLine(waiting: readonly AccessRequestJson[], columns: number): string[] {
@@ -90,8 +90,4 @@ function stateOf({ state }: AccessRequestJson) {
 
 function fromEnd(text: string, cells: number): string {
   return width(text) <= cells ? text : `…${Bun.sliceAnsi(text, width(text) - cells + 1)}`;
-}
-
-function line(text: string): string {
-  return cellText(plainLine(text));
 }

@@ -1,7 +1,7 @@
 import type { TaskEvent } from "../src/domain/event.ts";
 import type { TextLine } from "../src/domain/text-line.ts";
 import { createTranscriptText } from "../src/domain/transcript-text.ts";
-import { cellText, styled, wrap } from "./cells.ts";
+import { cellText, selected, styled, wrap } from "./cells.ts";
 
 /** More lines than this nobody reads in a terminal; the oldest go, and a line says so. */
 const maxLines = 20_000;
@@ -16,6 +16,8 @@ export interface Transcript {
   window(columns: number, rows: number): string[];
   /** Lines below the window. */
   below(): number;
+  /** Shows the place of this event, marked, as soon as it has come. */
+  showAt(seq: number): void;
 }
 
 export function createTranscript(limit = maxLines): Transcript {
@@ -31,6 +33,12 @@ export function createTranscript(limit = maxLines): Transcript {
   let top: number | undefined;
   let rowsShown = 0;
   let total = 0;
+  /** First wrapped row of each of `lines`. */
+  let rowOf: number[] = [];
+  /** Lines that were dropped. */
+  let gone = 0;
+  /** The place that is looked for; its line, counted with those that were dropped, once it has come. */
+  let place: { seq: number; line: number | undefined; left: boolean } | undefined;
 
   const wrapLine = ({ tone, text: words }: TextLine, columns: number) =>
     wrap(cellText(words), columns).map((part) => styled(part, tone));
@@ -42,13 +50,22 @@ export function createTranscript(limit = maxLines): Transcript {
     if (!long && over < limit / 10) return;
     for (const { text: words } of lines.splice(0, over)) characters -= words.length;
     dropped = true;
+    gone += over;
     wrapped = [];
+    rowOf = [];
     done = 0;
   }
 
+  /** The wrapped row of the place, without the line that tells of dropped ones. */
+  const placeRow = (): number | undefined =>
+    place?.line === undefined ? undefined : rowOf[Math.max(0, place.line - gone)];
+
   return {
     add(events) {
-      for (const { body } of events) {
+      for (const { seq, body } of events) {
+        if (place !== undefined && place.line === undefined && seq >= place.seq) {
+          place.line = gone + lines.length;
+        }
         for (const line of text.add(body)) {
           lines.push(line);
           characters += line.text.length;
@@ -57,6 +74,7 @@ export function createTranscript(limit = maxLines): Transcript {
       trim();
     },
     scroll(by) {
+      if (place !== undefined) place.left = true;
       const last = Math.max(0, total - rowsShown);
       const to = Math.min(last, Math.max(0, (top ?? last) + by));
       top = to >= last && by > 0 ? undefined : to;
@@ -64,11 +82,13 @@ export function createTranscript(limit = maxLines): Transcript {
     window(columns, rows) {
       if (columns !== wrappedFor) {
         wrapped = [];
+        rowOf = [];
         done = 0;
         wrappedFor = columns;
       }
       for (; done < lines.length; done++) {
         const line = lines[done];
+        rowOf.push(wrapped.length);
         if (line !== undefined) wrapped.push(...wrapLine(line, columns));
       }
       const pending = text
@@ -80,10 +100,23 @@ export function createTranscript(limit = maxLines): Transcript {
         : [];
       total = head.length + wrapped.length + pending.length;
       rowsShown = rows;
+      const found = placeRow();
+      // With a little of what stands before it, until the person goes elsewhere.
+      if (found !== undefined && place?.left === false)
+        top = Math.max(0, Math.min(head.length + found - 2, total - rows));
       const first = Math.min(top ?? Number.POSITIVE_INFINITY, Math.max(0, total - rows));
       const at = (index: number): string =>
-        head[index] ?? wrapped[index - head.length] ?? pending[index - head.length - wrapped.length] ?? "";
+        (found !== undefined && index === head.length + found && wrapped[found] !== undefined
+          ? selected(wrapped[found])
+          : undefined) ??
+        head[index] ??
+        wrapped[index - head.length] ??
+        pending[index - head.length - wrapped.length] ??
+        "";
       return Array.from({ length: Math.min(rows, total - first) }, (_, index) => at(first + index));
+    },
+    showAt(seq) {
+      place = { seq, line: undefined, left: false };
     },
     below: () => (top === undefined ? 0 : Math.max(0, total - rowsShown - top)),
   };

@@ -178,7 +178,9 @@ test("a filter looks at what a person sees of a task", () => {
 
 test("keys are offered for what can be done", () => {
   const foot = (change: Partial<TaskJson>) =>
-    plain(draw(model({ tasks: [task(1, change)] }), 80, 24, 0)).at(-1) ?? "";
+    plain(draw(model({ tasks: [task(1, change)] }), 80, 24, 0))
+      .slice(-2)
+      .join();
   expect(foot({ state: "waiting" })).toContain("a answer");
   expect(foot({ state: "running" })).not.toContain("a answer");
   expect(foot({ state: "running" })).toContain("c stop");
@@ -195,9 +197,11 @@ test("a task that is open offers what its state allows, and says why it does not
         0,
       ),
     );
-  const foot = (change: Partial<TaskJson>) => screen(change).at(-1) ?? "";
-  expect(foot({ state: "running" })).toMatch(/p prompt {2}i interrupt {2}c stop/);
-  expect(foot({ state: "idle" })).toContain("p prompt  c stop");
+  const foot = (change: Partial<TaskJson>) => screen(change).slice(-2).join();
+  expect(foot({ state: "running" })).toMatch(/p prompt {2}P at once {2}i interrupt {2}w queue/);
+  expect(foot({ state: "running" })).not.toContain("archive");
+  expect(foot({ state: "idle" })).toContain("p prompt  w queue");
+  expect(foot({ state: "completed", archivedAt: 1 })).toContain("x take back  D delete");
   expect(foot({ state: "idle" })).not.toContain("interrupt");
   expect(foot({ state: "completed" })).toContain("p prompt");
   const paused = {
@@ -274,4 +278,73 @@ test("a task's pull requests stand above its transcript", () => {
   const screen = draw(model({ page }), 80, 24, 0).map(Bun.stripANSI);
   expect(screen[2]).toContain("Pull requests: demo#3 draft  docs#4 merged");
   expect(draw(model({ page: { ...page, task: task(1) } }), 80, 24, 0).join()).not.toContain("Pull requests");
+});
+
+test("every page and its keys fit into 80 columns and 24 rows, whatever stands in them", () => {
+  const hostile = `evil \x1b[2J ${"世".repeat(300)}\n\u202e`;
+  const used = {
+    ...{ requests: 3, inputTokens: 123_456, outputTokens: 9, cacheReadTokens: 1, cacheWrite5mTokens: 0 },
+    ...{ cacheWrite1hTokens: 0, costUsd: 0.25, unpricedRequests: 1 },
+  };
+  const state = "completed" as const;
+  const doomed = task(1, { title: hostile, state });
+  const prompt = { id: "p", text: hostile, person: hostile, attachments: [{ name: hostile }], createdAt: 0 };
+  const turn = {
+    ...{ number: 2, at: 0, prompt: hostile, previous: 1, files: 3, kept: true, used },
+  };
+  const found = { task: { ...doomed, archived: true }, kind: "prompt" as const, seq: 4 };
+  const rows = { at: 0, top: 0 };
+  const pages: Model["page"][] = [
+    { kind: "list" },
+    { kind: "task", task: doomed, transcript: createTranscript() },
+    { kind: "queue", task: doomed, prompts: Array.from({ length: 60 }, () => prompt), at: 59, top: 0 },
+    {
+      kind: "turns",
+      task: doomed,
+      turns: Array.from({ length: 60 }, () => turn),
+      total: used,
+      version: "",
+      ...rows,
+    },
+    {
+      ...{ kind: "diff", task: doomed, turn: 2, previous: 1, from: 1, wrapped: undefined, top: 0, shown: 0 },
+      lines: [{ tone: "good", text: hostile }],
+    },
+    {
+      ...{ kind: "search", text: hostile, next: 3, cutShort: false, behind: 0, ...rows },
+      places: Array.from({ length: 60 }, () => ({ ...found, snippet: [{ text: hostile, hit: true }] })),
+    },
+  ];
+  for (const page of pages) {
+    for (const [columns, height] of [
+      [80, 24],
+      [40, 10],
+      [200, 50],
+    ] as const) {
+      const screen = draw(model({ page, tasks: [doomed] }), columns, height, 0);
+      expect(screen).toHaveLength(height);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a sequence that is not of the view's own styles
+      expect(screen.join("\n").replace(/\x1b\[[0-9;]*m/g, "")).not.toMatch(/\x1b/);
+      for (const row of screen) expect(width(row)).toBe(columns);
+    }
+  }
+  const help = plain(draw(model({ help: true }), 80, 24, 0));
+  expect(help.join()).toContain("draw the screen anew");
+  expect(help.filter((row) => row.includes("…"))).toEqual([]);
+});
+
+test("a transcript is opened at a place, which is marked, and stays where the person scrolls", () => {
+  const transcript = createTranscript();
+  transcript.showAt(40);
+  const body = (n: number) => ({ kind: "notice" as const, level: "info" as const, text: `note ${n}` });
+  for (let seq = 1; seq <= 100; seq++) {
+    transcript.add([{ taskId: task(1).id as TaskEvent["taskId"], seq, at: 0, body: body(seq) }]);
+    transcript.window(80, 10);
+  }
+  const rows = transcript.window(80, 10);
+  expect(rows.map(Bun.stripANSI)[2]).toContain("note 40");
+  expect(rows[2]).toStartWith("\x1b[7m");
+  expect(transcript.below()).toBeGreaterThan(0);
+  transcript.scroll(Number.POSITIVE_INFINITY);
+  expect(transcript.window(80, 10).map(Bun.stripANSI).at(-1)).toContain("note 100");
 });

@@ -93,7 +93,7 @@ function Header({ page }: { page: Page }) {
           <rect width="32" height="32" rx="7" />
           <path d="m9 11 5 5-5 5M17 21h6" />
         </svg>
-        ccw-server
+        <span class="brand-name">ccw-server</span>
       </Link>
       <div class="top-status" aria-live="polite">
         {link.value !== "good" && (

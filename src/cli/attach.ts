@@ -13,7 +13,12 @@ export async function attach(client: Client, paths: readonly string[] = []): Pro
       (found) => found.isFile(),
       () => false,
     );
-    if (!isFile) throw new CcwError("invalid", `${plainLine(path)} is no file that can be read.`);
+    if (isFile) continue;
+    throw new CcwError(
+      "invalid",
+      `${plainLine(path)} is no file that can be read, so nothing was sent.`,
+      "Give the path of one file with each --attach; pack a folder first, with tar, say.",
+    );
   }
   const ids = [];
   for (const { path, file } of files) ids.push((await client.upload(basename(path), file)).id);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { diffLines } from "../domain/diff-lines.ts";
 import { facts, jsonText, paint, table } from "./output.ts";
-import { diffLines } from "./task-show.ts";
 
 test("columns stand under each other, wide characters counted as two", () => {
   expect(

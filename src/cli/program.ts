@@ -58,7 +58,6 @@ export function createProgram(wiring: CliWiring, io: CliIo, exitWith: (code: num
       writeOut: (text) => void io.out.write(text),
       writeErr: (text) => void io.err.write(text),
     })
-    .showHelpAfterError("hint: run it with --help to see how it is used.")
     .exitOverride();
 
   const cli: Cli = {
@@ -101,5 +100,13 @@ Examples:
 
 ${exitCodeHelp}`,
   );
+  hintAtUsage(program, "");
   return program;
+}
+
+/** What is used wrongly says how it is used. */
+function hintAtUsage(command: Command, before: string): void {
+  const name = `${before}${command.name()}`;
+  command.showHelpAfterError(`hint: usage: ${name} ${command.usage()}; --help says more.`);
+  for (const each of command.commands) hintAtUsage(each, `${name} `);
 }

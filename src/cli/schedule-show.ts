@@ -1,6 +1,7 @@
 import type { ScheduleJson, ScheduleRunJson } from "../client.ts";
 import { ageText } from "../domain/amounts.ts";
 import { plainLine } from "../domain/plain-text.ts";
+import { attachmentText } from "../domain/steering-words.ts";
 import { aheadText, momentText } from "../domain/time-words.ts";
 import { facts, table } from "./output.ts";
 import { shortId } from "./task-id.ts";
@@ -41,6 +42,7 @@ export function showSchedule(
     ),
     ["Pull request", task.pullRequest === "none" ? "" : task.pullRequest],
     ["Prompt", task.prompt],
+    ["Files", schedule.attachments.map((file) => plainLine(attachmentText(file))).join(", ")],
   ]);
   if (runs.length === 0) return head;
   const rows = runs.map(({ at, cause, task: made, reason }) => [

@@ -3,6 +3,7 @@ import type { Client, ScheduleJson } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import { aheadText, momentText } from "../domain/time-words.ts";
+import { attach, attachHelp } from "./attach.ts";
 import { type Cli, collect, wholeNumber } from "./cli.ts";
 import { jsonText, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
@@ -19,10 +20,13 @@ interface Flags {
   perHour?: number;
   repo?: string[];
   env?: string;
+  agent?: string;
   model?: string;
   mode?: "act" | "plan";
   pr?: "none" | "draft" | "ready";
   file?: string;
+  attach?: string[];
+  detach?: true;
   name?: string;
 }
 
@@ -59,7 +63,7 @@ Examples:
           json: {
             name,
             time: (await timeOf(flags)) ?? { kind: "never" },
-            task: { prompt, ...taskOf(flags) },
+            task: { prompt, ...taskOf(flags), attachments: await attach(client, flags.attach) },
             ...rulesOf(flags),
           },
         }),
@@ -109,6 +113,7 @@ Examples:
       .argument("[prompt...]", "another prompt"),
   )
     .option("--name <name>", "another name")
+    .option("--detach", "leave out the files that it has; those of --attach come in their place")
     .option("--no-time", "no time: by hand or by its trigger alone")
     .addHelpText("after", '\nExample:\n  ccw-server schedule edit nightly --cron "30 4 * * *" --missed run')
     .action(async (text: string, words: string[], flags: Flags) => {
@@ -118,8 +123,25 @@ Examples:
         words.length > 0 || flags.file !== undefined
           ? { prompt: await readPrompt({ words, file: flags.file }, io) }
           : {};
-      const task = { ...prompt, ...taskOf(flags) };
+      const kept = flags.detach === true ? [] : before.task.attachments;
+      const files = flags.detach === true || flags.attach !== undefined;
+      const task = {
+        ...prompt,
+        // A model of another agent is none of this one's.
+        ...(flags.agent !== undefined && flags.agent !== before.task.agent && { model: "" }),
+        ...taskOf(flags),
+        ...(files && { attachments: [...kept, ...(await attach(client, flags.attach))] }),
+      };
       const time = flags.time === false ? ({ kind: "never" } as const) : await timeOf(flags, before);
+      const rules = rulesOf(flags);
+      const parts = [flags.name, time, ...Object.keys(task), ...Object.keys(rules)];
+      if (parts.every((part) => part === undefined)) {
+        throw new CcwError(
+          "invalid",
+          "Nothing is given that would change the schedule.",
+          "Give another prompt, or options: `ccw-server schedule edit --help` shows them.",
+        );
+      }
       const changed = await client.read(
         client.api.schedules[":id"].$patch({
           param: { id: before.id },
@@ -127,7 +149,7 @@ Examples:
             ...(flags.name !== undefined && { name: flags.name }),
             ...(time !== undefined && { time }),
             ...(Object.keys(task).length > 0 && { task: { ...before.task, ...task } }),
-            ...rulesOf(flags),
+            ...rules,
           },
         }),
       );
@@ -216,9 +238,11 @@ function withFlags(command: Command): Command {
     .option("--per-hour <number>", "tasks that its trigger may start within an hour", wholeNumber(1, 10_000))
     .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
     .option("-e, --env <environment>", "environment")
+    .option("--agent <agent>", "who does it, such as codex; claude where it is left out")
     .option("-m, --model <model>", "model, as the agent names it")
     .addOption(new Option("--mode <mode>", "whether the agent acts or plans first").choices(["act", "plan"]))
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")
+    .option("-a, --attach <file>", attachHelp, collect)
     .addOption(
       new Option("--pr <how>", "open a pull request when it completes").choices(["none", "draft", "ready"]),
     );
@@ -249,10 +273,11 @@ function rulesOf({ missed, overlap, perHour }: Flags) {
   };
 }
 
-function taskOf({ repo, env, model, mode, pr }: Flags) {
+function taskOf({ repo, env, agent, model, mode, pr }: Flags) {
   return {
     ...(repo !== undefined && { repositories: repo.map(repositoryAndBranch) }),
     ...(env !== undefined && { environment: env }),
+    ...(agent !== undefined && { agent }),
     ...(model !== undefined && { model }),
     ...(mode !== undefined && { mode }),
     ...(pr !== undefined && { pullRequest: pr }),

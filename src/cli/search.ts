@@ -2,21 +2,12 @@ import { Option } from "commander";
 import { ageText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
+import { searchKindWords } from "../domain/search.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import { type Cli, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint } from "./output.ts";
 import { shortId } from "./task-id.ts";
-
-const kindWords = {
-  title: "title",
-  prompt: "prompt",
-  agent: "agent",
-  tool: "tool",
-  output: "output",
-  pull_request: "pull request",
-  result: "result",
-} as const;
 
 interface SearchOptions {
   limit: number;
@@ -58,7 +49,10 @@ Examples:
         return say("Everything is read again; until that is done, the search finds less.");
       }
       const q = words.join(" ");
-      if (q.trim() === "") throw new CcwError("invalid", "Say what to look for.", "ccw-server search WORDS…");
+      if (!/[\p{L}\p{N}]/u.test(q)) {
+        const example = "A word or its beginning, or several: ccw-server search flaky login";
+        throw new CcwError("invalid", "There is no word to look for.", example);
+      }
       const now = Date.now();
       const { limit, before, days, state, person, archived } = options;
       const page = await client.read(
@@ -84,7 +78,7 @@ Examples:
               paint({ tone: hit ? "good" : "plain", text: inPlace(text) }, colour && hit),
             )
             .join("");
-          await io.out.write(`        ${kindWords[kind]} @${seq}: ${text}\n`);
+          await io.out.write(`        ${searchKindWords[kind]} @${seq}: ${text}\n`);
         }
       }
       if (page.results.length === 0) await say(page.cutShort ? "Nothing so far." : "Nothing was found.");

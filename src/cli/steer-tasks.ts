@@ -159,7 +159,13 @@ Examples:
         options.request === undefined
           ? questions[0]
           : questions.find(({ requestId }) => requestId === options.request);
-      if (question === undefined) throw new CcwError("conflict", "The task does not wait for an answer.");
+      if (question === undefined) {
+        throw new CcwError(
+          "conflict",
+          "The task does not wait for an answer.",
+          "`ccw-server task show TASK` shows what it does; `task prompt` says something to it.",
+        );
+      }
       const answer = answerOf(question, words, options.message);
       const json = { requestId: question.requestId, answer };
       await client.read(client.api.tasks[":id"].answers.$post({ param: { id }, json }));

@@ -16,6 +16,13 @@ export async function findTaskId(client: Client, text: string, { deleted = false
   if (isId("TaskId", text)) return text;
   const show = deleted ? "deleted" : text === "last" ? "current" : "all";
   const tasks = await client.read(client.api.tasks.$get({ query: { limit: "500", show } }));
+  if (deleted && tasks.length === 0) {
+    throw new CcwError(
+      "not_found",
+      "There are no deleted tasks that could be restored.",
+      "What is over its grace time is gone; `ccw-server task list --all` shows what is there.",
+    );
+  }
   if (text === "last") {
     const newest = tasks[0];
     if (newest === undefined) {

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { type Command, Option } from "commander";
 import type { Client } from "../client.ts";
 import { ageText } from "../domain/amounts.ts";
+import { diffLines } from "../domain/diff-lines.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import { type Cli, wholeNumber } from "./cli.ts";
@@ -139,7 +140,6 @@ export async function showTurnDiff(
   const query = from === undefined ? {} : { from: String(from) };
   const diffs = await client.read(client.api.tasks[":id"].snapshots[":turn"].diff.$get({ param, query }));
   if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
-  const { diffLines } = await import("./task-show.ts");
   const colour = wantsColour(io);
   for (const { repository, kept, diff, truncated } of diffs) {
     const what = `${from === undefined ? "base branch" : `turn ${from}`}…turn ${param.turn}`;

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import { ageText, countText } from "../domain/amounts.ts";
+import { diffLines } from "../domain/diff-lines.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { TaskStateKind } from "../domain/task.ts";
 import { attach, attachHelp } from "./attach.ts";
@@ -180,7 +181,6 @@ Examples:
       if (turns.turn !== undefined || turns.from !== undefined) return showTurnDiff(cli, param.id, turns);
       const diffs = await client.read(client.api.tasks[":id"].diff.$get({ param }));
       if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
-      const { diffLines } = await import("./task-show.ts");
       for (const { repository, workBranch, baseBranch, pushed, diff, truncated } of diffs) {
         await say(
           plainLine(

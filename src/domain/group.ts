@@ -13,10 +13,6 @@ export const newGroupSchema = newTaskSchema.extend({
     .max(maxAttempts, `A comparison has at most ${maxAttempts} attempts.`),
   /** Models that take turns, from the first attempt on; without any, all use `model`. */
   models: z.array(modelNameSchema).max(maxAttempts).default([]),
-  attachments: newTaskSchema.shape.attachments.refine(
-    (list) => list.length === 0,
-    "Several attempts take no attachments. Put the files into a repository and name them in the prompt.",
-  ),
 });
 export type NewGroup = z.infer<typeof newGroupSchema>;
 

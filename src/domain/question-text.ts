@@ -39,7 +39,7 @@ export function questionsOf(
 }
 
 /** The plan, in Markdown, that an agent in plan mode asks leave for; undefined for every other question. */
-function planOf(tool: string, input: unknown): string | undefined {
+export function planOf(tool: string, input: unknown): string | undefined {
   const { plan } = record(input);
   return tool === "ExitPlanMode" && typeof plan === "string" ? plan : undefined;
 }

@@ -22,10 +22,10 @@ test("a change holds what was asked for and no defaults", () => {
   expect(scheduleChangeSchema.parse({ enabled: false })).toEqual({ enabled: false });
 });
 
-test("a schedule keeps no attachments, and leaves room for a payload", () => {
+test("a schedule takes attachments, and leaves room for a payload", () => {
   const parse = (change: object) =>
     newScheduleSchema.safeParse({ name: "nightly", time: { kind: "never" }, task: { ...task, ...change } });
   expect(parse({}).success).toBe(true);
-  expect(parse({ attachments: ["att_1"] }).success).toBe(false);
+  expect(parse({ attachments: ["att_1"] }).success).toBe(true);
   expect(parse({ prompt: "x".repeat(1024 * 1024) }).success).toBe(false);
 });

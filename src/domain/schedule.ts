@@ -20,15 +20,11 @@ export const maxPayloadBytes = 64 * 1024;
 /** Room for a trigger's payload and the words around it, which become part of the prompt. */
 const maxScheduledPrompt = maxPromptBytes - 2 * maxPayloadBytes;
 
-/** A task as it is submitted each time. Files are handed over with one prompt, so none are kept for many. */
+/** A task as it is submitted each time. Its attachments are the schedule's; each run gets copies of them. */
 export const scheduledTaskSchema = newTaskSchema.extend({
   prompt: newTaskSchema.shape.prompt.refine(
     (text) => Buffer.byteLength(text) <= maxScheduledPrompt,
     `The prompt of a schedule takes at most ${maxScheduledPrompt / 1024} KiB.`,
-  ),
-  attachments: newTaskSchema.shape.attachments.refine(
-    (list) => list.length === 0,
-    "A schedule takes no attachments. Put the files into a repository and name them in the prompt.",
   ),
 });
 

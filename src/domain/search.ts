@@ -6,6 +6,11 @@ import type { TaskStateKind } from "./task.ts";
 export const searchKinds = ["title", "prompt", "agent", "tool", "output", "pull_request", "result"] as const;
 export type SearchKind = (typeof searchKinds)[number];
 
+export const searchKindWords: Record<SearchKind, string> = {
+  ...{ title: "title", prompt: "prompt", agent: "agent", tool: "tool", output: "output" },
+  ...{ pull_request: "pull request", result: "result" },
+};
+
 export interface SearchQuery {
   /** As the person typed it. */
   text: string;

@@ -143,7 +143,10 @@ export const promptTextSchema = z
 export const modelNameSchema = z
   .string()
   .max(200)
-  .regex(/^([A-Za-z0-9][\w.:/@[\]-]*)?$/, "That is not a model's name.");
+  .regex(
+    /^([A-Za-z0-9][\w.:/@[\]-]*)?$/,
+    "That is not a model's name: it has letters, digits and . _ : / @ [ ] - alone, and begins with a letter or digit.",
+  );
 
 export const maxAttachments = 20;
 export const attachmentIdsSchema = z

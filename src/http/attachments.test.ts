@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { connect } from "node:net";
 import { join } from "node:path";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
-import type { AttachmentId } from "../domain/ids.ts";
+import type { AttachmentId, TaskId } from "../domain/ids.ts";
+import { attachmentFilesOf } from "../runs/deletions.ts";
 import { createAttachmentSweep } from "../runs/forget-attachments.ts";
 import { openAttachmentFiles } from "../store/attachment-files.ts";
 
@@ -201,6 +202,69 @@ test("what no prompt takes goes after a day, and a file without a row after its 
   expect(house.kept().sort()).toEqual([taken.id, "notes"].sort());
   expect(house.store.attachments.get(left.id)).toBeUndefined();
   expect(readFileSync(join(house.folder, taken.id), "utf8")).toBe("1");
+});
+
+test("a schedule keeps its files, each run has them, and the bytes go with the last that needs them", async () => {
+  const house = serve();
+  const { store } = house;
+  const call = async (method: string, path: string, json?: unknown) => {
+    const response = await fetch(`${house.url}/api${path}`, {
+      method,
+      headers: { authorization: `Bearer ${house.token}`, "content-type": "application/json" },
+      ...(json !== undefined && { body: JSON.stringify(json) }),
+    });
+    return { status: response.status, body: (await response.json().catch(() => ({}))) as { id: string } };
+  };
+  const first = await keep(house, "a.png", png);
+  const second = await keep(house, "b.txt", "text");
+  const task = { prompt: "look", attachments: [first.id] };
+  const made = await call("POST", "/schedules", { name: "s", time: { kind: "never" }, task });
+  expect(made).toMatchObject({ status: 201, body: { attachments: [first] } });
+  const at = `/schedules/${made.body.id}`;
+  // It is the schedule's: no prompt and no other schedule takes it.
+  expect(
+    (await send(house, house.submit({ title: "t" }), { text: "x", attachments: [first.id] })).status,
+  ).toBe(404);
+  expect((await call("POST", "/schedules", { name: "o", time: { kind: "never" }, task })).status).toBe(404);
+
+  const both = { ...task, attachments: [first.id, second.id] };
+  expect((await call("PATCH", at, { task: both })).body).toMatchObject({ attachments: [first, second] });
+  const run = async () => {
+    const id = (await call("POST", `${at}/run`)).body.id as TaskId;
+    return { id, files: store.prompts.list(id)[0]?.attachments.map((file) => file.id) ?? [] };
+  };
+  const runs = [await run(), await run()];
+  expect(new Set(runs.flatMap(({ files }) => files)).size).toBe(4);
+  expect(house.kept().sort()).toEqual([first.id, second.id].sort());
+  for (const { files } of runs)
+    expect(Buffer.from(await (await fetchBack(house, files[0] ?? "")).arrayBuffer())).toEqual(png);
+
+  // It drops one file, and then is gone; a day later all that was not taken would be, too.
+  const files = openAttachmentFiles({ folder: house.folder });
+  const now = () => Date.now() + 25 * 3600 * 1000;
+  const log = { info() {}, warn() {}, error() {} };
+  const sweep = createAttachmentSweep({ store, files, log, now });
+  expect((await call("PATCH", at, { task })).body).toMatchObject({ attachments: [first] });
+  expect((await call("DELETE", at)).status).toBe(204);
+  for (let look = 0; look < 2; look++) await sweep.sweep();
+  expect(house.kept()).toHaveLength(2);
+  const belongings = attachmentFilesOf(store, files);
+  for (const { id } of runs) {
+    expect(house.kept()).toHaveLength(2);
+    await belongings.remove(id);
+  }
+  expect(house.kept()).toEqual([]);
+});
+
+test("a file whose last row went while the server died is swept up", async () => {
+  const house = serve();
+  const { id } = await keep(house, "a.txt", "text");
+  expect(house.store.attachments.remove(id)).toBe(id);
+  const files = openAttachmentFiles({ folder: house.folder });
+  const log = { info() {}, warn() {}, error() {} };
+  const sweep = createAttachmentSweep({ store: house.store, files, log, now: () => Date.now() });
+  for (let look = 0; look < 2; look++) await sweep.sweep();
+  expect(house.kept()).toEqual([]);
 });
 
 test("what a dead server had begun to take in is gone at the next start", () => {

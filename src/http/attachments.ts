@@ -21,7 +21,7 @@ export function attachmentRoutes({ store, attachments, ids }: HttpContext) {
       createRoute({
         method: "post",
         path: "/attachments",
-        summary: "Upload a file for a prompt; it is removed after a day unless a prompt takes it",
+        summary: "Upload a file for a prompt or a schedule; it is removed after a day unless one takes it",
         request: {
           query: z.object({ name: z.string().max(1000).default("") }),
           body: {
@@ -68,9 +68,9 @@ export function attachmentRoutes({ store, attachments, ids }: HttpContext) {
       async (c) => {
         const { id } = c.req.valid("param");
         const row = isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
-        // What no prompt has yet is its uploader's own.
-        const theirs = row?.taskId !== undefined || row?.person === c.get("person").id;
-        const file = row !== undefined && theirs ? await attachments.find(row.id) : undefined;
+        // What no prompt and no schedule has yet is its uploader's own.
+        const theirs = row?.held === true || row?.person === c.get("person").id;
+        const file = row !== undefined && theirs ? await attachments.find(row.file) : undefined;
         if (row === undefined || file === undefined)
           throw new CcwError("not_found", "There is no such attachment.");
         // An id names the same bytes for ever; who may have them is asked each time.

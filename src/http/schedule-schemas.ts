@@ -9,6 +9,7 @@ import {
 } from "../domain/schedule.ts";
 import type { Store } from "../domain/store.ts";
 import { taskStateKinds } from "../domain/task.ts";
+import { attachmentSchema } from "./task-schemas.ts";
 
 /** JSON of schedules as it goes over the wire. Times are milliseconds since the epoch. */
 
@@ -19,6 +20,7 @@ export const scheduleSchema = z
     person: z.string().describe("In whose name it submits: whoever made it, or changed last what it submits"),
     time: scheduleTimeSchema,
     task: scheduledTaskSchema,
+    attachments: z.array(attachmentSchema).describe("The files of its task, of which each run gets copies"),
     missed: z.enum(["skip", "run"]),
     overlap: z.enum(["skip", "allow"]),
     triggersPerHour: z.number().int(),
@@ -51,13 +53,19 @@ export type ScheduleRunJson = z.infer<typeof scheduleRunSchema>;
 
 const shownTimes = 5;
 
-export function scheduleJson(schedule: Schedule, now: number, publicUrl: string): ScheduleJson {
+export function scheduleJson(
+  store: Pick<Store, "attachments">,
+  schedule: Schedule,
+  now: number,
+  publicUrl: string,
+): ScheduleJson {
   const { person, nextAt, triggerSince, ...rest } = schedule;
   // What is due already stands first, as long as it is not carried out.
   const after = nextAt === undefined ? now : Math.min(now, nextAt - 1);
   return {
     ...rest,
     person: person.name,
+    attachments: store.attachments.ofSchedule(schedule.id),
     next: nextAt === undefined ? [] : timesAhead(schedule.time, after, shownTimes),
     ...(triggerSince !== undefined && {
       trigger: { url: triggerUrl(publicUrl, schedule.id), since: triggerSince },

@@ -1,6 +1,6 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { nextTimes } from "../domain/cron.ts";
-import { newScheduleSchema, scheduleChangeSchema } from "../domain/schedule.ts";
+import { newScheduleSchema, type Schedule, scheduleChangeSchema } from "../domain/schedule.ts";
 import { addSchedule, changeSchedule, existingSchedule, runSchedule } from "../runs/schedules.ts";
 import { renewTrigger } from "../runs/triggers.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
@@ -22,8 +22,7 @@ const shownRuns = 50;
 
 export function scheduleRoutes(context: HttpContext) {
   const { store, ids, publicUrl } = context;
-  const shown = (schedule: Parameters<typeof scheduleJson>[0]) =>
-    scheduleJson(schedule, ids.now(), publicUrl());
+  const shown = (schedule: Schedule) => scheduleJson(store, schedule, ids.now(), publicUrl());
   const existing = (id: string) => existingSchedule(store, id);
 
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })

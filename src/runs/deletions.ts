@@ -119,14 +119,17 @@ export function keptWorkOf(store: Pick<Store, "deletions">, kept: Pick<KeptWork,
   };
 }
 
-/** The files that came with its prompts. */
+/** The files that came with its prompts. Rows first: a file whose row is gone is removed by the next sweep, too. */
 export function attachmentFilesOf(
   store: Pick<Store, "attachments">,
   files: Pick<AttachmentFiles, "remove">,
 ): TaskBelongings {
   return {
     async remove(id) {
-      for (const attachment of store.attachments.ofTask(id)) await files.remove(attachment);
+      for (const attachment of store.attachments.ofTask(id)) {
+        const unused = store.attachments.remove(attachment);
+        if (unused !== undefined) await files.remove(unused);
+      }
     },
   };
 }

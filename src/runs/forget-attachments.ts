@@ -15,7 +15,7 @@ export interface ForgetAttachmentsOptions {
   now(): number;
 }
 
-/** Removes attachments that became no prompt's within a day, and files whose row is gone: with their task, say. */
+/** Removes attachments that became nobody's within a day, and files that no row has: their schedule is gone, say. */
 export function createAttachmentSweep({ store, files, log, now }: ForgetAttachmentsOptions) {
   let sweeping: Promise<void> | undefined;
   let regular: Regular | undefined;
@@ -26,9 +26,9 @@ export function createAttachmentSweep({ store, files, log, now }: ForgetAttachme
   async function sweep(): Promise<void> {
     const unclaimed = store.attachments.unclaimed(now() - unclaimedMs);
     // In one go: none of them can become a prompt's in between.
-    for (const id of unclaimed) store.attachments.remove(id);
-    for (const id of unclaimed) await files.remove(id);
-    const stray = (await files.list()).filter((id) => store.attachments.get(id) === undefined);
+    const unused = unclaimed.map((id) => store.attachments.remove(id));
+    for (const file of unused) if (file !== undefined) await files.remove(file);
+    const stray = (await files.list()).filter((file) => !store.attachments.isUsed(file));
     for (const id of stray) if (suspects.has(id)) await files.remove(id);
     suspects = new Set(stray);
   }

@@ -53,6 +53,31 @@ test("the one that is kept goes on and gets the pull request; the others are can
   expect(() => keepAttempt(store, group.id, first, person)).toThrow("Another attempt is kept");
 });
 
+test("each attempt has the files that came along, and another person's are not to be had", async () => {
+  agenda = createAgenda("2026-11-21T12:00:00Z");
+  const { store, context, person } = agenda;
+  const upload = (by: typeof person) => {
+    const id = newId("AttachmentId", context.ids);
+    store.attachments.add({ id, name: "a.png", mediaType: "image/png", bytes: 3, person: by.id });
+    return id;
+  };
+  const submitWith = (attachments: string[]) =>
+    submitGroup(context, person, newGroupSchema.parse({ prompt: "Look", attempts: 3, attachments }));
+  await expect(submitWith([upload(store.people.ensure("bob"))])).rejects.toThrow("could be taken");
+  expect(tasksOf(store)).toHaveLength(0);
+
+  const file = upload(person);
+  const group = await submitWith([file]);
+  const attempts = store.groups.tasks(group.id);
+  const files = attempts.map(({ id }) => store.prompts.list(id)[0]?.attachments ?? []);
+  expect(files.map((each) => each.map(({ name }) => name))).toEqual([["a.png"], ["a.png"], ["a.png"]]);
+  const held = files.flat().map(({ id }) => store.attachments.get(id));
+  expect(held.map((row) => row?.taskId)).toEqual(attempts.map(({ id }) => id));
+  expect(held.map((row) => row?.file)).toEqual([file, file, file]);
+  // The bytes stay for as long as one of them is there, whichever goes first.
+  expect(files.flat().map(({ id }) => store.attachments.remove(id))).toEqual([undefined, undefined, file]);
+});
+
 test("a task of elsewhere cannot be kept", async () => {
   const { group } = await submit();
   const stray = newId("TaskId", agenda.context.ids);

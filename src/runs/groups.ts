@@ -5,7 +5,7 @@ import type { Person } from "../domain/store/people.ts";
 import type { Store } from "../domain/store.ts";
 import { isEnded, titleOf } from "../domain/task.ts";
 import { cancelTask } from "./steer.ts";
-import { prepareTask, type SubmitContext } from "./submit.ts";
+import { attachmentIdOf, prepareTask, type SubmitContext } from "./submit.ts";
 
 /** Queues the same prompt several times, each a task with a branch of its own; all of them or none. */
 export async function submitGroup(
@@ -30,7 +30,12 @@ export async function submitGroup(
       attempts,
       pullRequest: input.repositories.length === 0 ? "none" : input.pullRequest,
     });
-    for (const [index, create] of creates.entries()) create({ attempt: { groupId, number: index + 1 } });
+    const files = input.attachments.map(attachmentIdOf);
+    for (const [index, create] of creates.entries()) {
+      // The first one takes what was uploaded, and is refused what is not the person's to take.
+      const attachments = index === 0 ? files : store.attachments.copy(files, person.id);
+      create({ attempt: { groupId, number: index + 1 }, attachments });
+    }
     return existingGroup(store, groupId);
   });
 }
@@ -53,6 +58,10 @@ export function keepAttempt(store: Store, id: GroupId, taskId: TaskId, person: P
 export function existingGroup(store: Store, id: string): TaskGroup {
   const group = isId("GroupId", id) ? store.groups.get(id) : undefined;
   if (group === undefined)
-    throw new CcwError("not_found", `There is no comparison ${JSON.stringify(id.slice(0, 60))}.`);
+    throw new CcwError(
+      "not_found",
+      `There is no comparison ${JSON.stringify(id.slice(0, 60))}.`,
+      "Name one of its tasks: `ccw-server task list` marks attempts like (1/3).",
+    );
   return group;
 }

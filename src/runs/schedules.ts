@@ -13,7 +13,7 @@ import {
 import type { Person } from "../domain/store/people.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
-import { prepareTask, type SubmitContext } from "./submit.ts";
+import { attachmentIdOf, checkNames, prepareTask, type SubmitContext } from "./submit.ts";
 
 /** More than a team has, and few enough for one list. */
 const maxSchedules = 1000;
@@ -23,11 +23,13 @@ const maxSchedules = 1000;
 export function addSchedule({ store, ids }: SubmitContext, person: Person, input: NewSchedule): Schedule {
   const now = ids.now();
   checkTime(input.time, now);
+  checkNames(store, input.task);
   return store.atomically(() => {
     if (store.schedules.list().length >= maxSchedules)
       throw new CcwError("conflict", `There are ${maxSchedules} schedules already.`, "Remove one.");
     const id = newId("ScheduleId", ids);
     store.schedules.add({ ...input, id, person, nextAt: nextTime(input.time, now) });
+    keepFiles(store, id, person, input.task.attachments);
     return existingSchedule(store, id);
   });
 }
@@ -41,6 +43,7 @@ export function changeSchedule(
 ): Schedule {
   const now = ids.now();
   if (change.time !== undefined) checkTime(change.time, now);
+  if (change.task !== undefined) checkNames(store, change.task);
   return store.atomically(() => {
     const before = existingSchedule(store, id);
     const enabled = change.enabled ?? before.enabled;
@@ -52,6 +55,7 @@ export function changeSchedule(
       // What failed may be mended by it.
       ...((change.task !== undefined || (enabled && !before.enabled)) && { failures: 0, lastError: "" }),
     });
+    if (change.task !== undefined) keepFiles(store, id, person, change.task.attachments);
     return existingSchedule(store, id);
   });
 }
@@ -92,7 +96,8 @@ export async function submitScheduled(
     if (JSON.stringify(now.task) !== JSON.stringify(schedule.task) || now.person.id !== schedule.person.id)
       throw new CcwError("conflict", "The schedule was changed at this moment.", "Try again.");
     then();
-    const made = create();
+    const files = task.attachments.map(attachmentIdOf);
+    const made = create({ attachments: store.attachments.copy(files, schedule.person.id) });
     const scheduleId = schedule.id;
     if (!store.schedules.claim({ ...claim, scheduleId, outcome: { kind: "task", taskId: made.id } }))
       throw new AlreadyRun();
@@ -135,6 +140,14 @@ export function existingSchedule(store: Store, id: string): Schedule {
   const schedule = isId("ScheduleId", id) ? store.schedules.get(id) : undefined;
   if (schedule === undefined) throw noSchedule(id);
   return schedule;
+}
+
+/** These are the schedule's from now on, and no others; the bytes of what it had are swept up. */
+function keepFiles(store: Store, scheduleId: ScheduleId, person: Person, wanted: readonly string[]): void {
+  const had = store.attachments.ofSchedule(scheduleId).map(({ id }) => id);
+  const fresh = wanted.map(attachmentIdOf).filter((id) => !had.includes(id));
+  store.attachments.claim(fresh, person.id, { scheduleId });
+  for (const id of had) if (!wanted.includes(id)) store.attachments.remove(id);
 }
 
 function noSchedule(id: string): CcwError {

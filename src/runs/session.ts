@@ -155,7 +155,7 @@ export function attachmentOf({
   return async (sandboxId, id) => {
     const task = taskOf(store, sandboxId);
     const known = task !== undefined && isId("AttachmentId", id) ? store.attachments.get(id) : undefined;
-    return known !== undefined && known.taskId === task?.id ? attachments.find(known.id) : undefined;
+    return known !== undefined && known.taskId === task?.id ? attachments.find(known.file) : undefined;
   };
 }
 

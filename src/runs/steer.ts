@@ -41,7 +41,7 @@ export function addPrompt(
       );
     }
     const id = newId("PromptId", ids);
-    const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, taskId);
+    const files = store.attachments.claim(attachments.map(attachmentIdOf), person.id, { taskId });
     // What is said to a task that was stopped comes before what had been waiting when it was.
     const first = task.held || task.state.kind === "paused" || isEnded(task.state.kind);
     store.tasks.update(taskId, { held: false });
@@ -94,7 +94,13 @@ export function resumeTask(store: Store, ids: IdSource, taskId: TaskId, person: 
   store.atomically(() => {
     const { state, held } = existing(store, taskId);
     const can = state.kind === "paused" || state.kind === "failed" || held;
-    if (!can) throw new CcwError("conflict", `The task is ${state.kind}: there is nothing to let go on.`);
+    if (!can) {
+      throw new CcwError(
+        "conflict",
+        `The task is ${state.kind}: there is nothing to let go on.`,
+        "One that is paused, failed or held goes on by this; send any other a prompt.",
+      );
+    }
     store.tasks.update(taskId, { held: false });
     if (state.kind === "failed" && store.prompts.nextQueued(taskId) === undefined) {
       const text = "Try again, and go on where you were.";
@@ -152,7 +158,11 @@ export function interruptTask(store: Store, taskId: TaskId, person: Person): voi
   store.atomically(() => {
     const { state } = existing(store, taskId);
     if (state.kind !== "running" && state.kind !== "waiting") {
-      throw new CcwError("conflict", `The task is ${state.kind}: there is nothing to interrupt.`);
+      throw new CcwError(
+        "conflict",
+        `The task is ${state.kind}: there is nothing to interrupt.`,
+        "A turn that runs can be interrupted; whatever else it does, a task can be stopped.",
+      );
     }
     store.events.append(taskId, { kind: "interrupt_requested", person: person.name });
   });

@@ -1,8 +1,9 @@
 import { agentNamed, agentNames } from "../domain/agents.ts";
+import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
-import { parseBranchName } from "../domain/repository.ts";
+import { parseBranchName, type Repository } from "../domain/repository.ts";
 import type { Person } from "../domain/store/people.ts";
 import type { TaskRestore, TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
@@ -33,7 +34,40 @@ export async function prepareTask(
   { store, host, ids }: SubmitContext,
   person: Person,
   input: NewTask,
-): Promise<(more?: Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt">) => TaskRow> {
+): Promise<(more?: CreateMore) => TaskRow> {
+  const environment = checkNames(store, input);
+  const id = newId("TaskId", ids);
+  const title = titleOf(input.prompt);
+  const workBranch = workBranchOf(title, id);
+  const repositories: TaskRepository[] = [];
+  for (const { name, baseBranch } of input.repositories) {
+    repositories.push({ name, baseBranch: await findBase(store, host, name, baseBranch), workBranch });
+  }
+  if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
+    throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
+  }
+  const { agent, model, mode } = input;
+  return ({ attachments = input.attachments.map(attachmentIdOf), ...more } = {}) => {
+    store.tasks.create({
+      ...{ id, title, person, environment, agent, model, mode, repositories, ...more },
+      pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
+      prompt: {
+        id: newId("PromptId", ids),
+        text: input.prompt,
+        attachments,
+      },
+    });
+    return existing(store, id);
+  };
+}
+
+interface CreateMore extends Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt"> {
+  /** In place of those of the input: copies of them, say. */
+  attachments?: readonly AttachmentId[];
+}
+
+/** That what a task names is there, branches aside, which a forge would have to be asked for. */
+export function checkNames(store: Store, input: NewTask): Environment {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -50,29 +84,21 @@ export async function prepareTask(
       `There are: ${agentNames.join(", ")}.`,
     );
   }
-  const id = newId("TaskId", ids);
-  const title = titleOf(input.prompt);
-  const workBranch = workBranchOf(title, id);
-  const repositories: TaskRepository[] = [];
-  for (const { name, baseBranch } of input.repositories) {
-    repositories.push({ name, baseBranch: await findBase(store, host, name, baseBranch), workBranch });
-  }
-  if (new Set(repositories.map(({ name }) => name)).size !== repositories.length) {
-    throw new CcwError("invalid", "A repository is named twice.", "Name each repository once.");
-  }
-  const { agent, model, mode, attachments } = input;
-  return (more = {}) => {
-    store.tasks.create({
-      ...{ id, title, person, environment, agent, model, mode, repositories, ...more },
-      pullRequest: repositories.length === 0 ? "none" : input.pullRequest,
-      prompt: {
-        id: newId("PromptId", ids),
-        text: input.prompt,
-        attachments: attachments.map(attachmentIdOf),
-      },
-    });
-    return existing(store, id);
-  };
+  for (const { name } of input.repositories) repositoryNamed(store, name);
+  return environment;
+}
+
+function repositoryNamed(store: Store, name: string): Repository {
+  const repository = store.repositories.get(name);
+  if (repository !== undefined) return repository;
+  const known = store.repositories.list().map((row) => row.name);
+  throw new CcwError(
+    "not_found",
+    `There is no repository named ${JSON.stringify(name.slice(0, 100))}.`,
+    known.length === 0
+      ? "Add one with `ccw-server repo add NAME`."
+      : `There are: ${known.slice(0, 20).join(", ")}.`,
+  );
 }
 
 async function findBase(
@@ -81,17 +107,7 @@ async function findBase(
   name: string,
   wanted: string | undefined,
 ): Promise<string> {
-  const repository = store.repositories.get(name);
-  if (repository === undefined) {
-    const known = store.repositories.list().map((row) => row.name);
-    throw new CcwError(
-      "not_found",
-      `There is no repository named ${JSON.stringify(name.slice(0, 100))}.`,
-      known.length === 0
-        ? "Add one with `ccw-server repo add NAME`."
-        : `There are: ${known.slice(0, 20).join(", ")}.`,
-    );
-  }
+  const repository = repositoryNamed(store, name);
   // The default is the forge's word, which is no better than anybody's.
   const branch = parseBranchName(wanted === undefined || wanted === "" ? repository.defaultBranch : wanted);
   const branches = (await host.branches(name)).map((row) => row.name);

@@ -20,6 +20,7 @@ import type { ScheduleId } from "../domain/ids.ts";
 import type { Schedule, ScheduleRun } from "../domain/schedule.ts";
 import type { ScheduleStore } from "../domain/store/schedules.ts";
 import type { StoreContext } from "./context.ts";
+import { attachments } from "./schema/attachments.ts";
 import { people } from "./schema/people.ts";
 import { scheduleRuns, schedules } from "./schema/schedules.ts";
 import { tasks } from "./schema/tasks.ts";
@@ -86,6 +87,7 @@ export function createScheduleStore({ db, ids, wakeAfterCommit }: StoreContext):
       wakeAfterCommit("schedules");
     },
     remove(id) {
+      db.delete(attachments).where(eq(attachments.scheduleId, id)).run();
       db.delete(scheduleRuns).where(eq(scheduleRuns.scheduleId, id)).run();
       const gone = db.delete(schedules).where(eq(schedules.id, id)).returning({ id: schedules.id }).all();
       wakeAfterCommit("schedules");

@@ -85,7 +85,7 @@ export function createTaskStore(context: StoreContext): TaskStore {
         })
         .run();
       appendEvent(context, id, { kind: "state", state: "queued", detail: "" });
-      const files = attachments.claim(prompt.attachments ?? [], person.id, id);
+      const files = attachments.claim(prompt.attachments ?? [], person.id, { taskId: id });
       prompts.add({ id: prompt.id, taskId: id, person, text: prompt.text, attachments: files });
       wakeAfterCommit("tasks");
     },

@@ -241,6 +241,29 @@ test("files are attached by button, by pasting and by dropping, seen small, and 
   });
 }, 30_000);
 
+test("an upload shows how far it is, and is given up when it is taken away", async () => {
+  const { id } = begin("slow");
+  await visit(async ({ page }) => {
+    await open(page, id);
+    const network = await page.context().newCDPSession(page);
+    const speed = { offline: false, latency: 0, downloadThroughput: -1 };
+    await network.send("Network.emulateNetworkConditions", { ...speed, uploadThroughput: 100 * 1024 });
+    const buffer = Buffer.alloc(900 * 1024, "x");
+    await page.getByLabel("Files to attach").setInputFiles([{ name: "slow.bin", mimeType: "", buffer }]);
+    const bar = page.getByRole("progressbar");
+    const far = async () => Number(await bar.getAttribute("value"));
+    await bar.waitFor();
+    for (let tries = 0; tries < 100 && (await far()) < 0.1; tries++) await Bun.sleep(50);
+    expect(await far()).toBeGreaterThan(0.1);
+    expect(await page.getByRole("button", { name: "Queue", exact: true }).isDisabled()).toBe(true);
+    await picture(page, "uploading");
+    await page.getByLabel("Do not attach slow.bin").click();
+    await bar.waitFor({ state: "detached" });
+    expect(await page.locator(".note.bad").count()).toBe(0);
+    await network.send("Network.emulateNetworkConditions", { ...speed, uploadThroughput: -1 });
+  });
+}, 30_000);
+
 test("a file that is too large says so, and what was typed stays", async () => {
   const { id } = begin("large");
   const large = join(assets, "large.bin");
@@ -285,6 +308,12 @@ test("all of it fits a phone, and every button can be reached by keys", async ()
     await picture(page, "queue-phone");
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     expect(wide).toBeLessThanOrEqual(0);
+    await page.getByText("More", { exact: true }).click();
+    const menu = await page.locator(".menu-body").boundingBox();
+    expect(menu?.x).toBeGreaterThanOrEqual(0);
+    expect((menu?.x ?? 0) + (menu?.width ?? 0)).toBeLessThanOrEqual(375);
+    await picture(page, "menu-phone");
+    await page.keyboard.press("Escape");
     const reached = new Set<string>();
     await page.getByLabel("Another prompt").focus();
     for (let i = 0; i < 30; i++) {

@@ -62,6 +62,50 @@ test("a schedule is made with its next times in view, run by hand, paused, given
   });
 }, 60_000);
 
+test("a schedule's files, repositories, agent and mode are given and changed, and each run has them", async () => {
+  const { store } = appliance;
+  store.repositories.add({
+    ...{ kind: "hosted", name: "docs", defaultBranch: "main", createdAt: 0 },
+    push: { force: false, delete: false },
+  });
+  await visit(async ({ page }) => {
+    await page.getByRole("link", { name: "Schedules" }).click();
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByLabel("Name", { exact: true }).fill("weekly");
+    await page.getByLabel("Prompt").fill("Look at the list");
+    await page.getByLabel("When").selectOption("never");
+    const file = (name: string) => ({ name, mimeType: "text/plain", buffer: Buffer.from(`in ${name}`) });
+    await page.getByLabel("Files to attach").setInputFiles([file("list.txt"), file("old.txt")]);
+    await page.getByRole("link", { name: "old.txt" }).waitFor();
+    await page.getByRole("button", { name: "Add a repository" }).click();
+    await page.getByLabel("Branch of docs").fill("main");
+    await page.getByLabel("Agent").selectOption("codex");
+    await page.getByLabel("Mode", { exact: true }).selectOption("plan");
+    await page.getByRole("button", { name: "Make schedule" }).scrollIntoViewIfNeeded();
+    await picture(page, "schedule-form-full");
+    await page.getByRole("button", { name: "Make schedule" }).click();
+    const row = page.locator(".schedules > li", { hasText: "weekly" });
+    await row.getByText("demo, docs (main) · environment default · codex · plans first").waitFor();
+    await row.getByRole("button", { name: "Edit" }).click();
+    await page.getByLabel("Do not attach old.txt").click();
+    await page.getByLabel("Leave out demo").click();
+    await page.getByRole("button", { name: "Save" }).click();
+    await row.getByText("docs (main) · environment default").waitFor();
+    await row.getByRole("link", { name: "list.txt" }).waitFor();
+    await picture(page, "schedule-with-files");
+    await row.getByRole("button", { name: "Run now" }).click();
+    await row.getByRole("link", { name: "Look at the list" }).waitFor();
+    const [made] = store.tasks.list({ limit: 1 });
+    if (made === undefined) throw new Error("no task");
+    expect(made).toMatchObject({ agent: "codex", mode: "plan", repositories: [{ name: "docs" }] });
+    const files = store.prompts.list(made.id)[0]?.attachments;
+    expect(files?.map(({ name }) => name)).toEqual(["list.txt"]);
+    await row.getByRole("button", { name: "Remove" }).click();
+    await row.getByRole("button", { name: "Yes, remove" }).click();
+    await page.getByText("There are none yet.").waitFor();
+  });
+}, 60_000);
+
 test("attempts stand side by side with their diffs, and one is kept after a second word", async () => {
   const { store, ids } = appliance;
   const host = {

@@ -1,10 +1,11 @@
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { environmentSchema } from "../../src/domain/environment.ts";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
+import { useTerminal } from "../fixtures/terminal.ts";
 import { executable } from "./appliance.ts";
 
 /** The compiled terminal view in a real terminal (tmux), in a folder without source, with an empty terminfo. */
@@ -12,9 +13,6 @@ import { executable } from "./appliance.ts";
 let server: AppServer;
 let folder: string;
 let program: string;
-/** A tmux of its own for each test: one that is ending would swallow the next. */
-let socket = "";
-let opened = 0;
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "ccw-tui-e2e-"));
@@ -23,71 +21,14 @@ beforeAll(() => {
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
 }, 60_000);
 
-afterEach(async () => {
-  await tmux("kill-server");
-});
-
 afterAll(async () => {
   await server.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function tmux(...argv: string[]): Promise<string> {
-  const child = Bun.spawn(["tmux", "-L", socket, "-f", "/dev/null", ...argv], {
-    env: { PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
-    stdout: "pipe",
-    stderr: "ignore",
-  });
-  const text = await new Response(child.stdout).text();
-  await child.exited;
-  return text;
-}
-
-/** A shell in a terminal of that size, and the view in it. */
-async function open({ columns = 80, rows = 24, term = "xterm-256color", path = "/usr/bin:/bin" } = {}) {
-  opened += 1;
-  socket = `ccw-${process.pid}-${opened}`;
-  const variables = [
-    "-i",
-    `PATH=${path}`,
-    "LANG=C.UTF-8",
-    `HOME=${folder}`,
-    `TERM=${term}`,
-    `TERMINFO=${folder}/none`,
-    `CCW_DATA=${server.dataFolder}`,
-    "PS1=ready",
-  ];
-  await tmux(
-    "new-session",
-    "-d",
-    "-x",
-    String(columns),
-    "-y",
-    String(rows),
-    "-c",
-    folder,
-    "env",
-    ...variables,
-    "sh",
-  );
-  await shows("ready");
-  await tmux("send-keys", `${program} tui; echo "ended with $?"`, "Enter");
-  await shows("DEMO MODEL");
-}
-
-const screen = () => tmux("capture-pane", "-p");
-
-/** Waits until the screen has these words, and returns it. */
-async function shows(words: string, ms = 8000): Promise<string> {
-  const until = Date.now() + ms;
-  let text = "";
-  while (Date.now() < until) {
-    text = await screen();
-    if (text.includes(words)) return text;
-    await Bun.sleep(50);
-  }
-  throw new Error(`The screen does not show ${JSON.stringify(words)}:\n${text}`);
-}
+const { open, tmux, screen, shows } = useTerminal(() => ({
+  ...{ program, folder, dataFolder: server.dataFolder },
+}));
 
 async function processId(): Promise<number> {
   const shell = (await tmux("list-panes", "-F", "#{pane_pid}")).trim();

@@ -7,12 +7,16 @@ import { failureOf, useAppliance } from "../appliance.ts";
 import { plainLine } from "../text/plain.ts";
 import type { Failure } from "./hooks.ts";
 import { Icon } from "./icon.tsx";
+import { upload } from "./upload.ts";
 
 interface Pending {
   key: number;
   name: string;
   /** Undefined while it is being sent. */
   kept: AttachmentJson | undefined;
+  /** How much of it is sent, from 0 to 1. */
+  sent: number;
+  stop: AbortController;
 }
 
 export interface Attachments {
@@ -32,25 +36,33 @@ export interface Attachments {
   };
 }
 
-/** The files of a prompt that is being written: each is uploaded as soon as it is there. */
-export function useAttachments(): Attachments {
-  const { client } = useAppliance();
-  const files = useSignal<readonly Pending[]>([]);
+/** The files of a prompt that is being written: each is uploaded as soon as it is there. `present`: those it has. */
+export function useAttachments(present: readonly AttachmentJson[] = []): Attachments {
+  const files = useSignal<readonly Pending[]>(
+    present.map((kept, key) => ({ key, name: kept.name, kept, sent: 1, stop: new AbortController() })),
+  );
   const failure = useSignal<Failure | undefined>(undefined);
   return useMemo(() => {
-    let next = 0;
+    let next = present.length;
+    const change = (key: number, changed: Partial<Pending>) => {
+      files.value = files.value.map((each) => (each.key === key ? { ...each, ...changed } : each));
+    };
     const remove = (key: number) => {
+      files.value.find((file) => file.key === key)?.stop.abort();
       files.value = files.value.filter((file) => file.key !== key);
     };
     const send = async (file: File) => {
       const key = next++;
       // What a clipboard holds has no name of its own.
       const name = file.name === "" ? "pasted" : file.name;
-      files.value = [...files.value, { key, name, kept: undefined }];
+      const stop = new AbortController();
+      files.value = [...files.value, { key, name, kept: undefined, sent: 0, stop }];
       try {
-        const kept = await client.upload(name, file);
-        files.value = files.value.map((each) => (each.key === key ? { ...each, kept } : each));
+        const onProgress = (sent: number) => change(key, { sent });
+        change(key, { kept: await upload(name, file, { signal: stop.signal, onProgress }) });
       } catch (thrown) {
+        // Whoever took it away knows.
+        if (stop.signal.aborted) return;
         remove(key);
         const { message, hint } = failureOf(thrown);
         failure.value = { message: `${plainLine(name)} was not attached. ${message}`, hint };
@@ -92,7 +104,7 @@ export function useAttachments(): Attachments {
         },
       },
     };
-  }, [client, files, failure]);
+  }, [files, failure]);
 }
 
 export function AttachButton({ attachments }: { attachments: Attachments }) {
@@ -132,10 +144,12 @@ export function AttachedFiles({ attachments }: { attachments: Attachments }) {
   if (attachments.files.value.length === 0) return null;
   return (
     <ul class="attachments" aria-label="Attached files">
-      {attachments.files.value.map(({ key, name, kept }) => (
+      {attachments.files.value.map(({ key, name, kept, sent }) => (
         <li key={key} class="attached">
           {kept === undefined ? (
-            <span class="dim">Sending {plainLine(name)}…</span>
+            <label class="dim sending">
+              Sending {plainLine(name)}… <progress value={sent} max={1} />
+            </label>
           ) : (
             <FileView file={kept} />
           )}

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import type { ScheduleJson, ScheduleRunJson } from "../../src/client.ts";
 import { aheadText, momentText } from "../../src/domain/time-words.ts";
 import { useAppliance } from "../appliance.ts";
+import { FileView } from "../parts/attachments.tsx";
 import { ConfirmButton, Copyable } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useLoaded } from "../parts/hooks.ts";
@@ -69,6 +70,14 @@ export function ScheduleDetail(props: { schedule: ScheduleJson; changed: () => v
       <FailureNote failure={act.failure.value} />
       <h3>What it submits</h3>
       <LongText text={schedule.task.prompt} lines={6} />
+      {schedule.attachments.length > 0 && (
+        <div class="attachments">
+          {schedule.attachments.map((file) => (
+            <FileView key={file.id} file={file} />
+          ))}
+        </div>
+      )}
+      <p class="dim">{plainLine(placesText(schedule.task))}</p>
       {schedule.next.length > 0 && (
         <>
           <h3>Next times</h3>
@@ -106,6 +115,17 @@ export function ScheduleDetail(props: { schedule: ScheduleJson; changed: () => v
       )}
     </div>
   );
+}
+
+/** Where it works, and who does. */
+function placesText({ repositories, environment, agent, model, mode }: ScheduleJson["task"]): string {
+  const places = repositories.map(({ name, baseBranch }) => (baseBranch ? `${name} (${baseBranch})` : name));
+  return [
+    places.length === 0 ? "no repository" : places.join(", "),
+    `environment ${environment}`,
+    [agent, model].filter(Boolean).join(", "),
+    ...(mode === "plan" ? ["plans first"] : []),
+  ].join(" · ");
 }
 
 const causes = { time: "by time", trigger: "by its trigger", person: "by hand" } as const;

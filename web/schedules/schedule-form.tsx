@@ -3,9 +3,13 @@ import { useEffect } from "preact/hooks";
 import type { ScheduleJson } from "../../src/client.ts";
 import { aheadText, momentText } from "../../src/domain/time-words.ts";
 import { failureOf, useAppliance } from "../appliance.ts";
+import { AgentField, ModeField, ModelField } from "../parts/agent-fields.tsx";
+import { AttachButton, AttachedFiles, useAttachments } from "../parts/attachments.tsx";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
 import { submitting, useAction, useLoaded } from "../parts/hooks.ts";
+import { type Filled, filledFrom, taskOf, timeOf } from "./filled.ts";
+import { RepositoryFields } from "./repository-fields.tsx";
 
 /** For a new schedule, or one that is changed. */
 export function ScheduleForm(props: {
@@ -16,26 +20,23 @@ export function ScheduleForm(props: {
   const { present } = props;
   const { client } = useAppliance();
   const form = useSignal(filledFrom(present));
+  const attachments = useAttachments(present?.attachments);
   const set = (change: Partial<Filled>) => (form.value = { ...form.value, ...change });
   const it = form.value;
   const choices = useLoaded(async () => {
     const repositories = await client.read(client.api.repositories.$get());
-    if (present === undefined && form.peek().repository === "")
-      set({ repository: repositories[0]?.name ?? "" });
+    const first = repositories[0]?.name;
+    if (present === undefined && form.peek().repositories.length === 0 && first !== undefined)
+      set({ repositories: [{ name: first, branch: "" }] });
     return { repositories, environments: await client.read(client.api.environments.$get()) };
   }, []).state.value;
-  const names =
-    choices.kind === "loaded" ? choices.value.repositories.map(({ name }) => name) : [it.repository];
+  const names = choices.kind === "loaded" ? choices.value.repositories.map(({ name }) => name) : [];
   const places =
     choices.kind === "loaded" ? choices.value.environments.map(({ name }) => name) : [it.environment];
   const save = useAction(async () => {
-    const { name, prompt, missed, overlap, environment, model, pullRequest } = it;
+    const { name, missed, overlap } = it;
     const triggersPerHour = Number(it.perHour);
-    // Only the first repository is shown here; those behind it stay.
-    const more = present?.task.repositories.slice(1) ?? [];
-    const first = { name: it.repository, ...(it.branch !== "" && { baseBranch: it.branch }) };
-    const repositories = it.repository === "" ? more : [first, ...more];
-    const task = { ...present?.task, prompt, repositories, environment, model, pullRequest };
+    const task = taskOf(it, attachments.ids());
     const rules = { name, missed, overlap, triggersPerHour };
     const time = timeOf(it);
     const saved =
@@ -48,13 +49,13 @@ export function ScheduleForm(props: {
               json: {
                 ...rules,
                 ...(!isSame(time, timeOf(filledFrom(present))) && { time }),
-                ...(!isSame(task, present.task) && { task }),
+                ...(!isSame(task, taskOf(filledFrom(present), present.task.attachments)) && { task }),
               },
             }),
           );
     props.onDone(saved.id);
   });
-  const choose = <Name extends keyof Filled>(
+  const choose = <Name extends Exclude<keyof Filled, "repositories">>(
     label: string,
     name: Name,
     options: readonly (readonly [value: Filled[Name] & string, words: string])[],
@@ -76,11 +77,7 @@ export function ScheduleForm(props: {
       </select>
     </Field>
   );
-  const type = (
-    label: string,
-    name: "name" | "branch" | "model" | "expression" | "zone",
-    placeholder = "",
-  ) => (
+  const type = (label: string, name: "name" | "expression" | "zone", placeholder = "") => (
     <Field label={label}>
       <input
         type="text"
@@ -94,6 +91,7 @@ export function ScheduleForm(props: {
   return (
     <form
       class="form boxed"
+      {...attachments.handlers}
       aria-label={present === undefined ? "New schedule" : "Change the schedule"}
       onSubmit={submitting(save)}
     >
@@ -107,18 +105,30 @@ export function ScheduleForm(props: {
           onInput={({ currentTarget }) => set({ prompt: currentTarget.value })}
         />
       </Field>
+      <div class="schedule-files">
+        <AttachedFiles attachments={attachments} />
+        <AttachButton attachments={attachments} />
+      </div>
+      <RepositoryFields
+        known={names}
+        value={it.repositories}
+        onChange={(repositories) => set({ repositories })}
+      />
       <div class="choices">
-        {choose("Repository", "repository", [
-          ...names.filter((name) => name !== "").map((name) => [name, name] as const),
-          ["", "no repository"],
-        ])}
-        {it.repository !== "" && type("Branch", "branch", "the default branch")}
         {choose(
           "Environment",
           "environment",
           places.map((name) => [name, name] as const),
         )}
-        {type("Model", "model", "the default model")}
+        <Field label="Agent">
+          <AgentField value={it.agent} onChoose={(agent) => set({ agent, model: "" })} />
+        </Field>
+        <Field label="Model">
+          <ModelField agent={it.agent} value={it.model} onChoose={(model) => set({ model })} />
+        </Field>
+        <Field label="Mode">
+          <ModeField value={it.mode} onChoose={(mode) => set({ mode })} />
+        </Field>
         {choose("Pull request", "pullRequest", [
           ["none", "by hand"],
           ["draft", "draft at the end"],
@@ -166,9 +176,9 @@ export function ScheduleForm(props: {
           onInput={({ currentTarget }) => set({ perHour: currentTarget.value })}
         />
       </Field>
-      <FailureNote failure={save.failure.value} />
+      <FailureNote failure={save.failure.value ?? attachments.failure.value} />
       <div class="actions">
-        <button type="submit" class="primary" disabled={save.busy.value}>
+        <button type="submit" class="primary" disabled={save.busy.value || attachments.busy()}>
           {present === undefined ? "Make schedule" : "Save"}
         </button>
         <button type="button" onClick={props.onCancel}>
@@ -210,60 +220,4 @@ function Preview({ expression, zone }: { expression: string; zone: string }) {
   );
 }
 
-interface Filled {
-  name: string;
-  prompt: string;
-  repository: string;
-  branch: string;
-  environment: string;
-  model: string;
-  pullRequest: ScheduleJson["task"]["pullRequest"];
-  when: ScheduleJson["time"]["kind"];
-  expression: string;
-  zone: string;
-  at: string;
-  missed: ScheduleJson["missed"];
-  overlap: ScheduleJson["overlap"];
-  perHour: string;
-}
-
-function filledFrom(present: ScheduleJson | undefined): Filled {
-  const { time, task } = present ?? {};
-  const [repository] = task?.repositories ?? [];
-  return {
-    name: present?.name ?? "",
-    prompt: task?.prompt ?? "",
-    repository: repository?.name ?? "",
-    branch: repository?.baseBranch ?? "",
-    environment: task?.environment ?? "default",
-    model: task?.model ?? "",
-    pullRequest: task?.pullRequest ?? "none",
-    when: time?.kind ?? "cron",
-    expression: time?.kind === "cron" ? time.expression : "",
-    zone: time?.kind === "cron" ? time.zone : Intl.DateTimeFormat().resolvedOptions().timeZone,
-    at: time?.kind === "once" ? localText(time.at) : "",
-    missed: present?.missed ?? "skip",
-    overlap: present?.overlap ?? "skip",
-    perHour: String(present?.triggersPerHour ?? 60),
-  };
-}
-
-function timeOf({ when, expression, zone, at }: Filled): ScheduleJson["time"] {
-  switch (when) {
-    case "cron":
-      return { kind: "cron", expression, zone };
-    case "once":
-      // An empty field is no time: 1970, which the appliance refuses in words.
-      return { kind: "once", at: new Date(at).getTime() || 0 };
-    case "never":
-      return { kind: "never" };
-  }
-}
-
 const isSame = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
-
-/** As a field for local times takes it. */
-function localText(at: number): string {
-  const minutes = new Date(at).getTimezoneOffset();
-  return new Date(at - minutes * 60_000).toISOString().slice(0, 16);
-}

@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
@@ -15,7 +16,15 @@ const CommandPanel = later(
 );
 
 /** State and what can be done about it; it stays in view however long the transcript is. */
-export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDetail }) {
+export function TaskActions({
+  feed,
+  detail,
+  children,
+}: {
+  feed: TaskFeed;
+  detail: TaskDetail;
+  children: ComponentChildren;
+}) {
   const { client, now } = useAppliance();
   const { task, questions } = detail;
   const { word, tone, ended, icon } = shownState(task);
@@ -67,6 +76,7 @@ export function TaskActions({ feed, detail }: { feed: TaskFeed; detail: TaskDeta
           Open in CLI
         </button>
       )}
+      {children}
       {inCli.value && <CommandPanel wanted={{ kind: "teleport", taskId: task.id }} />}
       <FailureNote failure={cancel.failure.value ?? interrupt.failure.value} />
     </div>

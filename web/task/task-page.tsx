@@ -108,8 +108,9 @@ export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
             </button>
           ))}
         </div>
-        <TaskActions feed={feed} detail={detail} />
-        <TaskMenu task={detail.task} onChanged={feed.refresh} />
+        <TaskActions feed={feed} detail={detail}>
+          <TaskMenu task={detail.task} onChanged={feed.refresh} />
+        </TaskActions>
         {tab.value !== "egress" && !states[detail.task.state].ended && (
           <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
         )}
