@@ -6,7 +6,8 @@ import { cut } from "./text-line.ts";
 
 /**
  * What a person is told while not looking: of which events of their tasks, in which words, and by which channels. A
- * notification names the task by its title and gives a reason; nothing else of the transcript leaves the appliance.
+ * notification names the task by its title, or a schedule by its name, and gives a reason; nothing else of the transcript
+ * leaves the appliance.
  */
 export const notificationKinds = [
   "done",
@@ -16,6 +17,7 @@ export const notificationKinds = [
   "access",
   "pull_request",
   "checks_failed",
+  "schedule_paused",
 ] as const;
 export type NotificationKind = (typeof notificationKinds)[number];
 
@@ -58,6 +60,7 @@ const kindWords: Record<NotificationMessage["kind"], string> = {
   access: "Access asked for",
   pull_request: "Pull request",
   checks_failed: "Checks failed",
+  schedule_paused: "Schedule paused",
   test: "Test",
 };
 
@@ -150,8 +153,15 @@ export interface NotificationStore {
   notable(seq: number): { events: NotableEvent[]; upTo: number };
   /** Of the task, around one of its events. */
   statesAround(taskId: TaskId, event: Pick<TaskEvent, "seq" | "at">): StatesAround;
-  /** Into the outbox of every channel of the person that wants it, once for an event. Requests for access of a task are told once in a while. */
-  queue(personId: PersonId, event: Omit<NotableEvent, "body">, notice: Notice & { title: string }): void;
+  /**
+   * Into the outbox of every channel of the person that wants it, once for an event; without one, of now and of no task.
+   * Requests for access of a task are told once in a while.
+   */
+  queue(
+    personId: PersonId,
+    event: Omit<NotableEvent, "body"> | undefined,
+    notice: Notice & { title: string },
+  ): void;
   /** The oldest of each channel, where its time has come. */
   due(limit: number, exceptChannels: readonly number[]): Delivery[];
   /** What became of a try. */
