@@ -38,6 +38,12 @@ export function noticeOf(
   }
 }
 
+/** Of a schedule that has failed too often in a row, to the person in whose name it submits. */
+export const pausedNotice = (schedule: string, reason: string): Notice & { title: string } => ({
+  ...notice("schedule_paused", reason),
+  title: schedule,
+});
+
 function stateNotice(
   { state, detail }: { state: string; detail: string },
   { before, after }: StatesAround,

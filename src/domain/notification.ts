@@ -5,7 +5,8 @@ import { cut } from "./text-line.ts";
 
 /**
  * What a person is told while not looking: of which events of their tasks, in which words, and by which channels. A
- * notification names the task by its title and gives a reason; nothing else of the transcript leaves the appliance.
+ * notification names the task by its title, or a schedule by its name, and gives a reason; nothing else of the transcript
+ * leaves the appliance.
  */
 export const notificationKinds = [
   "done",
@@ -15,6 +16,7 @@ export const notificationKinds = [
   "access",
   "pull_request",
   "checks_failed",
+  "schedule_paused",
 ] as const;
 export type NotificationKind = (typeof notificationKinds)[number];
 
@@ -57,6 +59,7 @@ const kindWords: Record<NotificationMessage["kind"], string> = {
   access: "Access asked for",
   pull_request: "Pull request",
   checks_failed: "Checks failed",
+  schedule_paused: "Schedule paused",
   test: "Test",
 };
 

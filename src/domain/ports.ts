@@ -52,8 +52,11 @@ export interface AttachmentFiles {
 export interface ModelPort {
   /** Undefined while no model of that API is set up, or when the sandbox's task may not use one. */
   endpointFor(sandboxId: SandboxId, api: ModelApi): ModelEndpoint | undefined;
-  /** Whether one more request may be made now, by budgets and the account's usage limit. Asked before each that costs. */
-  admit(sandboxId: SandboxId): Admission;
+  /**
+   * Whether one more request of this size (bytes) may be made now, by budgets and the account's usage limit. Asked before
+   * each that costs.
+   */
+  admit(sandboxId: SandboxId, bytes: number): Admission;
   /** Prices it and appends one row. */
   record(request: MeteredRequest): void;
   /** The endpoint said that its account has used what it may. */
@@ -61,10 +64,12 @@ export interface ModelPort {
 }
 
 export type Admission =
-  /** `promptId`: whose turn runs now. */
-  | { kind: "pass"; promptId: PromptId | undefined }
+  /** `promptId`: whose turn runs now. `settle`: to be called once, when the request is over and was recorded. */
+  | { kind: "pass"; promptId: PromptId | undefined; settle?: (() => void) | undefined }
   /** Passes, and the agent is told this: it has a few requests left to come to an end. */
-  | { kind: "tell"; promptId: PromptId | undefined; text: string }
+  | { kind: "tell"; promptId: PromptId | undefined; text: string; settle?: (() => void) | undefined }
+  /** A budget has no room beside those that are under way: to be asked again after `changed`. */
+  | { kind: "wait"; changed: Promise<void> }
   /** The task is being paused; the reason in the words of the Messages API's errors. */
   | { kind: "park"; status: 400 | 429; reason: string };
 

@@ -37,5 +37,6 @@ const looks: Record<NotificationMessage["kind"], { tag: string; priority: number
   access: { tag: "lock", priority: 4 },
   pull_request: { tag: "twisted_rightwards_arrows", priority: 3 },
   checks_failed: { tag: "warning", priority: 3 },
+  schedule_paused: { tag: "calendar", priority: 4 },
   test: { tag: "bell", priority: 3 },
 };

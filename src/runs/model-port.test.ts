@@ -65,7 +65,13 @@ function world(limits: object = {}, options: Partial<ModelPortOptions> = {}) {
       id,
       sandboxId,
       promptId,
-      admit: () => port.admit(sandboxId),
+      ask: () => port.admit(sandboxId, 4000),
+      /** As if it were over at once. */
+      admit: () => {
+        const admission = port.admit(sandboxId, 4000);
+        if (admission.kind === "pass" || admission.kind === "tell") admission.settle?.();
+        return admission;
+      },
       use: (change: Partial<MeteredRequest> = {}) =>
         port.record(
           metered({
@@ -134,7 +140,7 @@ test("a request is priced by the prices of then, with all that it used", () => {
 test("a task's budget tells the agent first, then pauses the task once, and goes on when it is raised", () => {
   const { store, start } = world({ usd: 1 });
   const task = start("ada");
-  expect(task.admit()).toEqual({ kind: "pass", promptId: task.promptId });
+  expect(task.admit()).toMatchObject({ kind: "pass", promptId: task.promptId });
   task.use();
   const told = task.admit();
   expect(told).toMatchObject({ kind: "tell", promptId: task.promptId });
@@ -148,6 +154,48 @@ test("a task's budget tells the agent first, then pauses the task once, and goes
   ]);
   store.usage.setBudget(task.id, { usd: 5 });
   expect(task.admit()).toMatchObject({ kind: "pass" });
+});
+
+test("of twenty requests at once at the edge of a budget as many pass as it has room for, one by one", async () => {
+  const { start } = world({ usd: 10 });
+  const task = start("ada");
+  for (let n = 0; n < 8; n++) task.use();
+  let underWay = 0;
+  let most = 0;
+  const made: string[] = [];
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (;;) {
+        const admission = task.ask();
+        if (admission.kind === "wait") {
+          await admission.changed;
+          continue;
+        }
+        made.push(admission.kind);
+        if (admission.kind === "park") return;
+        most = Math.max(most, ++underWay);
+        await Bun.sleep(1);
+        task.use();
+        underWay -= 1;
+        admission.settle?.();
+        return;
+      }
+    }),
+  );
+  // 8 USD were spent; the last one that fits reaches the limit, one more is told of it, the rest pauses the task.
+  expect(most).toBe(1);
+  expect(made).toEqual(["pass", "pass", "tell", ...Array.from({ length: 17 }, () => "park")]);
+  expect(task.pauses()).toMatchObject([{ why: "budget", reason: "The task has spent $11.00 of $10.00." }]);
+});
+
+test("far from every limit nothing waits, and a limit of others is none", () => {
+  const { start } = world({ usd: 100 }, { budget: { perPersonDay: { usd: 3, tokens: 0 }, perDay: none } });
+  const [one, other, bobs] = [start("ada"), start("ada"), start("bob")];
+  one.use();
+  expect([one, other, bobs, bobs].map((task) => task.ask().kind)).toEqual(["pass", "pass", "pass", "pass"]);
+  // One dollar spent, one under way in this task and a little in the other: of the same person's day.
+  expect(one.ask().kind).toBe("wait");
+  expect(bobs.ask().kind).toBe("pass");
 });
 
 test("an environment's raised limit holds for tasks that run", () => {

@@ -14,6 +14,7 @@ import type { Admission, ModelPort } from "../domain/ports.ts";
 import { costOf, isNothing, noTokens, type PriceTable, priceOf, type TokenCounts } from "../domain/prices.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
+import { createReservations, estimateOf } from "./budget-reservations.ts";
 import { taskOf } from "./session.ts";
 import type { UsageLimits } from "./usage-limits.ts";
 
@@ -36,6 +37,7 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
   const { store, endpoint, calendar, usageLimits, waitForUsageLimit, now } = options;
   /** Requests of a task since its agent was told of a budget. After a restart it is told anew. */
   const told = new Map<TaskId, number>();
+  const reservations = createReservations();
 
   function parkForBudget(task: TaskRow, verdict: Extract<BudgetVerdict, { kind: "hard" }>): Admission {
     const { reason, hint, until } = verdict;
@@ -71,7 +73,7 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
 
   return {
     endpointFor: (sandboxId, api) => (taskOf(store, sandboxId) === undefined ? undefined : endpoint(api)),
-    admit(sandboxId) {
+    admit(sandboxId, bytes) {
       const task = taskOf(store, sandboxId);
       const promptId = store.sandboxes.get(sandboxId)?.busyWith;
       // Without a task there is no endpoint either.
@@ -80,10 +82,17 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
       const until = agentNamed(task.agent)?.api === "messages" ? usageLimits.modelAvailableAt() : undefined;
       if (until !== undefined) return parkForLimit(task, until);
       const facts = factsOf(options, task, sandboxId);
-      const verdict = facts === undefined ? ({ kind: "pass" } as const) : verdictFor(task, facts);
+      if (facts === undefined) return { kind: "pass", promptId };
+      const verdict = verdictFor(task, facts);
+      if (verdict.kind === "hard") return parkForBudget(task, verdict);
+      const who = { taskId: task.id, personId: task.person.id };
+      const estimate = estimateOf(bytes, facts.spent.task);
+      if (reservations.isCrowded(who, facts, estimate))
+        return { kind: "wait", changed: reservations.nextEnd() };
+      const settle = reservations.reserve(who, estimate);
       switch (verdict.kind) {
         case "pass":
-          return { kind: "pass", promptId };
+          return { kind: "pass", promptId, settle };
         case "soft": {
           const before = told.get(task.id) ?? 0;
           told.set(task.id, before + 1);
@@ -94,10 +103,8 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
               text: `${verdict.reason} The agent is told to come to an end; then the task is paused.`,
             });
           }
-          return { kind: "tell", promptId, text: budgetNote(verdict.reason) };
+          return { kind: "tell", promptId, text: budgetNote(verdict.reason), settle };
         }
-        case "hard":
-          return parkForBudget(task, verdict);
       }
     },
     record(request) {
@@ -111,11 +118,7 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
     },
   };
 
-  function factsOf(
-    { budget, prices }: ModelPortOptions,
-    task: TaskRow,
-    sandboxId: SandboxId,
-  ): Omit<BudgetFacts, "told"> | undefined {
+  function factsOf({ budget, prices }: ModelPortOptions, task: TaskRow, sandboxId: SandboxId) {
     const limits = limitsOf(store, task);
     const all = [limits, budget.perPersonDay, budget.perDay];
     if (limits.turns === 0 && all.every(({ tokens, usd }) => tokens === 0 && usd === 0)) return undefined;
@@ -124,9 +127,9 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
     const today = calendar.dayOf(now());
     const day = { from: today, to: today };
     const spent = (filter: Parameters<typeof store.usage.total>[0]) => {
-      const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costNano } =
+      const { requests, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costNano } =
         store.usage.total(filter);
-      return { tokens: inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens, costNano };
+      return { requests, tokens: inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens, costNano };
     };
     return {
       limits: { task: limits, personDay: budget.perPersonDay, day: budget.perDay },

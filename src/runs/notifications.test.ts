@@ -168,6 +168,20 @@ test("events are collected once, even where the cursor is set back", () => {
   expect(store.notifications.log(person, 10, id).map(({ reason }) => reason)).toEqual(["first"]);
 });
 
+test("what is about no task is told with the way to the schedules", async () => {
+  const world = createWorld();
+  world.channel();
+  world.serve();
+  await settle();
+  const reason = "It was paused.";
+  const person = world.store.people.ensure("ada").id;
+  world.store.notifications.queue(person, undefined, { kind: "schedule_paused", title: "nightly", reason });
+  await until("it is sent", () => world.sent.length === 1);
+  expect(world.sent).toMatchObject([
+    { kind: "schedule_paused", title: "nightly", reason, taskId: undefined, url: "http://ccw.lan/schedules" },
+  ]);
+});
+
 test("what is not taken is tried again after ever longer pauses, in order, under the same id", async () => {
   const world = createWorld();
   world.channel();

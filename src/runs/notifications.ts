@@ -117,7 +117,7 @@ export function createNotifications(context: {
 
   const messageFor = (delivery: Delivery, person: string): NotificationMessage => {
     const { messageId: id, kind, at, title, reason, taskId } = delivery;
-    const url = `${publicUrl()}/${taskId === undefined ? "settings" : `tasks/${taskId}`}`;
+    const url = `${publicUrl()}/${taskId === undefined ? "schedules" : `tasks/${taskId}`}`;
     return { ...{ id, kind, at, title, reason, taskId }, person, url };
   };
 

@@ -15,7 +15,7 @@ export function restOf({ summary, interrupted }: Extract<TaskState, { kind: "idl
 
 /**
  * The state of a task that met a full disk: its sandbox sleeps with all of its work, and is woken to try again after a
- * minute, then after two, and so on. Called with the guest's word on it, which stands in the events by then.
+ * minute, and then after as long again as it has tried, counted from the last turn or prompt.
  */
 export function waitForRoom(
   store: Store,
@@ -23,9 +23,8 @@ export function waitForRoom(
   { text, hint }: Extract<GuestEvent, { kind: "finished" }>,
   now: number,
 ): TaskState {
-  const told = store.events.ofKinds(taskId, ["finished"]).map(({ body }) => body);
-  const before = told.findLastIndex((body) => body.kind === "finished" && body.outcome !== "no_space");
-  const tries = Math.max(1, told.length - 1 - before);
-  const until = now + Math.min(longestWaitMs, firstWaitMs * 2 ** (tries - 1));
+  const lastOf = (kind: "turn_ended" | "prompt") => store.events.last(taskId, kind)?.at ?? 0;
+  const triedMs = now - Math.max(lastOf("turn_ended"), lastOf("prompt"));
+  const until = now + Math.min(longestWaitMs, Math.max(firstWaitMs, triedMs));
   return { kind: "paused", why: "no_space", reason: text, hint, until };
 }

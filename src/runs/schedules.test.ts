@@ -112,6 +112,9 @@ test("a branch that is gone is told on the schedule, which is paused after failu
   const agenda = agendaAt("2026-11-21T02:59:00Z");
   const { id } = agenda.add({ time: { kind: "cron", expression: "0 * * * *", zone: "UTC" } });
   agenda.forge.branches = ["trunk"];
+  const { notifications } = agenda.store;
+  const channel = { kind: "email", address: "ada@example.com" } as const;
+  notifications.addChannel(agenda.person.id, channel, ["schedule_paused"]);
   agenda.startClock();
   for (let hour = 3; hour < 3 + maxFailures; hour++) {
     agenda.at(`2026-11-21T0${hour}:00:00Z`);
@@ -122,6 +125,12 @@ test("a branch that is gone is told on the schedule, which is paused after failu
   expect(paused?.lastError).toContain("has no branch main");
   expect(paused?.lastError).toContain("paused after 5 failures");
   expect(agenda.forge.asked).toBe(maxFailures);
+  expect(notifications.log(agenda.person.id, 10)).toMatchObject([
+    {
+      ...{ kind: "schedule_paused", title: "nightly", taskId: undefined, state: "pending" },
+      reason: expect.stringContaining("paused after 5 failures"),
+    },
+  ]);
 
   agenda.forge.branches = ["main"];
   const resumed = changeSchedule(agenda.context, id, agenda.person, { enabled: true });

@@ -1,5 +1,6 @@
 import { CcwError } from "../domain/errors.ts";
 import { isId, newId, type ScheduleId } from "../domain/ids.ts";
+import { pausedNotice } from "../domain/notice.ts";
 import {
   checkTime,
   maxFailures,
@@ -114,7 +115,7 @@ export async function submitScheduled(
 /** That run was made before, by an earlier server process or a request at the same moment. */
 export class AlreadyRun extends Error {}
 
-/** Tells a failure on the schedule, and pauses it when it has failed too often in a row. */
+/** Tells a failure on the schedule; when it has failed too often in a row it is paused, and its person is told. */
 export function recordFailure(
   store: Store,
   id: ScheduleId,
@@ -128,11 +129,14 @@ export function recordFailure(
     store.schedules.claim({ ...run, scheduleId: id, outcome: { kind: "failed", reason } });
     const failures = schedule.failures + 1;
     const over = failures >= maxFailures;
+    const lastError = over ? `${reason} It was paused after ${failures} failures in a row.` : reason;
     store.schedules.update(id, {
-      failures,
-      lastError: over ? `${reason} It was paused after ${failures} failures in a row.` : reason,
+      ...{ failures, lastError },
       ...(over && { enabled: false, nextAt: undefined }),
     });
+    // Of requests to its trigger at the same moment one pauses it.
+    if (over && schedule.enabled)
+      store.notifications.queue(schedule.person.id, undefined, pausedNotice(schedule.name, lastError));
   });
 }
 

@@ -96,8 +96,9 @@ export function createNotificationStore(context: StoreContext): NotificationStor
         after: state(sql`${events.seq} > ${seq} AND ${events.at} <= ${at + atOnceMs}`, asc(events.seq)),
       };
     },
-    queue(personId, { seq, taskId, at }, { kind, title, reason }) {
+    queue(personId, event, { kind, title, reason }) {
       const now = ids.now();
+      const { seq, taskId, at = now } = event ?? {};
       const mine = db
         .select()
         .from(channels)
@@ -106,11 +107,16 @@ export function createNotificationStore(context: StoreContext): NotificationStor
       for (const { id, kinds } of mine) {
         if (!kinds.includes(kind)) continue;
         const ofChannel = eq(notifications.channelId, id);
-        const told = and(
-          ...[ofChannel, eq(notifications.taskId, taskId), eq(notifications.kind, "access")],
-          between(notifications.createdAt, now - accessPauseMs, now),
-        );
-        if (kind === "access" && countWhere(told) > 0) continue;
+        const told =
+          kind === "access" && taskId !== undefined
+            ? countWhere(
+                and(
+                  ...[ofChannel, eq(notifications.taskId, taskId), eq(notifications.kind, "access")],
+                  between(notifications.createdAt, now - accessPauseMs, now),
+                ),
+              )
+            : 0;
+        if (told > 0) continue;
         const isFull = countWhere(and(ofChannel, eq(notifications.state, "pending"))) >= maxPending;
         db.insert(notifications)
           .values({

@@ -20,6 +20,7 @@ const kindWords: Record<Kind, string> = {
   access: "Access asked for",
   pull_request: "Pull request opened",
   checks_failed: "Checks failed",
+  schedule_paused: "Schedule paused after failures",
 };
 const channelWords: Record<Channel["kind"], string> = { ntfy: "ntfy", webhook: "Webhook", email: "E-mail" };
 

@@ -33,8 +33,15 @@ export interface NotificationStore {
   notable(seq: number): { events: NotableEvent[]; upTo: number };
   /** Of the task, around one of its events. */
   statesAround(taskId: TaskId, event: Pick<TaskEvent, "seq" | "at">): StatesAround;
-  /** Into the outbox of every channel of the person that wants it, once for an event. Requests for access of a task are told once in a while. */
-  queue(personId: PersonId, event: Omit<NotableEvent, "body">, notice: Notice & { title: string }): void;
+  /**
+   * Into the outbox of every channel of the person that wants it, once for an event; without one, of now and of no task.
+   * Requests for access of a task are told once in a while.
+   */
+  queue(
+    personId: PersonId,
+    event: Omit<NotableEvent, "body"> | undefined,
+    notice: Notice & { title: string },
+  ): void;
   /** The oldest of each channel, where its time has come. */
   due(limit: number, exceptChannels: readonly number[]): Delivery[];
   /** What became of a try. */

@@ -105,6 +105,50 @@ test("a request of a task that is being paused waits, then is refused for good, 
   expect(door.records).toEqual([]);
 });
 
+test("a request that a budget has no room for waits until one before it is over, whatever became of that", async () => {
+  const endpoint = await rawEndpoint(async (socket) => {
+    await Bun.sleep(50);
+    socket.end(endpoint.requests.length === 1 ? "no HTTP" : jsonAnswer("{}"));
+  });
+  let changed = Promise.withResolvers<void>();
+  let underWay = 0;
+  let most = 0;
+  const sizes: number[] = [];
+  const door = await openDoor({ baseUrl: endpoint.url }, {}, undefined, {
+    admit(_id, bytes) {
+      if (underWay > 0) return { kind: "wait", changed: changed.promise };
+      sizes.push(bytes);
+      most = Math.max(most, ++underWay);
+      const settle = () => {
+        underWay -= 1;
+        changed.resolve();
+        changed = Promise.withResolvers();
+      };
+      return { kind: "pass", promptId, settle };
+    },
+  });
+  const body = promptBody("hello");
+  const answers = await Promise.all([1, 2, 3].map(() => door.ask({ body })));
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 502]);
+  expect([most, underWay, sizes]).toEqual([1, 0, [body.length, body.length, body.length]]);
+});
+
+test("a sandbox that goes away while its request waits leaves none behind", async () => {
+  const { promise: changed, resolve: change } = Promise.withResolvers<void>();
+  let asked = 0;
+  const door = await openDoor({ baseUrl: "http://127.0.0.1:1" }, {}, undefined, {
+    admit() {
+      asked += 1;
+      return { kind: "wait", changed };
+    },
+  });
+  expect(await door.ask({ body: promptBody("hello"), leaveAfterMs: 50 })).toMatchObject({ broken: true });
+  await Bun.sleep(50);
+  change();
+  await Bun.sleep(20);
+  expect(asked).toBe(1);
+});
+
 test("counting tokens costs nothing and is not asked about", async () => {
   const endpoint = await rawEndpoint((socket) => socket.end(jsonAnswer("{}")));
   const door = await openDoor({ baseUrl: endpoint.url }, {}, undefined, {

@@ -11,7 +11,7 @@ import { uploadStalled } from "./endpoint-faults.ts";
 import { defaultLimits, type Exchange, forward, type ModelDoorLimits } from "./forward.ts";
 import { presentedTokens, requestHeaders } from "./headers.ts";
 import { createSecretMask } from "./mask-secret.ts";
-import { routeOf } from "./route.ts";
+import { type Route, routeOf } from "./route.ts";
 import { bodyOf, longestTold, withNote } from "./tell-agent.ts";
 
 export interface ModelDoor {
@@ -67,13 +67,92 @@ export function createModelDoor(options: {
     }
   }
 
-  function admit(sandboxId: SandboxId): Admission | undefined {
+  /** Waits for as long as a budget has no room beside what is under way, and the sandbox stays. */
+  async function admit(
+    sandboxId: SandboxId,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<Exclude<Admission, { kind: "wait" }> | "gone" | undefined> {
+    const bytes = Number(request.headers["content-length"] ?? 0) || 0;
+    const gone = new Promise<void>((resolve) => response.once("close", resolve));
     try {
-      return port.admit(sandboxId);
+      for (;;) {
+        if (response.destroyed) return "gone";
+        const admission = port.admit(sandboxId, bytes);
+        if (admission.kind !== "wait") return admission;
+        await Promise.race([admission.changed, gone]);
+      }
     } catch (error) {
       log.error("no decision on a model request", { sandboxId, reason: messageOf(error) });
       return undefined;
     }
+  }
+
+  /** One request that may be made now. */
+  async function passOn(
+    sandbox: { id: SandboxId; taskId: TaskId },
+    request: IncomingMessage,
+    response: ServerResponse,
+    route: Extract<Route, { kind: "forward" }>,
+    admission: Extract<Admission, { kind: "pass" | "tell" }>,
+  ): Promise<void> {
+    // Its task may have ended while it waited.
+    const endpoint = endpointFor(sandbox.id, route.api);
+    const url = endpoint === undefined ? undefined : urlOf(endpoint, route.path);
+    if (endpoint === undefined || url === undefined) return sendRefusal(request, response, noEndpoint);
+    const at = now();
+    const headers = requestHeaders(request.headers, endpoint);
+    let body: Buffer | undefined;
+    if (admission.kind === "tell" && Number(request.headers["content-length"]) <= longestTold) {
+      const given = await bodyOf(request, limits.uploadIdleMs);
+      if (given === undefined) return sendRefusal(request, response, uploadStalled(limits.uploadIdleMs));
+      const told = withNote(given.toString("utf8"), admission.text, route.api);
+      body = told === undefined ? given : Buffer.from(told);
+      headers["content-length"] = body.length;
+    }
+    const exchange = await forward(
+      request,
+      response,
+      {
+        url,
+        api: route.api,
+        agent: url.protocol === "https:" ? https : http,
+        headers,
+        body,
+        refuse(status, answered) {
+          const found = usageLimitOf(status, answered, now());
+          if (found === undefined) return undefined;
+          // The account of the Messages API is the one that all tasks wait for.
+          const limit = { ...found, ofModel: found.ofModel || route.api === "responses" };
+          log.warn("the usage limit of the model account is reached", {
+            sandboxId: sandbox.id,
+            until: new Date(limit.until).toISOString(),
+          });
+          try {
+            port.limited(sandbox.id, limit);
+          } catch (error) {
+            log.error("a usage limit could not be noted", {
+              sandboxId: sandbox.id,
+              reason: messageOf(error),
+            });
+          }
+          const reason = `The usage limit of the model account is reached until ${new Date(limit.until).toISOString()}.`;
+          return parked({ kind: "park", status: 429, reason });
+        },
+      },
+      createSecretMask(endpoint.credential.value.replace(/^Bearer +/i, "")),
+      limits,
+    );
+    if (exchange.failure !== undefined) {
+      log.warn("model request failed", {
+        sandboxId: sandbox.id,
+        status: exchange.status,
+        reason: exchange.failure,
+      });
+    }
+    if (!route.metered) return;
+    const { promptId } = admission;
+    port.record({ sandboxId: sandbox.id, taskId: sandbox.taskId, promptId, at, ...counted(exchange) });
   }
 
   return {
@@ -94,14 +173,8 @@ export function createModelDoor(options: {
         return sendRefusal(request, response, compressed);
       }
 
-      const endpoint = endpointFor(sandbox.id, route.api);
-      const url = endpoint === undefined ? undefined : urlOf(endpoint, route.path);
-      if (endpoint === undefined || url === undefined) return sendRefusal(request, response, noEndpoint);
-
-      const at = now();
-      const admission: Admission | undefined = route.metered
-        ? admit(sandbox.id)
-        : { kind: "pass", promptId: undefined };
+      const admission = route.metered ? await admit(sandbox.id, request, response) : free;
+      if (admission === "gone") return;
       if (admission === undefined) return sendRefusal(request, response, undecided);
       if (admission.kind === "park") {
         log.info("model request held, its task is being paused", {
@@ -110,58 +183,11 @@ export function createModelDoor(options: {
         });
         return holdAndRefuse(request, response, parked(admission), limits.holdMs);
       }
-      const headers = requestHeaders(request.headers, endpoint);
-      let body: Buffer | undefined;
-      if (admission.kind === "tell" && Number(request.headers["content-length"]) <= longestTold) {
-        const given = await bodyOf(request, limits.uploadIdleMs);
-        if (given === undefined) return sendRefusal(request, response, uploadStalled(limits.uploadIdleMs));
-        const told = withNote(given.toString("utf8"), admission.text, route.api);
-        body = told === undefined ? given : Buffer.from(told);
-        headers["content-length"] = body.length;
+      try {
+        await passOn(sandbox, request, response, route, admission);
+      } finally {
+        admission.settle?.();
       }
-      const exchange = await forward(
-        request,
-        response,
-        {
-          url,
-          api: route.api,
-          agent: url.protocol === "https:" ? https : http,
-          headers,
-          body,
-          refuse(status, answered) {
-            const found = usageLimitOf(status, answered, now());
-            if (found === undefined) return undefined;
-            // The account of the Messages API is the one that all tasks wait for.
-            const limit = { ...found, ofModel: found.ofModel || route.api === "responses" };
-            log.warn("the usage limit of the model account is reached", {
-              sandboxId: sandbox.id,
-              until: new Date(limit.until).toISOString(),
-            });
-            try {
-              port.limited(sandbox.id, limit);
-            } catch (error) {
-              log.error("a usage limit could not be noted", {
-                sandboxId: sandbox.id,
-                reason: messageOf(error),
-              });
-            }
-            const reason = `The usage limit of the model account is reached until ${new Date(limit.until).toISOString()}.`;
-            return parked({ kind: "park", status: 429, reason });
-          },
-        },
-        createSecretMask(endpoint.credential.value.replace(/^Bearer +/i, "")),
-        limits,
-      );
-      if (exchange.failure !== undefined) {
-        log.warn("model request failed", {
-          sandboxId: sandbox.id,
-          status: exchange.status,
-          reason: exchange.failure,
-        });
-      }
-      if (!route.metered) return;
-      const { promptId } = admission;
-      port.record({ sandboxId: sandbox.id, taskId: sandbox.taskId, promptId, at, ...counted(exchange) });
     },
     close() {
       http.destroy();
@@ -186,6 +212,9 @@ function urlOf(endpoint: ModelEndpoint, path: string): URL | undefined {
   url.password = "";
   return url;
 }
+
+/** For what costs nothing. */
+const free: Extract<Admission, { kind: "pass" }> = { kind: "pass", promptId: undefined };
 
 const wrongToken = refusal(
   401,
