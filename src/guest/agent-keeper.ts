@@ -3,7 +3,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
 import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
-import { keepPrompts } from "./kept-prompts.ts";
+import { afterEvent, keepPrompts } from "./kept-prompts.ts";
 import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 
@@ -25,7 +25,7 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId" | "lastHeard" | "heard" | "modeChanged">;
+  start: Omit<AgentStart, "lastPromptId" | "heard" | "heardUpTo" | "modeChanged">;
   state: StateFile;
   /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
   beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
@@ -43,12 +43,27 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let restarts = 0;
   let ending = false;
 
-  const emit = async (event: GuestEvent) => {
+  /** Prompts that the process has which runs now. */
+  let given = new Set<string>();
+
+  const giveOpen = () => {
+    const { openPrompt } = state.value;
+    if (run === undefined || openPrompt === null || given.has(openPrompt.promptId)) return;
+    given.add(openPrompt.promptId);
+    run.prompt(openPrompt);
+  };
+  const giveNow = (prompt: KeptPrompt) => {
+    given.add(prompt.promptId);
+    run?.now(prompt);
+  };
+  const emit = async (event: GuestEvent, part?: string) => {
     if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId, run?.settled() ?? Promise.resolve());
-    if (!prompts.isStale(event)) await start.emit(event);
-    const next = prompts.remember(event);
-    if (next !== undefined) run?.prompt(next);
-    if (event.kind === "turn_ended" && event.outcome === "done") restarts = 0;
+    if (prompts.isStale(event)) state.update(afterEvent(state.value, event));
+    else await start.emit(event, part);
+    if (event.kind !== "turn_ended") return;
+    if (event.outcome === "done") restarts = 0;
+    given.delete(event.promptId);
+    giveOpen();
   };
   const emitAll = async (events: GuestEvent[]) => {
     for (const event of events) await emit(event);
@@ -68,20 +83,20 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     if (value !== inForce().mode) state.update({ mode: { base, value } });
   };
 
-  const launch = (): AgentRun => {
+  const launch = () => {
     const launched = agent.start({
       ...{ ...start, ...inForce(), emit, modeChanged },
       lastPromptId: state.value.lastPromptId,
-      lastHeard: state.value.heard,
-      heard: (message) => state.update({ heard: message }),
+      heard: state.value.heard,
+      heardUpTo: (upTo) => state.update({ heard: { upTo, parts: [] } }),
     });
     run = launched;
+    given = new Set();
     launched.exited.then(onExit).catch(failed.reject);
     const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
     emitAll(events).catch(failed.reject);
-    if (state.value.openPrompt !== null) launched.prompt(state.value.openPrompt);
-    for (const prompt of again) launched.now(prompt);
-    return launched;
+    giveOpen();
+    for (const prompt of again) giveNow(prompt);
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
@@ -111,8 +126,8 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       try {
         // A process that is started takes all that is kept.
         if (run === undefined) launch();
-        else if (kind === "open") run.prompt(prompt);
-        else if (kind === "join") run.now(prompt);
+        else if (kind === "open") giveOpen();
+        else if (kind === "join") giveNow(prompt);
       } catch (thrown) {
         failed.reject(thrown);
       }

@@ -1,11 +1,14 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
+import { sessionEventSchema } from "../domain/session.ts";
 import { createBell } from "./bell.ts";
 import { isNoSpace } from "./disk.ts";
 import {
   listSegments,
+  mendSegment,
   readLines,
   recoverLast,
   type Segment,
@@ -26,7 +29,7 @@ export interface Spool {
    * Writes one event. Resolves as soon as there is room for the next: a caller that waits is slowed down to what
    * the appliance takes once the disk holds `maxBytes`, or while the disk is full.
    */
-  append(event: GuestEvent): Promise<void>;
+  append(event: GuestEvent, notes?: SpoolNotes): Promise<void>;
   /** Lines after the acknowledged ones, about `maxBatchBytes` of them and at least one; empty when there is none. */
   batch(): { body: string; last: number };
   acknowledge(n: number): void;
@@ -38,10 +41,30 @@ export interface Spool {
   close(): void;
 }
 
+const spoolLineSchema = sessionEventSchema.extend({
+  /** The part of the agent's conversation that it tells. */
+  part: z.string().optional(),
+  /** The command that it ends. */
+  command: z.number().optional(),
+});
+export type SpoolLine = z.infer<typeof spoolLineSchema>;
+export type SpoolNotes = Pick<SpoolLine, "part" | "command">;
+
+/** Keeps what follows from the events. A line that was written is never without what follows from it, and the reverse. */
+export interface SpoolFollower {
+  /** The last line that it had taken when the spool was opened; null: all. */
+  taken: number | null;
+  /** Takes each line as soon as it is there; when the spool is opened, those after `taken`. */
+  take(line: SpoolLine): void;
+  /** Before lines are deleted: the last one that it needs no more, whoever dies. */
+  save(): number;
+}
+
 export interface SpoolOptions {
   folder: string;
   /** Events up to this number are with the appliance already. */
   acked: number;
+  follower?: SpoolFollower;
   maxBytes?: number;
   segmentBytes?: number;
   maxBatchBytes?: number;
@@ -52,7 +75,13 @@ const ballastBytes = 1024 ** 2;
 
 /** Throws `conflict` when the appliance has lost events that this spool no longer holds. */
 export function openSpool(options: SpoolOptions): Spool {
-  const { folder, maxBytes = 1024 ** 3, segmentBytes = 8 * 1024 ** 2, maxBatchBytes = 1024 ** 2 } = options;
+  const {
+    folder,
+    follower = noFollower,
+    maxBytes = 1024 ** 3,
+    segmentBytes = 8 * 1024 ** 2,
+    maxBatchBytes = 1024 ** 2,
+  } = options;
   mkdirSync(folder, { recursive: true });
   const segments = listSegments(folder);
   let last = recoverLast(segments);
@@ -76,6 +105,7 @@ export function openSpool(options: SpoolOptions): Spool {
       "The appliance's database is older than this sandbox. Start the task again.",
     );
   }
+  replay(segments, acked, follower);
   if (acked > last) {
     // The spool is gone or older than the appliance's word: go on after what the appliance holds.
     dropAll();
@@ -100,16 +130,18 @@ export function openSpool(options: SpoolOptions): Spool {
     return { segment, fd: write };
   };
 
-  const writeLine = async (event: GuestEvent) => {
+  const writeLine = async (event: GuestEvent, notes: SpoolNotes) => {
     for (;;) {
       if (closed) return;
       const { segment, fd } = current();
-      const line = Buffer.from(`{"n":${last + 1},"event":${JSON.stringify(event)}}\n`);
+      const line = { n: last + 1, ...notes, event };
+      const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
       try {
-        writeWhole(fd, line);
-        segment.bytes += line.length;
-        total += line.length;
+        writeWhole(fd, bytes);
+        segment.bytes += bytes.length;
+        total += bytes.length;
         last++;
+        follower.take(line);
         wakeReaders.ring();
         return;
       } catch (thrown) {
@@ -117,7 +149,7 @@ export function openSpool(options: SpoolOptions): Spool {
         ftruncateSync(fd, segment.bytes);
         if (!isNoSpace(thrown)) throw thrown;
         rmSync(ballast, { force: true });
-        if (acked === last) dropAll();
+        if (acked === last && follower.save() >= last) dropAll();
         await Bun.sleep(1000);
       }
     }
@@ -136,9 +168,9 @@ export function openSpool(options: SpoolOptions): Spool {
   };
 
   return {
-    append(event) {
+    append(event, notes = {}) {
       tail = tail.then(async () => {
-        await writeLine(event);
+        await writeLine(event, notes);
         while (total > maxBytes && acked < last && !closed) await wakeWriters.wait();
       });
       return tail;
@@ -160,7 +192,9 @@ export function openSpool(options: SpoolOptions): Spool {
         position = skipped === undefined ? undefined : { path: position.path, offset: skipped, next: n + 1 };
       }
       acked = n;
-      while (segments.length > 1 && (segments[1]?.first ?? 0) <= acked + 1) {
+      const isDone = () => segments.length > 1 && (segments[1]?.first ?? 0) <= acked + 1;
+      const needless = isDone() ? Math.min(acked, follower.save()) : 0;
+      while (isDone() && (segments[1]?.first ?? 0) <= needless + 1) {
         const gone = segments.shift();
         if (gone === undefined) break;
         rmSync(gone.path, { force: true });
@@ -190,6 +224,40 @@ export function openSpool(options: SpoolOptions): Spool {
       wakeDrained.ring();
     },
   };
+}
+
+const noFollower: SpoolFollower = { taken: null, take() {}, save: () => Number.POSITIVE_INFINITY };
+
+/**
+ * Tells the follower what it had not taken yet. A line that nobody can read would be refused for ever: it is replaced by
+ * a word about it.
+ */
+function replay(segments: readonly Segment[], acked: number, follower: SpoolFollower): void {
+  const after = Math.min(acked, follower.taken ?? acked);
+  for (const [index, segment] of segments.entries()) {
+    if ((segments[index + 1]?.first ?? Number.POSITIVE_INFINITY) <= after + 1) continue;
+    mendSegment(segment, (text, n) => {
+      if (n <= after) return text;
+      const line = spoolLineSchema.safeParse(parseJson(text));
+      if (!line.success || line.data.n !== n) return JSON.stringify({ n, event: unreadable });
+      if (follower.taken !== null && n > follower.taken) follower.take(line.data);
+      return text;
+    });
+  }
+}
+
+const unreadable: GuestEvent = {
+  kind: "notice",
+  level: "warning",
+  text: "An event was kept in the sandbox and cannot be read any more.",
+};
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A disk that is full already has nothing to set aside; the spool works without. */

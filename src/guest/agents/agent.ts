@@ -2,6 +2,7 @@ import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import type { AgentMode } from "../../domain/task.ts";
 import type { Processes } from "../processes.ts";
+import type { Heard } from "./heard.ts";
 
 /** An agent CLI that the guest can drive. Claude Code is the first of several. */
 export interface Agent {
@@ -52,12 +53,15 @@ export interface AgentStart {
   trailers: readonly string[];
   /** The prompt that a turn which the agent starts by itself belongs to. */
   lastPromptId: string | null;
-  /** One event at a time, in order; the agent's output is read no faster than this resolves. */
-  emit: (event: GuestEvent) => Promise<void>;
-  /** The last message of the conversation that was told; null where none was listened to yet. */
-  lastHeard: string | null;
-  /** Told now. What comes after it is told by the next process, where this one or the guest dies first. */
-  heard: (message: string) => void;
+  /**
+   * One event at a time, in order; the agent's output is read no faster than this resolves. `part`: what of the
+   * conversation it tells. The next process finds it in `heard` exactly where the event was told, whoever died.
+   */
+  emit: (event: GuestEvent, part?: string) => Promise<void>;
+  /** What was told of the conversation on disk; null where it was not listened to yet, and is known. */
+  heard: Heard | null;
+  /** All that the conversation holds up to this message is known or told; what is kept of before is forgotten. */
+  heardUpTo: (message: string) => void;
   /** It has changed its mode by itself, as by a plan that was approved. */
   modeChanged: (mode: AgentMode) => void;
 }

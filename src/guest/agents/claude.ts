@@ -38,7 +38,9 @@ export function createClaude(command = "claude"): Agent {
     asksWith: "AskUserQuestion",
     variables: claudeVariables,
     start(options) {
-      const unheard = unheardIn(conversationFile(options) ?? "", options.lastHeard);
+      const unheard = unheardIn(conversationFile(options) ?? "", options.heard);
+      // From the first word on: where nobody can tell what was known, all of it seems to be.
+      if (options.heard === null) options.heardUpTo(unheard.last);
       let child: Child;
       try {
         child = options.processes.spawn([command, ...claudeArguments(options)], {
@@ -86,14 +88,17 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
 
   // One queue for what lines bring and what timers bring: events keep their order.
   let tail: Promise<void> = Promise.resolve();
-  const say = (events: GuestEvent[]): Promise<void> => {
-    for (const event of events) tail = tail.then(() => emit(event));
+  const say = (events: GuestEvent[], part?: string): Promise<void> => {
+    for (const [index, event] of events.entries())
+      tail = tail.then(() => emit(event, index === events.length - 1 ? part : undefined));
     // An agent whose words cannot be kept must not go on; `exited` then tells why.
     tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
-  say(unheard.events).then(
-    () => options.heard(unheard.last),
+  for (const { event, part } of unheard.said) say([event], part).catch(() => {});
+  // What was told and is not in the file will never be in it.
+  tail.then(
+    () => options.heardUpTo(unheard.last),
     () => {},
   );
   /** A line that cannot be written finds a process that has ended, which `exited` tells. */
@@ -175,9 +180,8 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
         if (line === "") continue;
-        const before = lastMessage;
-        for (const meaning of translate(line)) await say(eventsOf(meaning));
-        if (lastMessage !== undefined && lastMessage !== before) options.heard(lastMessage);
+        for (const meaning of translate(line))
+          await say(eventsOf(meaning), meaning.kind === "event" ? meaning.part : undefined);
       }
       const dropped = lines.takeDropped();
       if (dropped > 0) {

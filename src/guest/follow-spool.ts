@@ -1,0 +1,22 @@
+import { alsoHeard } from "./agents/heard.ts";
+import { afterEvent } from "./kept-prompts.ts";
+import type { SpoolFollower } from "./spool.ts";
+import type { StateFile } from "./state.ts";
+
+/**
+ * What a guest remembers of what it told follows from the lines of its spool: one write, that happens or does not. So
+ * whoever goes on after it, wherever it died, remembers to have told exactly what is told.
+ */
+export function followSpool(state: StateFile): SpoolFollower {
+  return {
+    taken: state.value.events,
+    take({ n, event, part, command }) {
+      state.follow(n, {
+        ...afterEvent(state.value, event),
+        ...(part !== undefined && { heard: alsoHeard(state.value.heard, part) }),
+        ...(command !== undefined && { lastCommand: command }),
+      });
+    },
+    save: state.save,
+  };
+}
