@@ -25,7 +25,7 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId" | "heard" | "heardUpTo" | "modeChanged">;
+  start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
   state: StateFile;
   /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
   beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
@@ -42,27 +42,28 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let run: AgentRun | undefined;
   let restarts = 0;
   let ending = false;
+  let catchingUp = false;
 
   /** Prompts that the process has which runs now. */
-  let given = new Set<string>();
+  let handed = new Set<string>();
 
   const giveOpen = () => {
     const { openPrompt } = state.value;
-    if (run === undefined || openPrompt === null || given.has(openPrompt.promptId)) return;
-    given.add(openPrompt.promptId);
+    if (run === undefined || openPrompt === null || handed.has(openPrompt.promptId)) return;
+    handed.add(openPrompt.promptId);
     run.prompt(openPrompt);
   };
   const giveNow = (prompt: KeptPrompt) => {
-    given.add(prompt.promptId);
+    handed.add(prompt.promptId);
     run?.now(prompt);
   };
-  const emit = async (event: GuestEvent, part?: string) => {
+  const emit = async (event: GuestEvent) => {
     if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId, run?.settled() ?? Promise.resolve());
     if (prompts.isStale(event)) state.update(afterEvent(state.value, event));
-    else await start.emit(event, part);
+    else await start.emit(event);
     if (event.kind !== "turn_ended") return;
     if (event.outcome === "done") restarts = 0;
-    given.delete(event.promptId);
+    handed.delete(event.promptId);
     giveOpen();
   };
   const emitAll = async (events: GuestEvent[]) => {
@@ -83,27 +84,43 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     if (value !== inForce().mode) state.update({ mode: { base, value } });
   };
 
+  /** Before a process is started. What was told and is not in the conversation by then will never be in it. */
+  const catchUp = async () => {
+    const unheard = agent.unheard?.(start, state.value.heard);
+    if (unheard === undefined) return;
+    catchingUp = true;
+    await emitAll(unheard.said);
+    state.update({ heard: { upTo: unheard.upTo, parts: [] } });
+    catchingUp = false;
+  };
+
   const launch = () => {
     const launched = agent.start({
       ...{ ...start, ...inForce(), emit, modeChanged },
       lastPromptId: state.value.lastPromptId,
-      heard: state.value.heard,
-      heardUpTo: (upTo) => state.update({ heard: { upTo, parts: [] } }),
     });
     run = launched;
-    given = new Set();
+    handed = new Set();
     launched.exited.then(onExit).catch(failed.reject);
     const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
     emitAll(events).catch(failed.reject);
     giveOpen();
     for (const prompt of again) giveNow(prompt);
   };
+  const wake = () => {
+    if (run === undefined && !catchingUp && !ending) launch();
+  };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
     run = undefined;
     if (ending) return;
-    // Between turns it may end: the next prompt starts it again.
-    if (state.value.openPrompt === null) return;
+    const isIdle = state.value.openPrompt === null;
+    await catchUp();
+    // Between turns it may end: the next prompt starts it again, which may have come meanwhile.
+    if (isIdle) {
+      if (state.value.openPrompt !== null) wake();
+      return;
+    }
     const words = stderr === "" ? "" : ` It said: ${tailOf(stderr, 2000)}`;
     if (restarts >= maxRestarts) {
       throw new CcwError(
@@ -115,9 +132,10 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     restarts++;
     const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
-    if (!ending && run === undefined) launch();
+    wake();
   };
 
+  await catchUp();
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
 
   return {
@@ -125,7 +143,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       const { kind, prompt } = prompts.add(given, now);
       try {
         // A process that is started takes all that is kept.
-        if (run === undefined) launch();
+        if (run === undefined) wake();
         else if (kind === "open") giveOpen();
         else if (kind === "join") giveNow(prompt);
       } catch (thrown) {
@@ -147,9 +165,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       state.update({ mode: { base: value, value } });
       run?.setMode(value);
     },
-    wake() {
-      if (run === undefined) launch();
-    },
+    wake,
     async kill() {
       ending = true;
       await run?.kill();

@@ -10,10 +10,11 @@ import type { StateFile } from "./state.ts";
 export function followSpool(state: StateFile): SpoolFollower {
   return {
     taken: state.value.events,
-    take({ n, event, part, command }) {
+    take({ n, event, command }) {
+      const { heard } = state.value;
       state.follow(n, {
         ...afterEvent(state.value, event),
-        ...(part !== undefined && { heard: alsoHeard(state.value.heard, part) }),
+        ...(heard !== null && { heard: alsoHeard(heard, event) }),
         ...(command !== undefined && { lastCommand: command }),
       });
     },

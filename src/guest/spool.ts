@@ -42,13 +42,11 @@ export interface Spool {
 }
 
 const spoolLineSchema = sessionEventSchema.extend({
-  /** The part of the agent's conversation that it tells. */
-  part: z.string().optional(),
   /** The command that it ends. */
   command: z.number().optional(),
 });
 export type SpoolLine = z.infer<typeof spoolLineSchema>;
-export type SpoolNotes = Pick<SpoolLine, "part" | "command">;
+export type SpoolNotes = Pick<SpoolLine, "command">;
 
 /** Keeps what follows from the events. A line that was written is never without what follows from it, and the reverse. */
 export interface SpoolFollower {

@@ -161,7 +161,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
         asksWith: agent.asksWith,
         network: start.instructions,
       }),
-      emit: (event, part) => flow.emit(event, part === undefined ? {} : { part }),
+      emit: flow.emit,
     },
     beforeTurnEnds: snapshots.take,
   });

@@ -22,6 +22,15 @@ export interface Agent {
   adoptConversation(of: Pick<AgentStart, "env" | "cwd" | "sessionId">): void;
   /** Whether the conversation on disk holds the prompt that was given under this key. */
   holdsPrompt(of: Pick<AgentStart, "env" | "sessionId">, key: string): boolean;
+  /**
+   * What the conversation on disk holds and nobody was told: a process said it and died, or the guest did first. Asked
+   * while no process runs. `heard` null: of a conversation that was never listened to everything is known. `upTo`: its
+   * last message. Undefined for an agent whose conversation cannot be read.
+   */
+  unheard?(
+    of: Pick<AgentStart, "env" | "sessionId">,
+    heard: Heard | null,
+  ): { said: GuestEvent[]; upTo: string };
 }
 
 /** The way to the model, at the appliance's door. */
@@ -53,15 +62,8 @@ export interface AgentStart {
   trailers: readonly string[];
   /** The prompt that a turn which the agent starts by itself belongs to. */
   lastPromptId: string | null;
-  /**
-   * One event at a time, in order; the agent's output is read no faster than this resolves. `part`: what of the
-   * conversation it tells. The next process finds it in `heard` exactly where the event was told, whoever died.
-   */
-  emit: (event: GuestEvent, part?: string) => Promise<void>;
-  /** What was told of the conversation on disk; null where it was not listened to yet, and is known. */
-  heard: Heard | null;
-  /** All that the conversation holds up to this message is known or told; what is kept of before is forgotten. */
-  heardUpTo: (message: string) => void;
+  /** One event at a time, in order; the agent's output is read no faster than this resolves. */
+  emit: (event: GuestEvent) => Promise<void>;
   /** It has changed its mode by itself, as by a plan that was approved. */
   modeChanged: (mode: AgentMode) => void;
 }

@@ -2,12 +2,10 @@ import type { GuestEvent } from "../../domain/event.ts";
 import { type Json, jsonSchema } from "../../domain/json.ts";
 import { boundJson, cutText, cutWithNote } from "../text.ts";
 import { type ClaudeMessage, type ContentBlock, claudeMessageSchema } from "./claude-messages.ts";
-import { partOf } from "./heard.ts";
 
 /** What a line of the CLI means: an event as it stands, or a word about turns and questions that needs their state. */
 export type ClaudeMeaning =
-  /** `part`: what of the conversation it tells, named alike in the stream and in the conversation's file. */
-  | { kind: "event"; event: GuestEvent; part?: string }
+  | { kind: "event"; event: GuestEvent }
   | { kind: "delta"; blockId: string; text: string }
   /** A turn begins; the CLI says it at the start of each. */
   | { kind: "turn_began" }
@@ -47,7 +45,16 @@ export function createClaudeTranslator(
     return message;
   };
 
-  const meaningsOf = (message: ClaudeMessage, raw: Json): ClaudeMeaning[] => {
+  return (line) => {
+    const raw = parseJson(line);
+    if (raw === undefined) {
+      return notice("warning", `The agent wrote a line that cannot be read: ${cutText(line, 500).text}`);
+    }
+    const parsed = claudeMessageSchema.safeParse(raw);
+    if (!parsed.success) return unknown(raw);
+    const message = parsed.data;
+    const isOwn = message.type === "assistant" || (message.type === "user" && message.isReplay !== true);
+    if (isOwn && message.parent_tool_use_id === null && message.uuid !== undefined) onMessage(message.uuid);
     switch (message.type) {
       case "stream_event": {
         const { event, parent_tool_use_id: agent } = message;
@@ -122,32 +129,7 @@ export function createClaudeTranslator(
         return [];
     }
   };
-
-  return (line) => {
-    const raw = parseJson(line);
-    if (raw === undefined) {
-      return notice("warning", `The agent wrote a line that cannot be read: ${cutText(line, 500).text}`);
-    }
-    const parsed = claudeMessageSchema.safeParse(raw);
-    if (!parsed.success) return unknown(raw);
-    const message = parsed.data;
-    const meanings = meaningsOf(message, raw);
-    const isOwn = message.type === "assistant" || (message.type === "user" && message.isReplay !== true);
-    if (!isOwn || message.parent_tool_use_id !== null || message.uuid === undefined) return meanings;
-    onMessage(message.uuid);
-    return withParts(meanings, message.uuid);
-  };
 }
-
-/** What is said in the person's name is no part: the conversation's file holds the prompts like that, too. */
-function withParts(meanings: ClaudeMeaning[], uuid: string): ClaudeMeaning[] {
-  return meanings.map((meaning, index) =>
-    meaning.kind === "event" && isSaid(meaning.event) ? { ...meaning, part: partOf(uuid, index) } : meaning,
-  );
-}
-
-const isSaid = ({ kind }: GuestEvent): boolean =>
-  kind === "assistant_text" || kind === "thinking" || kind === "tool_use" || kind === "tool_result";
 
 const blockIdOf = (messageId: string, index: number) => `${messageId.slice(0, 150)}:${index}`;
 

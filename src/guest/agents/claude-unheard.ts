@@ -1,10 +1,9 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { z } from "zod";
+import type { GuestEvent } from "../../domain/event.ts";
 import { createLineSplitter } from "../lines.ts";
-import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
-import type { Heard } from "./heard.ts";
-
-type Said = Extract<ClaudeMeaning, { kind: "event" }>;
+import { createClaudeTranslator } from "./claude-events.ts";
+import { type Heard, partOf } from "./heard.ts";
 
 const recordSchema = z.object({
   type: z.enum(["assistant", "user"]),
@@ -20,22 +19,22 @@ const tailBytes = 4 * 1024 ** 2;
 
 /**
  * What a conversation's file holds and nobody was told: said by a process that died, or that the guest died before, while
- * it was still in the pipe between them. It is compared part by part: the file has not the order in which things were
- * said, nor all of it, since the CLI writes some 100 ms later than it speaks. `heard` null: of a conversation that nobody
- * has listened to yet, everything is known already. `last` is the file's last message.
+ * it was still in the pipe between them. It is compared part by part: the file need not have the order in which things
+ * were said, nor all of it, since the CLI writes some 100 ms later than it speaks. `heard` null: of a conversation that
+ * nobody has listened to yet, everything is known already. `upTo` is the file's last message.
  */
-export function unheardIn(path: string, heard: Heard | null): { said: Said[]; last: string } {
+export function unheardIn(path: string, heard: Heard | null): { said: GuestEvent[]; upTo: string } {
   let file: number;
   try {
     file = openSync(path, "r");
   } catch {
-    return { said: [], last: heard?.upTo ?? "" };
+    return { said: [], upTo: heard?.upTo ?? "" };
   }
   try {
     const tail = Math.max(0, fstatSync(file).size - tailBytes);
     const found = heard?.upTo === "" ? undefined : readFrom(file, tail, heard);
     const { said, last } = found?.isWhole === true ? found : readFrom(file, 0, heard);
-    return { said: heard === null ? [] : said, last: last ?? heard?.upTo ?? "" };
+    return { said: heard === null ? [] : said, upTo: last ?? heard?.upTo ?? "" };
   } finally {
     closeSync(file);
   }
@@ -45,11 +44,17 @@ export function unheardIn(path: string, heard: Heard | null): { said: Said[]; la
 function readFrom(file: number, from: number, heard: Heard | null) {
   const translate = createClaudeTranslator();
   const told = new Set(heard?.parts);
-  let said: Said[] = [];
+  let said: GuestEvent[] = [];
   let last: string | undefined;
   // Where what it knew up to never came into the file, what was told since stands for it.
   let isSince = heard?.upTo === "";
   let isWhole = false;
+  const known = (name: string) => {
+    if (name !== heard?.upTo) return;
+    said = [];
+    isSince = true;
+    isWhole = true;
+  };
   const read = (line: string) => {
     const record = recordSchema.safeParse(parseJson(line));
     if (!record.success || record.data.isSidechain) return;
@@ -57,14 +62,13 @@ function readFrom(file: number, from: number, heard: Heard | null) {
     last = uuid;
     // All are translated: blocks are told apart by their place in their message.
     for (const meaning of translate(JSON.stringify({ type, uuid, message, parent_tool_use_id: null }))) {
-      if (meaning.kind !== "event" || meaning.part === undefined) continue;
-      if (told.has(meaning.part)) isSince = true;
-      else if (isSince) said.push(meaning);
+      const part = meaning.kind === "event" ? partOf(meaning.event) : undefined;
+      if (meaning.kind !== "event" || part === undefined) continue;
+      if (told.has(part)) isSince = true;
+      else if (isSince) said.push(meaning.event);
+      known(part);
     }
-    if (uuid !== heard?.upTo) return;
-    said = [];
-    isSince = true;
-    isWhole = true;
+    known(uuid);
   };
   const lines = createLineSplitter(maxLineBytes);
   const chunk = Buffer.alloc(chunkBytes);

@@ -25,6 +25,8 @@ const graceMs = 5000;
 const settleMs = 1000;
 /** Where the last message is to be found, with room for what comes behind it. */
 const lastBytes = 4 * 1024 ** 2;
+/** A timer that is late by so much tells that the guest was stopped, or had no processor. */
+const stoodStillMs = 300;
 /** How long output may still come after the process has ended: something it started may hold the pipe open. */
 const lastOutputMs = 1000;
 
@@ -38,9 +40,6 @@ export function createClaude(command = "claude"): Agent {
     asksWith: "AskUserQuestion",
     variables: claudeVariables,
     start(options) {
-      const unheard = unheardIn(conversationFile(options) ?? "", options.heard);
-      // From the first word on: where nobody can tell what was known, all of it seems to be.
-      if (options.heard === null) options.heardUpTo(unheard.last);
       let child: Child;
       try {
         child = options.processes.spawn([command, ...claudeArguments(options)], {
@@ -55,7 +54,7 @@ export function createClaude(command = "claude"): Agent {
           "Use the built-in image `slim`, or an image with `claude` of @anthropic-ai/claude-code on its PATH.",
         );
       }
-      return drive(child, options, unheard);
+      return drive(child, options);
     },
     conversation({ env, sessionId }) {
       const folder = conversationFolder(env, sessionId);
@@ -69,6 +68,7 @@ export function createClaude(command = "claude"): Agent {
       const path = conversationFile({ env, sessionId });
       return path !== undefined && conversationHolds(path, promptUuid(key));
     },
+    unheard: (of, heard) => unheardIn(conversationFile(of) ?? "", heard),
   };
 }
 
@@ -77,7 +77,7 @@ function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionI
   return folder === undefined ? undefined : join(folder, `${sessionId}.jsonl`);
 }
 
-function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unheardIn>): AgentRun {
+function drive(child: Child, options: AgentStart): AgentRun {
   const { emit, lastPromptId, processes } = options;
   let lastMessage: string | undefined;
   const translate = createClaudeTranslator((uuid) => {
@@ -85,22 +85,16 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
   });
   const questions = new Map<string, Record<string, Json>>();
   let interruptAtStart = false;
+  let isOver = false;
 
   // One queue for what lines bring and what timers bring: events keep their order.
   let tail: Promise<void> = Promise.resolve();
-  const say = (events: GuestEvent[], part?: string): Promise<void> => {
-    for (const [index, event] of events.entries())
-      tail = tail.then(() => emit(event, index === events.length - 1 ? part : undefined));
+  const say = (events: GuestEvent[]): Promise<void> => {
+    for (const event of events) tail = tail.then(() => emit(event));
     // An agent whose words cannot be kept must not go on; `exited` then tells why.
     tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
-  for (const { event, part } of unheard.said) say([event], part).catch(() => {});
-  // What was told and is not in the file will never be in it.
-  tail.then(
-    () => options.heardUpTo(unheard.last),
-    () => {},
-  );
   /** A line that cannot be written finds a process that has ended, which `exited` tells. */
   const write = (message: object) => {
     try {
@@ -118,11 +112,18 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     lastPromptId,
     give: (prompt) => write(userMessage(prompt)),
     after(ms, then) {
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        then();
-      }, ms);
-      timers.add(timer);
+      let timer: ReturnType<typeof setTimeout>;
+      const wait = () => {
+        const began = performance.now();
+        timer = setTimeout(() => {
+          timers.delete(timer);
+          // A guest that stood still itself has not heard what was said meanwhile.
+          if (performance.now() - began > ms + stoodStillMs) wait();
+          else then();
+        }, ms);
+        timers.add(timer);
+      };
+      wait();
       return () => {
         clearTimeout(timer);
         timers.delete(timer);
@@ -180,8 +181,9 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
         if (line === "") continue;
-        for (const meaning of translate(line))
-          await say(eventsOf(meaning), meaning.kind === "event" ? meaning.part : undefined);
+        // What comes so late is told from the conversation's file.
+        if (isOver) return;
+        for (const meaning of translate(line)) await say(eventsOf(meaning));
       }
       const dropped = lines.takeDropped();
       if (dropped > 0) {
@@ -203,6 +205,7 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     const code = await child.exited;
     await Promise.race([output, Bun.sleep(lastOutputMs)]);
     for (const timer of timers) clearTimeout(timer);
+    isOver = true;
     await say([...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)]);
     deltas.close();
     return {
