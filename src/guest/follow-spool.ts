@@ -1,6 +1,6 @@
 import { alsoHeard } from "./agents/heard.ts";
 import { afterEvent } from "./kept-prompts.ts";
-import type { SpoolFollower } from "./spool.ts";
+import type { SpoolFollower } from "./spool-follower.ts";
 import type { StateFile } from "./state.ts";
 
 /**
@@ -10,6 +10,7 @@ import type { StateFile } from "./state.ts";
 export function followSpool(state: StateFile): SpoolFollower {
   return {
     taken: state.value.events,
+    skip: (last) => state.update({ events: last }),
     take({ n, event, command }) {
       const { heard } = state.value;
       state.follow(n, {

@@ -1,14 +1,12 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
-import { sessionEventSchema } from "../domain/session.ts";
 import { createBell } from "./bell.ts";
 import { isNoSpace } from "./disk.ts";
+import { noFollower, replay, type SpoolFollower, type SpoolNotes } from "./spool-follower.ts";
 import {
   listSegments,
-  mendSegment,
   readLines,
   recoverLast,
   type Segment,
@@ -41,23 +39,6 @@ export interface Spool {
   close(): void;
 }
 
-const spoolLineSchema = sessionEventSchema.extend({
-  /** The command that it ends. */
-  command: z.number().optional(),
-});
-export type SpoolLine = z.infer<typeof spoolLineSchema>;
-export type SpoolNotes = Pick<SpoolLine, "command">;
-
-/** Keeps what follows from the events. A line that was written is never without what follows from it, and the reverse. */
-export interface SpoolFollower {
-  /** The last line that it had taken when the spool was opened; null: all. */
-  taken: number | null;
-  /** Takes each line as soon as it is there; when the spool is opened, those after `taken`. */
-  take(line: SpoolLine): void;
-  /** Before lines are deleted: the last one that it needs no more, whoever dies. */
-  save(): number;
-}
-
 export interface SpoolOptions {
   folder: string;
   /** Events up to this number are with the appliance already. */
@@ -84,6 +65,8 @@ export function openSpool(options: SpoolOptions): Spool {
   const segments = listSegments(folder);
   let last = recoverLast(segments);
   let acked = options.acked;
+  replay(segments, acked, follower);
+  if (follower.taken === null) follower.skip(last);
   let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
   let write: number | undefined;
   const dropAll = () => {
@@ -103,7 +86,6 @@ export function openSpool(options: SpoolOptions): Spool {
       "The appliance's database is older than this sandbox. Start the task again.",
     );
   }
-  replay(segments, acked, follower);
   if (acked > last) {
     // The spool is gone or older than the appliance's word: go on after what the appliance holds.
     dropAll();
@@ -222,40 +204,6 @@ export function openSpool(options: SpoolOptions): Spool {
       wakeDrained.ring();
     },
   };
-}
-
-const noFollower: SpoolFollower = { taken: null, take() {}, save: () => Number.POSITIVE_INFINITY };
-
-/**
- * Tells the follower what it had not taken yet. A line that nobody can read would be refused for ever: it is replaced by
- * a word about it.
- */
-function replay(segments: readonly Segment[], acked: number, follower: SpoolFollower): void {
-  const after = Math.min(acked, follower.taken ?? acked);
-  for (const [index, segment] of segments.entries()) {
-    if ((segments[index + 1]?.first ?? Number.POSITIVE_INFINITY) <= after + 1) continue;
-    mendSegment(segment, (text, n) => {
-      if (n <= after) return text;
-      const line = spoolLineSchema.safeParse(parseJson(text));
-      if (!line.success || line.data.n !== n) return JSON.stringify({ n, event: unreadable });
-      if (follower.taken !== null && n > follower.taken) follower.take(line.data);
-      return text;
-    });
-  }
-}
-
-const unreadable: GuestEvent = {
-  kind: "notice",
-  level: "warning",
-  text: "An event was kept in the sandbox and cannot be read any more.",
-};
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** A disk that is full already has nothing to set aside; the spool works without. */

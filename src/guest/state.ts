@@ -47,7 +47,7 @@ const format = 2;
  */
 const guestStateSchema = z.object({
   format: z.number().default(1),
-  /** The last line of the spool that this follows from; null: all that the spool holds. */
+  /** The last line of the spool that this follows from; null where that was not written down. */
   events: z.number().int().nonnegative().nullable().default(null),
   /** The last command that was carried out. */
   lastCommand: z.number().int().nonnegative().default(0),

@@ -17,7 +17,7 @@ import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { SessionFiles } from "./session-files.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
-import type { SpoolNotes } from "./spool.ts";
+import type { SpoolNotes } from "./spool-follower.ts";
 import type { StateFile } from "./state.ts";
 import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";

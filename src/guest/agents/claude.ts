@@ -15,6 +15,7 @@ import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
 import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
+import { createTimers } from "./timers.ts";
 
 /** A tool result may be big, never endless: over this a line is dropped and the transcript says so. */
 const maxLineBytes = 32 * 1024 ** 2;
@@ -25,8 +26,6 @@ const graceMs = 5000;
 const settleMs = 1000;
 /** Where the last message is to be found, with room for what comes behind it. */
 const lastBytes = 4 * 1024 ** 2;
-/** A timer that is late by so much tells that the guest was stopped, or had no processor. */
-const stoodStillMs = 300;
 /** How long output may still come after the process has ended: something it started may hold the pipe open. */
 const lastOutputMs = 1000;
 
@@ -107,28 +106,11 @@ function drive(child: Child, options: AgentStart): AgentRun {
     refused: (text) => void say([{ kind: "notice", level: "warning", text }]),
   });
   const deltas = createDeltas((events) => void say(events));
-  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const timers = createTimers();
   const turns = createClaudeTurns<AgentPrompt & { uuid: string }>({
     lastPromptId,
     give: (prompt) => write(userMessage(prompt)),
-    after(ms, then) {
-      let timer: ReturnType<typeof setTimeout>;
-      const wait = () => {
-        const began = performance.now();
-        timer = setTimeout(() => {
-          timers.delete(timer);
-          // A guest that stood still itself has not heard what was said meanwhile.
-          if (performance.now() - began > ms + stoodStillMs) wait();
-          else then();
-        }, ms);
-        timers.add(timer);
-      };
-      wait();
-      return () => {
-        clearTimeout(timer);
-        timers.delete(timer);
-      };
-    },
+    after: timers.after,
     late: (events) => void say(events),
   });
 
@@ -204,7 +186,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
     const output = Promise.allSettled([readOutput(), readErrors()]);
     const code = await child.exited;
     await Promise.race([output, Bun.sleep(lastOutputMs)]);
-    for (const timer of timers) clearTimeout(timer);
+    timers.close();
     isOver = true;
     await say([...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)]);
     deltas.close();
