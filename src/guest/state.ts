@@ -110,7 +110,11 @@ export function openStateFile(path: string, otherwise: () => Partial<GuestState>
   let { value } = found;
   if (found.unread.length > 0) {
     value = { ...value, ...pick(otherwise(), found.unread) };
-    copyFileSync(path, `${path}.unread`);
+    try {
+      copyFileSync(path, `${path}.unread`);
+    } catch (thrown) {
+      if (!isNoSpace(thrown)) throw thrown;
+    }
   }
   let saved = value.events ?? 0;
   const write = () => {
