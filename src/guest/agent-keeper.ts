@@ -3,7 +3,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
 import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
-import { keepPrompts } from "./kept-prompts.ts";
+import { afterEvent, keepPrompts } from "./kept-prompts.ts";
 import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 
@@ -25,7 +25,7 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId" | "lastHeard" | "heard" | "modeChanged">;
+  start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
   state: StateFile;
   /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
   beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
@@ -42,13 +42,29 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let run: AgentRun | undefined;
   let restarts = 0;
   let ending = false;
+  let catchingUp = false;
 
+  /** Prompts that the process has which runs now. */
+  let handed = new Set<string>();
+
+  const giveOpen = () => {
+    const { openPrompt } = state.value;
+    if (run === undefined || openPrompt === null || handed.has(openPrompt.promptId)) return;
+    handed.add(openPrompt.promptId);
+    run.prompt(openPrompt);
+  };
+  const giveNow = (prompt: KeptPrompt) => {
+    handed.add(prompt.promptId);
+    run?.now(prompt);
+  };
   const emit = async (event: GuestEvent) => {
     if (prompts.endsTurn(event)) await beforeTurnEnds(event.promptId, run?.settled() ?? Promise.resolve());
-    if (!prompts.isStale(event)) await start.emit(event);
-    const next = prompts.remember(event);
-    if (next !== undefined) run?.prompt(next);
-    if (event.kind === "turn_ended" && event.outcome === "done") restarts = 0;
+    if (prompts.isStale(event)) state.update(afterEvent(state.value, event));
+    else await start.emit(event);
+    if (event.kind !== "turn_ended") return;
+    if (event.outcome === "done") restarts = 0;
+    handed.delete(event.promptId);
+    giveOpen();
   };
   const emitAll = async (events: GuestEvent[]) => {
     for (const event of events) await emit(event);
@@ -68,27 +84,43 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     if (value !== inForce().mode) state.update({ mode: { base, value } });
   };
 
-  const launch = (): AgentRun => {
+  /** Before a process is started. What was told and is not in the conversation by then will never be in it. */
+  const catchUp = async () => {
+    const unheard = agent.unheard?.(start, state.value.heard);
+    if (unheard === undefined) return;
+    catchingUp = true;
+    await emitAll(unheard.said);
+    state.update({ heard: { upTo: unheard.upTo, parts: [] } });
+    catchingUp = false;
+  };
+
+  const launch = () => {
     const launched = agent.start({
       ...{ ...start, ...inForce(), emit, modeChanged },
       lastPromptId: state.value.lastPromptId,
-      lastHeard: state.value.heard,
-      heard: (message) => state.update({ heard: message }),
     });
     run = launched;
+    handed = new Set();
     launched.exited.then(onExit).catch(failed.reject);
     const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
     emitAll(events).catch(failed.reject);
-    if (state.value.openPrompt !== null) launched.prompt(state.value.openPrompt);
-    for (const prompt of again) launched.now(prompt);
-    return launched;
+    giveOpen();
+    for (const prompt of again) giveNow(prompt);
+  };
+  const wake = () => {
+    if (run === undefined && !catchingUp && !ending) launch();
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
     run = undefined;
     if (ending) return;
-    // Between turns it may end: the next prompt starts it again.
-    if (state.value.openPrompt === null) return;
+    const isIdle = state.value.openPrompt === null;
+    await catchUp();
+    // Between turns it may end: the next prompt starts it again, which may have come meanwhile.
+    if (isIdle) {
+      if (state.value.openPrompt !== null) wake();
+      return;
+    }
     const words = stderr === "" ? "" : ` It said: ${tailOf(stderr, 2000)}`;
     if (restarts >= maxRestarts) {
       throw new CcwError(
@@ -100,9 +132,10 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     restarts++;
     const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
-    if (!ending && run === undefined) launch();
+    wake();
   };
 
+  await catchUp();
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
 
   return {
@@ -110,9 +143,9 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       const { kind, prompt } = prompts.add(given, now);
       try {
         // A process that is started takes all that is kept.
-        if (run === undefined) launch();
-        else if (kind === "open") run.prompt(prompt);
-        else if (kind === "join") run.now(prompt);
+        if (run === undefined) wake();
+        else if (kind === "open") giveOpen();
+        else if (kind === "join") giveNow(prompt);
       } catch (thrown) {
         failed.reject(thrown);
       }
@@ -132,9 +165,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       state.update({ mode: { base: value, value } });
       run?.setMode(value);
     },
-    wake() {
-      if (run === undefined) launch();
-    },
+    wake,
     async kill() {
       ending = true;
       await run?.kill();

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
 import { CcwError, messageOf } from "../domain/errors.ts";
@@ -7,6 +8,7 @@ import type { Agent } from "./agents/agent.ts";
 import { createClaude } from "./agents/claude.ts";
 import { createCodex } from "./agents/codex.ts";
 import { createCommandRunner } from "./commands.ts";
+import { followSpool } from "./follow-spool.ts";
 import { startForward } from "./forward.ts";
 import { createRunGit } from "./git-process.ts";
 import { failure } from "./last-word.ts";
@@ -14,6 +16,7 @@ import { createProcesses, killAllOthers } from "./processes.ts";
 import { startReaper } from "./reaper.ts";
 import { createSessionClient } from "./session-client.ts";
 import { openSpool, type Spool } from "./spool.ts";
+import type { SpoolNotes } from "./spool-follower.ts";
 import { openStateFile } from "./state.ts";
 import { runTaskFlow } from "./task-flow.ts";
 import { cutWithNote } from "./text.ts";
@@ -74,10 +77,17 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
     const forward = startForward(options);
     const session = createSessionClient({ socketPath: options.socketPath, report });
     const start = await session.start(stop.signal);
-    const spool = openSpool({ folder: options.spoolFolder, acked: start.acked });
-    const state = openStateFile(join(options.spoolFolder, "state.json"));
+    const state = openStateFile(join(options.spoolFolder, "state.json"), () => ({
+      // Better an unfinished set-up than the loss of what was worked on.
+      prepared: isFilled(options.workspace),
+    }));
+    const spool = openSpool({
+      ...{ folder: options.spoolFolder, acked: start.acked },
+      follower: followSpool(state),
+    });
     const sending = session.sendEvents(spool, connected.signal);
-    const emit = (event: GuestEvent) => spool.append(bounded(event));
+    const emit = (event: GuestEvent, notes?: SpoolNotes) => spool.append(bounded(event), notes);
+    if (state.unread !== undefined) await emit({ kind: "notice", level: "warning", text: state.unread });
 
     let exitCode = 0;
     try {
@@ -123,6 +133,14 @@ export async function runGuest(given: Partial<GuestOptions> = {}): Promise<numbe
     process.off("SIGTERM", onStop);
     process.off("SIGINT", onStop);
     killAllOthers();
+  }
+}
+
+function isFilled(folder: string): boolean {
+  try {
+    return readdirSync(folder).length > 0;
+  } catch {
+    return false;
   }
 }
 

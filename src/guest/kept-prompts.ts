@@ -19,8 +19,6 @@ export interface KeptPrompts {
   isStale(event: GuestEvent): boolean;
   /** Whether it is the end of a turn, and not only of a prompt that never had one. */
   endsTurn(event: GuestEvent): event is Extract<GuestEvent, { kind: "turn_ended" }>;
-  /** Keeps what an event means, which is in the spool by then. Returns the prompt that is now to be given, if any. */
-  remember(event: GuestEvent): KeptPrompt | undefined;
 }
 
 /** The end of a prompt that the agent has never seen. */
@@ -63,11 +61,11 @@ export function keepPrompts(state: StateFile): KeptPrompts {
 
     interrupt() {
       const { joining, nextPrompts } = state.value;
-      state.update({
-        joining: joining.map((each) => (each.taken ? each : { ...each, withdrawn: true })),
-        nextPrompts: [],
-      });
-      return nextPrompts.map(({ promptId }) => neverRan(promptId));
+      const waiting = nextPrompts.map((each) => ({ ...each, taken: false, told: false, withdrawn: true }));
+      const joined = joining.map((each) => (each.taken ? each : { ...each, withdrawn: true }));
+      // Kept until their end is told, by this guest or the next.
+      state.update({ joining: [...joined, ...waiting], nextPrompts: [] });
+      return waiting.map(({ promptId }) => neverRan(promptId));
     },
 
     recover(holds) {
@@ -94,43 +92,42 @@ export function keepPrompts(state: StateFile): KeptPrompts {
 
     endsTurn: (event): event is Extract<GuestEvent, { kind: "turn_ended" }> =>
       event.kind === "turn_ended" && !isJoining(event.promptId),
-
-    remember(event) {
-      const { openPrompt, joining, questions } = state.value;
-      if (event.kind === "turn_started") state.update({ lastPromptId: event.promptId });
-      if (event.kind === "prompt_taken") {
-        const { promptId } = event;
-        state.update({
-          joining: joining.map((each) =>
-            each.promptId === promptId ? { ...each, taken: true, told: true } : each,
-          ),
-        });
-      }
-      if (event.kind === "question") state.update({ questions: [...questions, event.requestId] });
-      if (event.kind === "question_closed")
-        state.update({ questions: questions.filter((open) => open !== event.requestId) });
-      if (event.kind !== "turn_ended") return undefined;
-
-      const interrupted = event.outcome === "interrupted" ? withOneMore(state.value, event.promptId) : {};
-      if (openPrompt?.promptId !== event.promptId) {
-        const rest = joining.filter(({ promptId }) => promptId !== event.promptId);
-        state.update({ joining: rest, ...interrupted });
-        return undefined;
-      }
-      // As the agent does it: what came too late to join has the next turn, before what waits for one.
-      const left = joining.filter(({ taken, withdrawn }) => !taken && !withdrawn);
-      const withdrawn = joining.filter((each) => !each.taken && each.withdrawn);
-      const promoted = left[0];
-      const [next, ...later] = state.value.nextPrompts;
-      state.update({
-        openPrompt: promoted ?? next ?? null,
-        joining: [...withdrawn, ...left.slice(1)],
-        nextPrompts: promoted === undefined ? later : state.value.nextPrompts,
-        ...interrupted,
-      });
-      return promoted === undefined ? next : undefined;
-    },
   };
+}
+
+/** What an event changes in what is kept. It is taken as told: where it stands in the spool, this follows from it. */
+export function afterEvent(state: GuestState, event: GuestEvent): Partial<GuestState> {
+  const { openPrompt, joining, nextPrompts, questions } = state;
+  switch (event.kind) {
+    case "turn_started":
+      return { lastPromptId: event.promptId };
+    case "prompt_taken": {
+      const take = (each: (typeof joining)[number]) => ({ ...each, taken: true, told: true });
+      return { joining: joining.map((each) => (each.promptId === event.promptId ? take(each) : each)) };
+    }
+    case "question":
+      return { questions: [...questions, event.requestId] };
+    case "question_closed":
+      return { questions: questions.filter((open) => open !== event.requestId) };
+    case "turn_ended": {
+      const interrupted = event.outcome === "interrupted" ? withOneMore(state, event.promptId) : {};
+      if (openPrompt?.promptId !== event.promptId)
+        return { joining: joining.filter(({ promptId }) => promptId !== event.promptId), ...interrupted };
+      // As the agent does it: what came too late to join has the next turn, before what waits for one.
+      const late = joining.filter(({ taken, withdrawn }) => !taken && !withdrawn);
+      const withdrawn = joining.filter((each) => !each.taken && each.withdrawn);
+      const [promoted, ...left] = late;
+      const [next, ...later] = nextPrompts;
+      return {
+        openPrompt: promoted ?? next ?? null,
+        joining: [...withdrawn, ...left],
+        nextPrompts: promoted === undefined ? later : nextPrompts,
+        ...interrupted,
+      };
+    }
+    default:
+      return {};
+  }
 }
 
 function withOneMore({ interrupted }: GuestState, promptId: string): Pick<GuestState, "interrupted"> {

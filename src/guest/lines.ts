@@ -23,8 +23,8 @@ export function createLineSplitter(maxBytes: number): LineSplitter {
       held = 0;
       return;
     }
-    // A copy: the reader of the stream may use its buffer again.
-    parts.push(part.slice());
+    // A copy, which `slice` of a Buffer is not: the reader of the stream may use its buffer again.
+    parts.push(new Uint8Array(part));
     held += part.length;
   };
 

@@ -1,4 +1,15 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readdirSync, readSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** One file of the spool: whole lines, the first of which has the number `first`. */
@@ -42,6 +53,23 @@ export function recoverLast(segments: Segment[]): number {
     segment.bytes = end;
     return segment.first + lines - 1;
   });
+}
+
+/** Hands each line over with its number; where another one comes back, the file is written anew. */
+export function mendSegment(segment: Segment, mend: (line: string, n: number) => string): void {
+  const whole = readFileSync(segment.path);
+  const lines: string[] = [];
+  let from = 0;
+  for (let end = whole.indexOf(10); end !== -1; end = whole.indexOf(10, from)) {
+    lines.push(whole.toString("utf8", from, end));
+    from = end + 1;
+  }
+  const mended = lines.map((line, index) => mend(line, segment.first + index));
+  if (mended.every((line, index) => line === lines[index])) return;
+  const bytes = Buffer.from(mended.map((line) => `${line}\n`).join(""));
+  writeFileSync(`${segment.path}.new`, bytes);
+  renameSync(`${segment.path}.new`, segment.path);
+  segment.bytes = bytes.length;
 }
 
 /** The offset after `count` lines from `offset`; undefined when the file ends sooner. */

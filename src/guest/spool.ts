@@ -4,6 +4,7 @@ import { isNoSpace } from "../domain/disk.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { createBell } from "./bell.ts";
+import { noFollower, replay, type SpoolFollower, type SpoolNotes } from "./spool-follower.ts";
 import {
   listSegments,
   readLines,
@@ -26,7 +27,7 @@ export interface Spool {
    * Writes one event. Resolves as soon as there is room for the next: a caller that waits is slowed down to what
    * the appliance takes once the disk holds `maxBytes`, or while the disk is full.
    */
-  append(event: GuestEvent): Promise<void>;
+  append(event: GuestEvent, notes?: SpoolNotes): Promise<void>;
   /** Lines after the acknowledged ones, about `maxBatchBytes` of them and at least one; empty when there is none. */
   batch(): { body: string; last: number };
   acknowledge(n: number): void;
@@ -42,6 +43,7 @@ export interface SpoolOptions {
   folder: string;
   /** Events up to this number are with the appliance already. */
   acked: number;
+  follower?: SpoolFollower;
   maxBytes?: number;
   segmentBytes?: number;
   maxBatchBytes?: number;
@@ -52,11 +54,19 @@ const ballastBytes = 1024 ** 2;
 
 /** Throws `conflict` when the appliance has lost events that this spool no longer holds. */
 export function openSpool(options: SpoolOptions): Spool {
-  const { folder, maxBytes = 1024 ** 3, segmentBytes = 8 * 1024 ** 2, maxBatchBytes = 1024 ** 2 } = options;
+  const {
+    folder,
+    follower = noFollower,
+    maxBytes = 1024 ** 3,
+    segmentBytes = 8 * 1024 ** 2,
+    maxBatchBytes = 1024 ** 2,
+  } = options;
   mkdirSync(folder, { recursive: true });
   const segments = listSegments(folder);
   let last = recoverLast(segments);
   let acked = options.acked;
+  replay(segments, acked, follower);
+  if (follower.taken === null) follower.skip(last);
   let total = segments.reduce((sum, segment) => sum + segment.bytes, 0);
   let write: number | undefined;
   const dropAll = () => {
@@ -100,16 +110,18 @@ export function openSpool(options: SpoolOptions): Spool {
     return { segment, fd: write };
   };
 
-  const writeLine = async (event: GuestEvent) => {
+  const writeLine = async (event: GuestEvent, notes: SpoolNotes) => {
     for (;;) {
       if (closed) return;
       const { segment, fd } = current();
-      const line = Buffer.from(`{"n":${last + 1},"event":${JSON.stringify(event)}}\n`);
+      const line = { n: last + 1, ...notes, event };
+      const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
       try {
-        writeWhole(fd, line);
-        segment.bytes += line.length;
-        total += line.length;
+        writeWhole(fd, bytes);
+        segment.bytes += bytes.length;
+        total += bytes.length;
         last++;
+        follower.take(line);
         wakeReaders.ring();
         return;
       } catch (thrown) {
@@ -117,7 +129,7 @@ export function openSpool(options: SpoolOptions): Spool {
         ftruncateSync(fd, segment.bytes);
         if (!isNoSpace(thrown)) throw thrown;
         rmSync(ballast, { force: true });
-        if (acked === last) dropAll();
+        if (acked === last && follower.save() >= last) dropAll();
         await Bun.sleep(1000);
       }
     }
@@ -136,9 +148,9 @@ export function openSpool(options: SpoolOptions): Spool {
   };
 
   return {
-    append(event) {
+    append(event, notes = {}) {
       tail = tail.then(async () => {
-        await writeLine(event);
+        await writeLine(event, notes);
         while (total > maxBytes && acked < last && !closed) await wakeWriters.wait();
       });
       return tail;
@@ -160,7 +172,9 @@ export function openSpool(options: SpoolOptions): Spool {
         position = skipped === undefined ? undefined : { path: position.path, offset: skipped, next: n + 1 };
       }
       acked = n;
-      while (segments.length > 1 && (segments[1]?.first ?? 0) <= acked + 1) {
+      const isDone = () => segments.length > 1 && (segments[1]?.first ?? 0) <= acked + 1;
+      const needless = isDone() ? Math.min(acked, follower.save()) : 0;
+      while (isDone() && (segments[1]?.first ?? 0) <= needless + 1) {
         const gone = segments.shift();
         if (gone === undefined) break;
         rmSync(gone.path, { force: true });

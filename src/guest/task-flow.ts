@@ -17,6 +17,7 @@ import { restore } from "./restore.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { SessionFiles } from "./session-files.ts";
 import { createSnapshots, type Snapshots } from "./snapshots.ts";
+import type { SpoolNotes } from "./spool-follower.ts";
 import type { StateFile } from "./state.ts";
 import { step } from "./step.ts";
 import { initSubmodules } from "./submodules.ts";
@@ -39,7 +40,8 @@ export interface TaskFlow {
   variables: SandboxVariables;
   agent: Agent;
   git: RunGit;
-  emit: (event: GuestEvent) => Promise<void>;
+  /** `command`: the one that it ends, which is done when it is told. */
+  emit: (event: GuestEvent, notes?: SpoolNotes) => Promise<void>;
   /** One line for the container's log. */
   report: (line: string) => unknown;
   workspace: string;
@@ -165,7 +167,7 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
   });
   // The first prompt is on its way, or the turn that ran is to go on; else it is started by what comes.
   if (isFirst) await step(flow, "agent", agent.title, async () => keeper.wake());
-  else if (state.value.openPrompt !== null) keeper.wake();
+  else if (state.value.openPrompt !== null || state.value.joining.length > 0) keeper.wake();
 
   const following = new AbortController();
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
@@ -213,7 +215,7 @@ async function carryOut(
       if (flow.signal.aborted) return;
       // What was committed is on the branch now: a sandbox that begins with this turn has to stand there, too.
       if (flow.state.value.lastPromptId !== null) await snapshots.takeChanged(flow.state.value.lastPromptId);
-      await flow.emit(last);
+      await flow.emit(last, { command: n });
       break;
     }
   }

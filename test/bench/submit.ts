@@ -166,8 +166,6 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder, { asksWith: "AskUserQuestion" }),
       lastPromptId: null,
-      lastHeard: null,
-      heard() {},
       trailers: [],
       emit: async () => {},
       modeChanged() {},

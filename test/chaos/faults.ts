@@ -21,7 +21,6 @@ const kinds = [
 ] as const;
 export type FaultKind = (typeof kinds)[number][1];
 
-export const faultKinds = kinds.map(([, kind]) => kind);
 export const isFaultKind = (text: string): text is FaultKind => kinds.some(([, kind]) => kind === text);
 
 export interface Fault {

@@ -276,7 +276,10 @@ const modelRequestSchema = z.object({
   ),
 });
 
-/** Plays what the last `PLAY …` of the conversation names; the step is the number of answers since. */
+/**
+ * Plays what the last `PLAY …` of the conversation names; the step is the number of answers since. `cut`: a stream breaks off,
+ * and what is asked for in one piece then has words and a tool.
+ */
 async function playModel(
   request: IncomingMessage,
   response: ServerResponse,
@@ -326,12 +329,19 @@ async function playModel(
   };
   if (!stream) {
     response.setHeader("content-type", "application/json");
-    return void response.end(JSON.stringify({ ...message, content: [block], stop_reason: stop }));
+    const words = verb === "cut" ? [{ type: "text", text: "In one piece." }] : [];
+    return void response.end(JSON.stringify({ ...message, content: [...words, block], stop_reason: stop }));
   }
   response.writeHead(200, { "content-type": "text/event-stream" });
   const send = (type: string, data: object) =>
     response.write(`event: ${type}\ndata: ${JSON.stringify({ type, ...data })}\n\n`);
   send("message_start", { message });
+  if (verb === "cut" && tool !== undefined) {
+    send("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
+    send("content_block_delta", { index: 0, delta: { type: "text_delta", text: "In on" } });
+    await Bun.sleep(50);
+    return void response.destroy();
+  }
   if (tool === undefined) {
     send("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
     const pieces =
@@ -357,7 +367,7 @@ function toolCall(verb: string, argument: string, step: number): { name: string;
     name: "Bash",
     input: { command, description: "run", ...more },
   });
-  if (verb === "bash" && step === 0) return bash(argument);
+  if ((verb === "bash" || verb === "cut") && step === 0) return bash(argument);
   if (verb === "write" && step === 0)
     return { name: "Write", input: { file_path: argument, content: "written" } };
   if (verb === "plan" && step === 0) return { name: "ExitPlanMode", input: { plan: "1. Do it." } };

@@ -2,6 +2,7 @@ import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import type { AgentMode } from "../../domain/task.ts";
 import type { Processes } from "../processes.ts";
+import type { Heard } from "./heard.ts";
 
 /** An agent CLI that the guest can drive. Claude Code is the first of several. */
 export interface Agent {
@@ -21,6 +22,15 @@ export interface Agent {
   adoptConversation(of: Pick<AgentStart, "env" | "cwd" | "sessionId">): void;
   /** Whether the conversation on disk holds the prompt that was given under this key. */
   holdsPrompt(of: Pick<AgentStart, "env" | "sessionId">, key: string): boolean;
+  /**
+   * What the conversation on disk holds and nobody was told: a process said it and died, or the guest did first. Asked
+   * while no process runs. `heard` null: of a conversation that was never listened to everything is known. `upTo`: its
+   * last message. Undefined for an agent whose conversation cannot be read.
+   */
+  unheard?(
+    of: Pick<AgentStart, "env" | "sessionId">,
+    heard: Heard | null,
+  ): { said: GuestEvent[]; upTo: string };
 }
 
 /** The way to the model, at the appliance's door. */
@@ -54,10 +64,6 @@ export interface AgentStart {
   lastPromptId: string | null;
   /** One event at a time, in order; the agent's output is read no faster than this resolves. */
   emit: (event: GuestEvent) => Promise<void>;
-  /** The last message of the conversation that was told; null where none was listened to yet. */
-  lastHeard: string | null;
-  /** Told now. What comes after it is told by the next process, where this one or the guest dies first. */
-  heard: (message: string) => void;
   /** It has changed its mode by itself, as by a plan that was approved. */
   modeChanged: (mode: AgentMode) => void;
 }

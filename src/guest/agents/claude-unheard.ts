@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { GuestEvent } from "../../domain/event.ts";
 import { createLineSplitter } from "../lines.ts";
 import { createClaudeTranslator } from "./claude-events.ts";
+import { type Heard, partOf } from "./heard.ts";
 
 const recordSchema = z.object({
   type: z.enum(["assistant", "user"]),
@@ -13,57 +14,72 @@ const recordSchema = z.object({
 
 const maxLineBytes = 32 * 1024 ** 2;
 const chunkBytes = 1024 ** 2;
-/** What was heard last stands near the end: a long conversation is not read from its beginning at each start. */
+/** What was heard stands near the end, as a rule: a long conversation is not read from its beginning at each start. */
 const tailBytes = 4 * 1024 ** 2;
 
 /**
- * What a conversation's file holds beyond the message that was heard last: said by a process that died, or that the guest
- * died before, while it was still in the pipe between them. Nothing where that message is not in the file. `heard` null: of
- * a conversation that nobody has listened to yet, everything is known already. `last` is the file's last message.
+ * What a conversation's file holds and nobody was told: said by a process that died, or that the guest died before, while
+ * it was still in the pipe between them. It is compared part by part: the file need not have the order in which things
+ * were said, nor all of it, since the CLI writes some 100 ms later than it speaks. `heard` null: of a conversation that
+ * nobody has listened to yet, everything is known already. `upTo` is the file's last message.
  */
-export function unheardIn(path: string, heard: string | null): { events: GuestEvent[]; last: string } {
-  const translate = createClaudeTranslator();
-  const events: GuestEvent[] = [];
-  let last = "";
-  let isNew = heard === "";
-  const read = (line: string) => {
-    const record = recordSchema.safeParse(parseJson(line));
-    if (!record.success || record.data.isSidechain) return;
-    const { type, uuid, message } = record.data;
-    // All are translated: blocks are told apart by their place in their message.
-    const meanings = translate(JSON.stringify({ type, uuid, message, parent_tool_use_id: null }));
-    if (isNew)
-      events.push(
-        ...meanings.flatMap((each) => (each.kind === "event" && isSaid(each.event) ? [each.event] : [])),
-      );
-    if (uuid === heard) isNew = true;
-    last = uuid;
-  };
+export function unheardIn(path: string, heard: Heard | null): { said: GuestEvent[]; upTo: string } {
   let file: number;
   try {
     file = openSync(path, "r");
   } catch {
-    return { events: [], last: heard ?? "" };
+    return { said: [], upTo: heard?.upTo ?? "" };
   }
   try {
-    const lines = createLineSplitter(maxLineBytes);
-    const chunk = Buffer.alloc(chunkBytes);
-    let at = heard === "" ? 0 : Math.max(0, fstatSync(file).size - tailBytes);
-    for (;;) {
-      const size = readSync(file, chunk, 0, chunk.length, at);
-      if (size === 0) break;
-      at += size;
-      for (const line of lines.push(chunk.subarray(0, size))) read(line);
-    }
+    const tail = Math.max(0, fstatSync(file).size - tailBytes);
+    const found = heard?.upTo === "" ? undefined : readFrom(file, tail, heard);
+    const { said, last } = found?.isWhole === true ? found : readFrom(file, 0, heard);
+    return { said: heard === null ? [] : said, upTo: last ?? heard?.upTo ?? "" };
   } finally {
     closeSync(file);
   }
-  return isNew || heard === null ? { events, last } : { events: [], last: heard };
 }
 
-/** In the person's name the file holds the prompts, too. */
-const isSaid = ({ kind }: GuestEvent): boolean =>
-  kind === "assistant_text" || kind === "thinking" || kind === "tool_use" || kind === "tool_result";
+/** `isWhole`: more of the file would not say more. */
+function readFrom(file: number, from: number, heard: Heard | null) {
+  const translate = createClaudeTranslator();
+  const told = new Set(heard?.parts);
+  let said: GuestEvent[] = [];
+  let last: string | undefined;
+  // Where what it knew up to never came into the file, what was told since stands for it.
+  let isSince = heard?.upTo === "";
+  let isWhole = false;
+  const known = (name: string) => {
+    if (name !== heard?.upTo) return;
+    said = [];
+    isSince = true;
+    isWhole = true;
+  };
+  const read = (line: string) => {
+    const record = recordSchema.safeParse(parseJson(line));
+    if (!record.success || record.data.isSidechain) return;
+    const { type, uuid, message } = record.data;
+    last = uuid;
+    // All are translated: blocks are told apart by their place in their message.
+    for (const meaning of translate(JSON.stringify({ type, uuid, message, parent_tool_use_id: null }))) {
+      const part = meaning.kind === "event" ? partOf(meaning.event) : undefined;
+      if (meaning.kind !== "event" || part === undefined) continue;
+      if (told.has(part)) isSince = true;
+      else if (isSince) said.push(meaning.event);
+      known(part);
+    }
+    known(uuid);
+  };
+  const lines = createLineSplitter(maxLineBytes);
+  const chunk = Buffer.alloc(chunkBytes);
+  for (let at = from; ; ) {
+    const size = readSync(file, chunk, 0, chunk.length, at);
+    if (size === 0) break;
+    at += size;
+    for (const line of lines.push(chunk.subarray(0, size))) read(line);
+  }
+  return { said, last, isWhole: heard === null ? last !== undefined : isWhole };
+}
 
 function parseJson(line: string): unknown {
   try {

@@ -15,6 +15,7 @@ import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
 import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
+import { createTimers } from "./timers.ts";
 
 /** A tool result may be big, never endless: over this a line is dropped and the transcript says so. */
 const maxLineBytes = 32 * 1024 ** 2;
@@ -38,7 +39,6 @@ export function createClaude(command = "claude"): Agent {
     asksWith: "AskUserQuestion",
     variables: claudeVariables,
     start(options) {
-      const unheard = unheardIn(conversationFile(options) ?? "", options.lastHeard);
       let child: Child;
       try {
         child = options.processes.spawn([command, ...claudeArguments(options)], {
@@ -53,7 +53,7 @@ export function createClaude(command = "claude"): Agent {
           "Use the built-in image `slim`, or an image with `claude` of @anthropic-ai/claude-code on its PATH.",
         );
       }
-      return drive(child, options, unheard);
+      return drive(child, options);
     },
     conversation({ env, sessionId }) {
       const folder = conversationFolder(env, sessionId);
@@ -67,6 +67,7 @@ export function createClaude(command = "claude"): Agent {
       const path = conversationFile({ env, sessionId });
       return path !== undefined && conversationHolds(path, promptUuid(key));
     },
+    unheard: (of, heard) => unheardIn(conversationFile(of) ?? "", heard),
   };
 }
 
@@ -75,7 +76,7 @@ function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionI
   return folder === undefined ? undefined : join(folder, `${sessionId}.jsonl`);
 }
 
-function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unheardIn>): AgentRun {
+function drive(child: Child, options: AgentStart): AgentRun {
   const { emit, lastPromptId, processes } = options;
   let lastMessage: string | undefined;
   const translate = createClaudeTranslator((uuid) => {
@@ -83,6 +84,7 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
   });
   const questions = new Map<string, Record<string, Json>>();
   let interruptAtStart = false;
+  let isOver = false;
 
   // One queue for what lines bring and what timers bring: events keep their order.
   let tail: Promise<void> = Promise.resolve();
@@ -92,10 +94,6 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     tail.catch(() => processes.killTree(child.pid));
     return tail;
   };
-  say(unheard.events).then(
-    () => options.heard(unheard.last),
-    () => {},
-  );
   /** A line that cannot be written finds a process that has ended, which `exited` tells. */
   const write = (message: object) => {
     try {
@@ -108,21 +106,11 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     refused: (text) => void say([{ kind: "notice", level: "warning", text }]),
   });
   const deltas = createDeltas((events) => void say(events));
-  const timers = new Set<ReturnType<typeof setTimeout>>();
+  const timers = createTimers();
   const turns = createClaudeTurns<AgentPrompt & { uuid: string }>({
     lastPromptId,
     give: (prompt) => write(userMessage(prompt)),
-    after(ms, then) {
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        then();
-      }, ms);
-      timers.add(timer);
-      return () => {
-        clearTimeout(timer);
-        timers.delete(timer);
-      };
-    },
+    after: timers.after,
     late: (events) => void say(events),
   });
 
@@ -175,9 +163,9 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
         if (line === "") continue;
-        const before = lastMessage;
+        // What comes so late is told from the conversation's file.
+        if (isOver) return;
         for (const meaning of translate(line)) await say(eventsOf(meaning));
-        if (lastMessage !== undefined && lastMessage !== before) options.heard(lastMessage);
       }
       const dropped = lines.takeDropped();
       if (dropped > 0) {
@@ -198,7 +186,8 @@ function drive(child: Child, options: AgentStart, unheard: ReturnType<typeof unh
     const output = Promise.allSettled([readOutput(), readErrors()]);
     const code = await child.exited;
     await Promise.race([output, Bun.sleep(lastOutputMs)]);
-    for (const timer of timers) clearTimeout(timer);
+    timers.close();
+    isOver = true;
     await say([...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)]);
     deltas.close();
     return {
