@@ -524,7 +524,7 @@ export interface SandboxStore {
   asleepSince(time: number): SandboxRecord[];
   update(
     id: SandboxId,
-    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders">>,
+    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "startedAt" | "endedAt" | "objectFolders">>,
   ): void;
   setBusy(id: SandboxId, promptId: PromptId | undefined): void;
   /** See ControlPort.appendEvents. */
