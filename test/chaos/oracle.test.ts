@@ -56,6 +56,8 @@ const row = ({ evidence }: Good, change: Partial<Evidence["prompts"][number]>) =
   Object.assign(evidence.prompts[0] ?? {}, change);
 const said = ({ ledger }: Good, change: Partial<SaidPrompt>) =>
   Object.assign(ledger.prompts[0] ?? {}, change);
+const edited = (given: Good) =>
+  said(given, { marks: ["mark-1-end", "mark-2-end"].map((mark) => ({ mark, said: "answered" })) });
 const stop = ({ ledger }: Good, state: string, reason: string) =>
   ledger.stops.push({ taskId: "task", state, reason, at: 1 });
 
@@ -63,13 +65,11 @@ const stop = ({ ledger }: Good, state: string, reason: string) =>
 const breaches: [promise: string, breakIt: (given: Good) => unknown][] = [
   ["no prompt is lost", ({ evidence }) => evidence.prompts.pop()],
   ["no prompt is kept twice", ({ evidence }) => evidence.prompts.push(...evidence.prompts)],
-  ["an edit is kept", (given) => row(given, { text: "other words mark-2-end" })],
+  ["an edit is kept", (given) => edited(given)],
   [
     "an edit is kept",
     (given) => {
-      said(given, {
-        marks: [...(given.ledger.prompts[0]?.marks ?? []), { mark: "mark-2-end", said: "answered" }],
-      });
+      edited(given);
       row(given, { text: "x mark-2-end" });
     },
   ],
