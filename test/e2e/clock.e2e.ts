@@ -20,7 +20,7 @@ import { clockIn } from "./clock.ts";
 
 /** The machine's clock is set by hours, ahead and back, while tasks run, wait, sleep, and are planned (libfaketime, on the server alone). */
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const engine = enginesUnderTest().find(({ name }) => name === "podman");
 if (engine === undefined) throw new Error("there is no podman");
@@ -34,6 +34,8 @@ let appliance: Appliance;
 async function start(env: Record<string, string> = {}): Promise<void> {
   appliance = await startAppliance({ engine: engine ?? "", dataFolder, env: { ...clock.env, ...env } });
 }
+/** The schedules' clock looks at the wall clock twice a minute. */
+const tickMs = 35_000;
 const hours = (count: number) => clock.set(count * 3600);
 /** As the server sees it. */
 const now = () => Date.now() + clock.offset() * 1000;
@@ -165,18 +167,14 @@ test("a schedule makes up for what was leapt over by one run or none, and does n
   expect(left.tasks).toHaveLength(0);
   // Back, to where some of the times come again: none of them was done, and none is before its time.
   await half(2);
-  await until(
-    "they look ahead from here",
-    async () => (await runsOf("makes up")).next < now() + 3_600_000,
-    90,
-  );
+  await Bun.sleep(tickMs);
   expect((await runsOf("makes up")).tasks).toHaveLength(1);
   // The next full hour comes: one run each.
   await clock.set(3 * 3600 - intoHour + 5);
   await until("the hour is done", async () => (await runsOf("leaves out")).tasks.length === 1, 90);
   // And the same hour once more.
   await clock.set(3 * 3600 - intoHour - 5);
-  await Bun.sleep(45_000);
+  await Bun.sleep(tickMs);
   for (const [name, count] of [
     ["makes up", 2],
     ["leaves out", 1],
