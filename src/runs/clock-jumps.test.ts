@@ -15,6 +15,7 @@ import {
   until,
 } from "./house.fixture.ts";
 import { addPrompt, cancelTask } from "./steer.ts";
+import { createUsageLimits } from "./usage-limits.ts";
 
 /** The wall clock is set ahead and back while tasks run: their time is not that clock's. */
 
@@ -96,4 +97,19 @@ test("a prompt that came after a stop is done over with its sandbox, though the 
   await until("it is given out again", () => store.sandboxes.get(next)?.busyWith === later);
   // What was being done when the person stopped it stays undone.
   expect(store.prompts.list(id).find(({ text }) => text === "first")?.state).not.toBe("queued");
+});
+
+test("a usage limit that was over once does not come back with a clock that is set back", () => {
+  const { store, clock } = houseWithClock();
+  const credential = { header: "x-api-key", value: "key" } as const;
+  const endpoint = () => ({ kind: "endpoint", baseUrl: "http://model", credential }) as const;
+  const limits = createUsageLimits({ store, endpoint, now: clock.now });
+  const until = clock.now() + hour;
+  limits.reached(until);
+  clock.offset = -3 * hour;
+  expect(limits.modelAvailableAt()).toBe(until);
+  clock.offset = 2 * hour;
+  expect(limits.modelAvailableAt()).toBeUndefined();
+  clock.offset = 0;
+  expect(limits.modelAvailableAt()).toBeUndefined();
 });
