@@ -268,7 +268,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
     await furnish(store, hosted, model.current().kind === "demo", ids);
     closers.push(() => scheduler.close());
-    await scheduler.start();
+    scheduler.start();
     closers.push(
       () => follower.close(),
       () => owed.close(),

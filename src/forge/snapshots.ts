@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
-import { CcwError } from "../domain/errors.ts";
+import { CcwError, messageOf } from "../domain/errors.ts";
 import type { GitServer } from "../domain/git-server.ts";
 import { isId, type TaskId } from "../domain/ids.ts";
 import type { Log } from "../domain/ports.ts";
@@ -45,6 +45,8 @@ export function createSnapshots(
   const placeOf = (taskId: TaskId, place: SnapshotPlace) => join(folderOf(taskId), `${place}.git`);
   const inTurn = createTurns();
   const repacking = createSnapshotRepacking({ manyPacks, log });
+  const closing = new AbortController();
+  const sweeping = sweepAll();
 
   async function make(taskId: TaskId, place: SnapshotPlace, objects: string | undefined): Promise<string> {
     const path = placeOf(taskId, place);
@@ -74,6 +76,7 @@ export function createSnapshots(
         // One at a time: the pushes of a task have one limit together.
         const release = await inTurn(taskId, call.signal);
         try {
+          await sweep(path);
           const room = maxBytes - (await bytesIn(folderOf(taskId)));
           const fault = await faultOf(path, room);
           if (fault !== undefined) {
@@ -87,6 +90,7 @@ export function createSnapshots(
           });
           call.signal.addEventListener("abort", release, { once: true });
           const done = async () => {
+            await sweep(path);
             release();
             repacking.look(path);
           };
@@ -133,8 +137,33 @@ export function createSnapshots(
       readdirSync(folder).flatMap((task) =>
         foldersIn(join(folder, task)).flatMap((name) => alternatesOf(join(folder, task, name))),
       ),
-    close: () => repacking.close(),
+    async close() {
+      closing.abort();
+      await Promise.all([repacking.close(), sweeping]);
+    },
   };
+
+  /** After a death of this process: what it left, in the turn of each task, since new pushes may come already. */
+  async function sweepAll(): Promise<void> {
+    for (const taskId of readdirSync(folder).filter((name): name is TaskId => isId("TaskId", name))) {
+      if (closing.signal.aborted) return;
+      const release = await inTurn(taskId, closing.signal).catch(() => () => {});
+      for (const name of foldersIn(folderOf(taskId)))
+        if (name.endsWith(".git")) await sweep(join(folderOf(taskId), name));
+      release();
+    }
+  }
+
+  /**
+   * Removes what pushes that were cut off have left; one git of a server that has died may be at it still, and its push is
+   * refused then, which nobody waits for. Never rejects: what cannot be removed now is looked for again.
+   */
+  async function sweep(path: string): Promise<void> {
+    for (const name of foldersIn(join(path, "objects")).filter((each) => each.startsWith(quarantine)))
+      await rm(join(path, "objects", name), { recursive: true, force: true }).catch((thrown: unknown) =>
+        log.warn("what a push has left cannot be removed", { folder: path, reason: messageOf(thrown) }),
+      );
+  }
 
   async function faultOf(path: string, room: number): Promise<Fault | undefined> {
     const full = (text: string): Fault => ({
@@ -148,6 +177,9 @@ export function createSnapshots(
       : undefined;
   }
 }
+
+/** What comes in with a push lies in a folder of this name until git has found it to be good (git-receive-pack(1)). */
+const quarantine = "tmp_objdir-incoming-";
 
 const copyMs = 10 * 60_000;
 
@@ -175,10 +207,12 @@ async function bytesIn(path: string): Promise<number> {
   return sum;
 }
 
+/** By name: while they are packed some stand in both places. */
 async function refsIn(path: string): Promise<number> {
   const loose = await readdir(join(path, snapshotRef(""))).catch(() => []);
   const packed = await readFile(join(path, "packed-refs"), "latin1").catch(() => "");
-  return loose.length + packed.split("\n").length - 1;
+  const names = packed.split("\n").flatMap((line) => line.split(snapshotRef(""))[1] ?? []);
+  return new Set([...loose, ...names]).size;
 }
 
 /** Lets one of each task go on after the other: call what it resolves to when done. */

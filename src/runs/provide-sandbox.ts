@@ -112,8 +112,13 @@ function replaceSandbox(task: TaskRow, lost: SandboxId, { store, ids }: RunConte
   });
 }
 
-const wasStopped = (store: Store, taskId: TaskId, id: PromptId): boolean =>
-  (store.events.last(taskId, "cancel_requested")?.at ?? 0) > (store.prompts.get(id)?.createdAt ?? 0);
+/** By the order of the events, since clocks are set. */
+function wasStopped(store: Store, taskId: TaskId, id: PromptId): boolean {
+  const stopped = store.events.last(taskId, "cancel_requested")?.seq ?? 0;
+  return store.events
+    .ofKinds(taskId, ["prompt"])
+    .some(({ seq, body }) => body.kind === "prompt" && body.promptId === id && seq < stopped);
+}
 
 /** Acts on what was not heard yet, for a sandbox that is followed no longer; whether its task is active still. */
 function hearAll(taskId: TaskId, sandboxId: SandboxId, store: Store, ids: IdSource): boolean {

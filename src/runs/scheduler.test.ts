@@ -314,6 +314,7 @@ test("a question that nobody answers is answered for them after the set time", a
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
+  await openPrompt(store, sandbox);
   say(store, sandbox, started, question("q1"));
   const answer = await until("an answer", () => commandsOf(store, sandbox)[1]);
   expect(answer).toMatchObject({ kind: "answer", requestId: "q1", answer: { behavior: "deny" } });

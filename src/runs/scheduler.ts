@@ -10,7 +10,7 @@ import { rest } from "./watch-sandbox.ts";
 
 export interface Scheduler {
   /** Takes up what an earlier server process left running, then claims from the queue. Returns at once. */
-  start(): Promise<void>;
+  start(): void;
   /** Stops following; the sandboxes live on. */
   close(): Promise<void>;
 }
@@ -187,7 +187,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
   let off = () => {};
 
   return {
-    async start() {
+    start() {
       for (const task of store.tasks.takeUp(lease(), true)) begin(task);
       off = store.wakes.on("tasks", fill);
       timers.push(
@@ -195,7 +195,8 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
         setInterval(() => void reap(), 60_000),
       );
       fill();
-      await reap();
+      // An engine that does not answer holds nobody up.
+      void reap();
     },
     async close() {
       stopped.abort();

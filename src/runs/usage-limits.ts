@@ -34,8 +34,11 @@ export function createUsageLimits(options: {
   };
   return {
     modelAvailableAt() {
-      if (known === undefined || known.until <= now() || known.account !== account()) return undefined;
-      return known.until;
+      if (known === undefined || known.account !== account()) return undefined;
+      if (known.until > now()) return known.until;
+      // Over is over, though the clock may be set back.
+      known = undefined;
+      return undefined;
     },
     reached(until) {
       known = { until, account: account() };

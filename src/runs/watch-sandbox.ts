@@ -26,6 +26,10 @@ export async function watchSandbox(
   });
 }
 
+/**
+ * Ends a sandbox's work when its time is over. The wall clock may be set while it runs, which is not the sandbox's time: the
+ * start that is kept moves along, so that the server that follows this one counts from it as well.
+ */
 export async function watchTime(
   task: TaskRow,
   sandboxId: SandboxId,
@@ -33,8 +37,20 @@ export async function watchTime(
   signal: AbortSignal,
 ): Promise<void> {
   const { minutes } = store.tasks.environmentOf(task.id).limits;
-  const startedAt = store.sandboxes.get(sandboxId)?.startedAt ?? now();
-  await pause(Math.max(0, startedAt + minutes * 60_000 - now()), signal);
+  const moveStart = (startedAt: number) => store.sandboxes.update(sandboxId, { startedAt });
+  await persist(log, sandboxId, signal, async () => {
+    while (!signal.aborted) {
+      const [wall, steady] = [now(), performance.now()];
+      const startedAt = store.sandboxes.get(sandboxId)?.startedAt ?? wall;
+      // It was set back while no server ran.
+      if (startedAt > wall + jumpMs) moveStart(wall);
+      const left = Math.min(startedAt, wall) + minutes * 60_000 - wall;
+      if (left <= 0) return;
+      await pause(Math.min(left, jumpMs), signal);
+      const jump = now() - wall - (performance.now() - steady);
+      if (Math.abs(jump) > jumpMs) moveStart(Math.min(startedAt, wall) + Math.round(jump));
+    }
+  });
   await persist(log, sandboxId, signal, () =>
     store.events.append(task.id, {
       kind: "limit_reached",
@@ -43,6 +59,9 @@ export async function watchTime(
     }),
   );
 }
+
+/** How often the wall clock is held against the one that does not jump, and what is not yet a jump. */
+const jumpMs = 1000;
 
 /**
  * Puts the sandbox to sleep when its task has been idle for long enough, and answers for a person who does not. Times are

@@ -29,8 +29,10 @@ export interface EngineConnection {
   close(): Promise<void>;
 }
 
-/** Plenty for a version on a socket of the same machine. */
+/** Plenty for a few facts on a socket of the same machine, where others are to be tried, too. */
 const answerMs = 5000;
+/** The only engine there may be: with all processors at work Podman was seen to take 5 s and more. */
+const onlyAnswerMs = 30_000;
 
 /**
  * The first engine that answers: the operator's setting alone if there is one; else Podman's sockets, Docker's, and last a
@@ -40,7 +42,7 @@ export async function connectEngine(options: ConnectOptions): Promise<EngineConn
   const tried: string[] = [];
   for (const socket of candidates(options)) {
     try {
-      const found = await answering(socket);
+      const found = await answering(socket, options.socket === undefined ? answerMs : onlyAnswerMs);
       return await withFilter({ ...found, close: async () => undefined }, options);
     } catch (thrown) {
       tried.push(`${socket}: ${reasonOf(thrown)}`);
@@ -82,10 +84,13 @@ function candidates({ socket, dockerHost, runtimeFolder, dataFolder }: ConnectOp
   ];
 }
 
-async function answering(socket: string): Promise<{ docker: Docker; traits: EngineTraits; socket: string }> {
+async function answering(
+  socket: string,
+  withinMs: number,
+): Promise<{ docker: Docker; traits: EngineTraits; socket: string }> {
   const docker = new Docker({ socketPath: socket });
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
+  const timer = setTimeout(() => reject(new Error(`no answer within ${withinMs / 1000} s`)), withinMs);
   try {
     const traits = await Promise.race([readTraits(docker, await readHostFacts()), late]);
     return { docker, traits, socket };
@@ -129,7 +134,7 @@ async function startService(podman: string, settings: string[], socket: string):
   };
   for (let waited = 0; child.exitCode === null && waited < 15_000; waited += 50) {
     await sleep(50);
-    const found = await answering(socket).catch(() => undefined);
+    const found = await answering(socket, answerMs).catch(() => undefined);
     if (found !== undefined) return { ...found, close };
   }
   await close();

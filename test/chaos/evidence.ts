@@ -1,8 +1,9 @@
 import { Database } from "bun:sqlite";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { run } from "../e2e/appliance.ts";
+import { messageOf } from "../../src/domain/errors.ts";
+import { mountsBelow, pidsWith } from "./machine.ts";
 import type { Stage } from "./stage.ts";
 import { marksIn } from "./witness.ts";
 
@@ -15,6 +16,8 @@ export interface Evidence {
   commands: { sandboxId: string; n: number; kind: string; promptId: string | null }[];
   conversations: Conversation[];
   leftOvers: string[];
+  /** What servers wrote to their log of requests that they could not answer for a defect. */
+  defects: string[];
 }
 
 export interface StoredEvent {
@@ -36,7 +39,7 @@ export interface Conversation {
   marks: string[];
 }
 
-export function readStore(dataFolder: string): Omit<Evidence, "conversations" | "leftOvers"> {
+export function readStore(dataFolder: string): Omit<Evidence, "conversations" | "leftOvers" | "defects"> {
   const db = new Database(join(dataFolder, "ccw.sqlite"), { readonly: true });
   const all = <Row>(sql: string) => db.query<Row, []>(sql).all();
   try {
@@ -96,12 +99,12 @@ export async function readConversations(stage: Stage): Promise<Conversation[]> {
   return found;
 }
 
-function readConversation(jsonl: string): Omit<Conversation, "taskId"> {
+export function readConversation(jsonl: string): Omit<Conversation, "taskId"> {
   const read = { toolUses: [] as string[], toolResults: [] as string[], marks: [] as string[] };
   for (const line of jsonl.split("\n")) {
-    if (line === "") continue;
-    const { type, isSidechain, message, attachment } = recordSchema.parse(JSON.parse(line));
-    if (isSidechain) continue;
+    const record = recordIn(line);
+    if (record === undefined || record.isSidechain) continue;
+    const { type, message, attachment } = record;
     const content = message?.content ?? [];
     for (const each of typeof content === "string" ? [{ type: "text", text: content }] : content) {
       if (each.type === "tool_use" && "id" in each && each.id !== undefined) read.toolUses.push(each.id);
@@ -115,6 +118,17 @@ function readConversation(jsonl: string): Omit<Conversation, "taskId"> {
   return read;
 }
 
+/** Undefined for half a line: the agent was killed as it wrote, and does not read it any more than this does. */
+function recordIn(line: string): z.infer<typeof recordSchema> | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  return recordSchema.parse(value);
+}
+
 async function containersOf({ engine: { docker }, dataFolder }: Stage) {
   const all = await docker.listContainers({ all: true, filters: { label: ["ccw.appliance"] } });
   return all
@@ -125,14 +139,21 @@ async function containersOf({ engine: { docker }, dataFolder }: Stage) {
     }));
 }
 
-/** Waits until the sandboxes of tasks that rest are stopped and those given up are removed; for at most so long. */
-export async function settle(stage: Stage, seconds: number): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (Date.now() < end && (await leftOversOf(stage)).length > 0) await Bun.sleep(1000);
+/**
+ * Whatever lies about beside the sleeping containers of tasks that rest, while the server runs still. The server looks for it
+ * every minute, and an engine on a busy machine takes its time: it is looked at again until nothing is left, for so long.
+ */
+export async function leftOversOf(stage: Stage, seconds: number): Promise<string[]> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    // An engine may fail to list what is removed as it looks.
+    const found = await lyingAbout(stage).catch((thrown: unknown) => [`the engine: ${messageOf(thrown)}`]);
+    if (found.length === 0 || performance.now() >= end) return found;
+    await Bun.sleep(1000);
+  }
 }
 
-/** Whatever lies about beside the sleeping containers of tasks that rest. The server runs still. */
-export async function leftOversOf(stage: Stage): Promise<string[]> {
+async function lyingAbout(stage: Stage): Promise<string[]> {
   const { sandboxes } = readStore(stage.dataFolder);
   const current = new Set(sandboxes.filter(({ endedAt }) => endedAt === null).map(({ id }) => id));
   const containers = await containersOf(stage);
@@ -147,34 +168,61 @@ export async function leftOversOf(stage: Stage): Promise<string[]> {
   ];
 }
 
+/** The beginnings and ends of the names of what is being written, and goes when it is whole. */
+const unfinishedNames = ["tmp_*", ".tmp-*", ".new-*", ".new-gone-*", ".gone-*", "incoming-*", "merge-*"];
+const unfinishedEnds = ["*.lock", "*.new", "*.tmp", "*.part"];
+
 /** Asked after the server has been stopped. */
-export async function leftOversAfter(stage: Stage): Promise<string[]> {
-  const { dataFolder, tmpFolder } = stage;
-  const mounts = readFileSync("/proc/self/mounts", "utf8")
+export async function leftOversAfter({
+  dataFolder,
+  tmpFolder,
+}: Pick<Stage, "dataFolder" | "tmpFolder">): Promise<string[]> {
+  const names = [...unfinishedNames, ...unfinishedEnds].flatMap((name) => ["-o", "-name", name]);
+  const find = Bun.spawn(["find", dataFolder, "-type", "s", ...names], { stderr: "ignore" });
+  const unfinished = (await new Response(find.stdout).text()).split("\n").filter(Boolean);
+  const sockets = readFileSync("/proc/net/unix", "utf8")
     .split("\n")
-    .map((line) => line.split(" ")[1] ?? "")
-    .filter((point) => point.startsWith(`${dataFolder}/`));
-  const processes = readdirSync("/proc").flatMap((pid) => {
+    .map((line) => line.slice(line.indexOf("/")))
+    .filter((path) => path.startsWith(`${dataFolder}/`));
+  return [
+    ...mountsBelow(dataFolder).map((point) => `mount: ${point}`),
+    ...[...new Set(sockets)].map((path) => `socket that is listened at: ${path}`),
+    ...processesOf(dataFolder),
+    ...(existsSync(tmpFolder) ? readdirSync(tmpFolder).map((name) => `temporary file: ${name}`) : []),
+    ...unfinished.map((path) => `unfinished: ${path.slice(dataFolder.length + 1)}`),
+  ];
+}
+
+/** Those that were started with the folder's name, and those that see its disk from a sandbox of their own. */
+function processesOf(dataFolder: string): string[] {
+  const disk = /^\d+ \d+ (\S+)/.exec(mountOf(dataFolder, "/proc/self/mountinfo"))?.[1];
+  const own = readlinkSync("/proc/self/ns/mnt");
+  const named = new Set(pidsWith(dataFolder));
+  return readdirSync("/proc").flatMap((pid) => {
     try {
+      const sees = () =>
+        disk !== undefined &&
+        readlinkSync(`/proc/${pid}/ns/mnt`) !== own &&
+        readFileSync(`/proc/${pid}/mountinfo`, "utf8")
+          .split("\n")
+          .map((line) => line.split(" "))
+          // At its own place it is a copy of this machine's mounts, which others make for themselves.
+          .some(([, , device, , point = ""]) => device === disk && !point.startsWith(dataFolder));
+      if (!(Number(pid) > 0) || !(named.has(Number(pid)) || sees())) return [];
       const line = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-      return Number(pid) > 0 && Number(pid) !== process.pid && line.includes(dataFolder)
-        ? [`process ${pid}: ${line.slice(0, 200)}`]
-        : [];
+      // It has ended, and its parent has not looked yet.
+      return line === "" ? [] : [`process ${pid}: ${line.slice(0, 200)}`];
     } catch {
       return [];
     }
   });
-  const unfinished = await run([
-    ...["find", dataFolder, "-name", "tmp_*", "-o", "-name", "incoming-*", "-o", "-name", "*.lock"],
-    ...["-o", "-name", "*.new"],
-  ]);
-  return [
-    ...mounts.map((point) => `mount: ${point}`),
-    ...processes,
-    ...(existsSync(tmpFolder) ? readdirSync(tmpFolder).map((name) => `temporary file: ${name}`) : []),
-    ...unfinished.out
+}
+
+/** The line of a mount's own entry in a list of mounts (proc_pid_mountinfo(5)). */
+function mountOf(point: string, file: string): string {
+  return (
+    readFileSync(file, "utf8")
       .split("\n")
-      .filter(Boolean)
-      .map((path) => `unfinished: ${path.slice(dataFolder.length + 1)}`),
-  ];
+      .find((line) => line.split(" ")[4] === point) ?? ""
+  );
 }

@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type Docker from "dockerode";
+import { messageOf } from "../../src/domain/errors.ts";
+import { pause } from "../../src/domain/pause.ts";
 import { run } from "../e2e/appliance.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
@@ -18,6 +20,7 @@ const kinds = [
   [1, "stall agent"],
   [2, "stall and kill guest"],
   [1, "reboot"],
+  [2, "jump clock"],
 ] as const;
 export type FaultKind = (typeof kinds)[number][1];
 
@@ -28,32 +31,46 @@ export interface Fault {
   kind: FaultKind;
   /** Whose container was hit. */
   taskId?: string;
+  /** Why it could not be done, or not whole: a container that went meanwhile, an engine that does not come back. */
+  failed?: string;
 }
 
-/** Does one fault after another until `stop`; what found nothing to hit does not count. */
+/** Hours from the machine's clock: less than an appliance keeps a sandbox that sleeps, and
+ * no day before its certificate authority was made: that refuses to start. */
+const hours = [-20, -5, -1, 0, 1, 3, 9, 30] as const;
+
+/**
+ * Does one fault after another until `stop`, or until there were so many; what found nothing to hit does not count.
+ * They are written to `faults` as they come.
+ */
 export async function causeFaults(
   stage: Stage,
   random: Random,
-  { everyMs, stop, only }: { everyMs: number; stop: AbortSignal; only?: readonly FaultKind[] | undefined },
-): Promise<Fault[]> {
-  const faults: Fault[] = [];
+  faults: Fault[],
+  {
+    everyMs,
+    most,
+    stop,
+    only,
+  }: { everyMs: number; most: number; stop: AbortSignal; only?: readonly FaultKind[] | undefined },
+): Promise<void> {
   const chosen = kinds.filter(
     ([, kind]) =>
-      (only === undefined || only.includes(kind)) &&
-      (kind !== "restart engine" || stage.restartEngine !== undefined),
+      (only === undefined || only.includes(kind)) && (kind !== "jump clock" || stage.clock !== undefined),
   );
-  while (!stop.aborted) {
-    await Bun.sleep(random.between(everyMs / 4, everyMs * 2));
+  while (!stop.aborted && faults.length < most) {
+    await pause(random.between(everyMs / 4, everyMs * 2), stop);
     if (stop.aborted) break;
     const [kind, pauseMs, choice] = [random.pick(chosen), random.between(0, 3000), random.below(1000)];
     const at = Date.now();
-    const hit = await cause(stage, kind, pauseMs, choice).catch(() => undefined);
+    const hit = await cause(stage, kind, pauseMs, choice).catch((thrown: unknown) => ({
+      failed: messageOf(thrown),
+    }));
     if (hit !== undefined) faults.push({ at, kind, ...hit });
   }
-  return faults;
 }
 
-type Hit = { taskId?: string } | undefined;
+type Hit = { taskId?: string; failed?: string } | undefined;
 
 async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: number): Promise<Hit> {
   switch (kind) {
@@ -61,13 +78,13 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       await stage.killServer(pauseMs);
       return {};
     case "restart engine":
-      await stage.restartEngine?.(pauseMs);
+      await stage.restartEngine(pauseMs);
       return {};
     case "reboot":
-      await Promise.all([
-        stage.killServer(pauseMs),
-        ...(await runningOf(stage)).map(({ Id }) => killNow(stage, Id)),
-      ]);
+      await stage.reboot(pauseMs, await firstPids(stage));
+      return {};
+    case "jump clock":
+      await stage.clock?.set((hours[choice % hours.length] ?? 0) * 3600);
       return {};
     case "fill disk": {
       const filler = join(stage.dataFolder, "filler");
@@ -131,12 +148,18 @@ async function runningOf({ engine: { docker }, dataFolder }: Stage): Promise<Doc
     .sort((a, b) => (a.Labels["ccw.task"] ?? "").localeCompare(b.Labels["ccw.task"] ?? ""));
 }
 
-async function killNow({ engine: { docker } }: Stage, id: string): Promise<void> {
-  // It may have ended by itself.
-  await docker
-    .getContainer(id)
-    .kill({ signal: "KILL" })
-    .catch(() => {});
+/** The first process of each container that runs, as this machine numbers it. */
+async function firstPids(stage: Stage): Promise<number[]> {
+  const { docker } = stage.engine;
+  const facts = await Promise.all(
+    (await runningOf(stage)).map(({ Id }) =>
+      docker
+        .getContainer(Id)
+        .inspect()
+        .catch(() => undefined),
+    ),
+  );
+  return facts.map((found) => found?.State.Pid ?? 0).filter((pid) => pid > 0);
 }
 
 /** One of the containers that run now. */

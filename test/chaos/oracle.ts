@@ -103,8 +103,16 @@ export function judge({ ledger, faults, evidence, timesSeen }: Case): Broken[] {
     if (why !== undefined) tell("a task stops for a reason", stop.taskId, why);
   }
   for (const what of evidence.leftOvers) tell("nothing is left behind", undefined, what);
+  for (const what of evidence.defects) tell("no request meets a defect", undefined, what);
+  for (const { kind, taskId, failed } of faults)
+    if (failed !== undefined && isOfSuite(kind))
+      tell("what was ended comes back", taskId, `${kind}: ${failed}`);
   return broken;
 }
+
+/** A container may go before it is hit; server and engine are ours to start again. */
+const isOfSuite = (kind: Fault["kind"]): boolean =>
+  kind === "kill server" || kind === "restart engine" || kind === "reboot" || kind === "fill disk";
 
 type Tell = (promise: string, taskId: string | undefined, what: string) => void;
 
@@ -152,7 +160,7 @@ const nameOf = ({ marks, id }: SaidPrompt): string =>
   `the prompt ${marks.map(({ mark }) => mark).join(" → ")}${id === undefined ? "" : ` (${id})`}`;
 
 /** The last events of a task that say how it stands, a line each. */
-export function storyOf({ events }: Evidence, taskId: string, most = 80): string {
+export function storyOf({ events }: Pick<Evidence, "events">, taskId: string, most = 50): string {
   return events
     .filter((event) => event.taskId === taskId && event.kind !== "assistant_delta")
     .slice(-most)

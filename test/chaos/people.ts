@@ -34,10 +34,14 @@ export interface People {
   attend(taskId: string): Promise<void>;
 }
 
-/** On a loaded machine, with a fault at every step, a task takes its time: what comes to an end at all is not stuck. */
-const patienceMs = 600_000;
+export interface Patience {
+  /** On a loaded machine, with a fault at every step, a task takes its time: what comes to an end at all is not stuck. */
+  patienceMs: number;
+  /** By the monotonic clock: whatever has not come to its end by then is stuck. */
+  until: number;
+}
 
-export function createPeople(stage: Stage): People {
+export function createPeople(stage: Stage, { patienceMs, until }: Patience): People {
   const ledger: Ledger = { prompts: [], stops: [], stuck: [], rests: new Set() };
   let marks = 0;
 
@@ -173,9 +177,9 @@ export function createPeople(stage: Stage): People {
   };
 
   const attend = async (id: string) => {
-    const end = Date.now() + patienceMs;
+    const end = Math.min(performance.now() + patienceMs, until);
     let state: TaskJson["state"] | "rests" = "queued";
-    while (Date.now() < end) {
+    while (performance.now() < end) {
       state = await look(id);
       if (state === "rests") {
         ledger.rests.add(id);

@@ -59,9 +59,7 @@ try {
   });
   const { broken, story, ...figures } = report;
   console.log(JSON.stringify(figures, undefined, 2));
-  for (const { promise, what, taskId } of broken)
-    console.log(`BROKEN  ${promise}: ${what} (${taskId ?? "-"})`);
-  if (story !== "") console.log(`\n${story}`);
+  if (broken.length > 0) console.log(`\n${story}`);
   console.log(`\n${broken.length} broken promises; seed ${report.seed}`);
   writeFileSync(join(root, "dist/chaos.json"), `${JSON.stringify(report, undefined, 2)}\n`);
   failed = broken.length > 0;

@@ -1,6 +1,5 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import Docker from "dockerode";
 import type { Client } from "../../src/client.ts";
 import {
   type Appliance,
@@ -10,11 +9,16 @@ import {
   startAppliance,
   until,
 } from "../e2e/appliance.ts";
+import { type Clock, clockIn } from "../e2e/clock.ts";
+import { type OwnEngine, ownDocker, ownPodman } from "./engines.ts";
+import { endNow, mountsBelow } from "./machine.ts";
 import { createWitness, type Witness } from "./witness.ts";
 
 /** An appliance on a small disk of its own, with a model that remembers what it was asked, and an engine's API service. */
 export interface Stage {
   engine: EngineUnderTest;
+  /** All that the suite has made lies in it. */
+  folder: string;
   /** A disk of its own. */
   dataFolder: string;
   /** For temporary files of the server and of what it starts. */
@@ -26,8 +30,12 @@ export interface Stage {
   client(): Promise<Client>;
   /** Kills the server, and starts another one after so long. */
   killServer(pauseMs: number): Promise<void>;
-  /** Kills the engine's API service and starts it again; undefined where it is not ours. */
-  restartEngine: ((pauseMs: number) => Promise<void>) | undefined;
+  /** Kills the engine's service and starts it again after so long. */
+  restartEngine(pauseMs: number): Promise<void>;
+  /** Ends the server, the engine's service and these processes of containers at once; then all is started again. */
+  reboot(pauseMs: number, containers: readonly number[]): Promise<void>;
+  /** Undefined where the server's clock cannot be set here. */
+  clock: Clock | undefined;
   /** What all servers have printed. */
   printed(): string;
   stopServer(): Promise<void>;
@@ -35,7 +43,7 @@ export interface Stage {
 }
 
 export interface StageOptions {
-  /** `podman`: a service of its own is started. */
+  /** A service of the same kind is started for the suite. */
   engine: EngineUnderTest;
   parallel: number;
   diskMb: number;
@@ -54,9 +62,12 @@ export async function openStage({ engine: given, parallel, diskMb }: StageOption
     const mounted = await run(["mount", "-t", "tmpfs", "-o", `size=${diskMb}m`, "none", dataFolder]);
     if (mounted.code !== 0) throw new Error(`a small disk cannot be made: ${mounted.err}`);
     closers.push(() => run(["umount", "-l", dataFolder]));
-    const service = given.name === "podman" ? await startPodman(join(root, "podman.sock")) : undefined;
-    closers.push(() => service?.close());
-    const engine = service?.engine ?? given;
+    closers.push(async () => {
+      for (const point of mountsBelow(dataFolder)) await run(["umount", "--lazy", point]);
+    });
+    const own: OwnEngine = given.name === "podman" ? await ownPodman(root) : await ownDocker(root, given);
+    const { engine } = own;
+    closers.push(() => own.close());
     closers.push(() => removeContainers(engine, root));
     const witness = createWitness();
     closers.push(() => witness.close());
@@ -67,7 +78,9 @@ export async function openStage({ engine: given, parallel, diskMb }: StageOption
     let closed = false;
     // The demo repository comes with the demo model.
     await (await startAppliance({ engine, dataFolder })).stop();
+    const clock = clockIn(root);
     const env = {
+      ...clock?.env,
       ...{ CCW_PARALLEL: String(parallel), TMPDIR: tmpFolder },
       ...{ CCW_MODEL_BASE_URL: witness.baseUrl, CCW_MODEL_API_KEY: "any" },
     };
@@ -90,20 +103,37 @@ export async function openStage({ engine: given, parallel, diskMb }: StageOption
       await starting;
       await current?.killHard();
     });
+    const killServer = async (meanwhile: () => Promise<unknown>) => {
+      const server = current;
+      if (server === undefined) return;
+      current = undefined;
+      await server.killHard();
+      await meanwhile();
+      starting = start();
+      await starting;
+    };
+    const restartEngine = async (pauseMs: number, also: () => Promise<unknown> = async () => {}) => {
+      await own.kill();
+      await also();
+      await Bun.sleep(pauseMs);
+      await own.start();
+    };
     return {
-      ...{ engine, dataFolder, tmpFolder, witness, close },
+      ...{ engine, folder: root, dataFolder, tmpFolder, witness, close, clock },
       appliance: () => current,
       client: () => until("the server is up", () => current?.client, 120),
-      async killServer(pauseMs) {
-        const server = current;
-        if (server === undefined) return;
-        current = undefined;
-        await server.killHard();
-        await Bun.sleep(pauseMs);
-        starting = start();
-        await starting;
+      killServer: (pauseMs) => killServer(() => Bun.sleep(pauseMs)),
+      restartEngine: (pauseMs) => restartEngine(pauseMs),
+      async reboot(pauseMs, containers) {
+        let engineIsBack: Promise<unknown> = Promise.resolve();
+        await killServer(async () => {
+          for (const pid of containers) endNow(pid);
+          engineIsBack = restartEngine(pauseMs, own.killRest);
+          // Whichever comes first: on a machine that starts, nothing waits for anything.
+          await Bun.sleep(pauseMs);
+        });
+        await engineIsBack;
       },
-      restartEngine: service?.restart,
       printed: () => logs.map((server) => server.output()).join("\n--- another server ---\n"),
       async stopServer() {
         await current?.stop();
@@ -114,36 +144,6 @@ export async function openStage({ engine: given, parallel, diskMb }: StageOption
     await close();
     throw thrown;
   }
-}
-
-async function startPodman(socket: string) {
-  const runtime = Bun.which("runc") === null ? [] : ["--runtime", "runc"];
-  const command = ["podman", ...runtime, "system", "service", "--time", "0", `unix://${socket}`];
-  const start = async () => {
-    const child = Bun.spawn(command, { stdio: ["ignore", "ignore", "ignore"] });
-    await until("the engine answers", () =>
-      fetch("http://engine/_ping", { unix: socket }).then(
-        ({ ok }) => ok,
-        () => false,
-      ),
-    );
-    return child;
-  };
-  let child = await start();
-  const kill = async () => {
-    child.kill("SIGKILL");
-    await child.exited;
-    rmSync(socket, { force: true });
-  };
-  return {
-    engine: { name: "podman", socket, docker: new Docker({ socketPath: socket }) },
-    async restart(pauseMs: number) {
-      await kill();
-      await Bun.sleep(pauseMs);
-      child = await start();
-    },
-    close: kill,
-  };
 }
 
 async function removeContainers({ docker }: EngineUnderTest, folder: string): Promise<void> {

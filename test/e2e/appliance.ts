@@ -89,6 +89,10 @@ export async function startAppliance(options: {
   await until("the server answers", async () => {
     if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${printed}`);
     return existsSync(file) && readFileSync(file, "utf8").endsWith("\n");
+  }).catch((thrown: unknown) => {
+    // It would hold the data folder against whoever tries again.
+    child.kill("SIGKILL");
+    throw thrown;
   });
   const { url } = JSON.parse(readFileSync(file, "utf8")) as { url: string };
   const token = readFileSync(join(dataFolder, "cli-token"), "utf8");

@@ -34,7 +34,9 @@ export interface SandboxStore {
   asleepSince(time: number): SandboxRecord[];
   update(
     id: SandboxId,
-    change: Partial<Pick<SandboxRecord, "cursor" | "failure" | "endedAt" | "objectFolders" | "eventBytes">>,
+    change: Partial<
+      Pick<SandboxRecord, "cursor" | "failure" | "startedAt" | "endedAt" | "objectFolders" | "eventBytes">
+    >,
   ): void;
   setBusy(id: SandboxId, promptId: PromptId | undefined): void;
   /** See ControlPort.appendEvents. */
