@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { type ConfiguredAgent, configuredAgentsSchema } from "./domain/agents.ts";
 import { usualAttachmentBytes } from "./domain/attachment.ts";
 import { type AttributionSettings, usualAttribution } from "./domain/attribution.ts";
 import type { DayLimits } from "./domain/budget.ts";
@@ -58,6 +59,8 @@ export interface Config {
     caFile: string | undefined;
   };
   attribution: AttributionSettings;
+  /** Beside the built-in ones. */
+  agents: ConfiguredAgent[];
   usage: {
     /** The operator's own prices, which go before the built-in ones. */
     prices: PriceTable;
@@ -227,6 +230,7 @@ const fileSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  agents: configuredAgentsSchema.prefault({}),
   engine: z.strictObject({ socket: z.string().optional() }).default({}),
   download: z
     .strictObject({
@@ -330,6 +334,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       coAuthor: file.commits.co_author,
       taskTrailer: file.commits.task_trailer,
     },
+    agents: file.agents,
     usage: {
       prices: new Map(Object.entries(file.prices)),
       budget: {

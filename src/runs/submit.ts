@@ -1,4 +1,4 @@
-import { agentNamed, agentNames } from "../domain/agents.ts";
+import type { Agents } from "../domain/agents.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
@@ -10,6 +10,7 @@ export interface SubmitContext {
   store: Store;
   host: RepositoryHost;
   ids: IdSource;
+  agents: Agents;
 }
 
 /**
@@ -28,7 +29,7 @@ export async function submitTask(
 
 /** All of `submitTask` but its last step, which queues the task: for whoever does more within the same transaction. */
 export async function prepareTask(
-  { store, host, ids }: SubmitContext,
+  { store, host, ids, agents }: SubmitContext,
   person: Person,
   input: NewTask,
 ): Promise<(more?: Pick<Parameters<Store["tasks"]["create"]>[0], "restore" | "attempt">) => TaskRow> {
@@ -41,11 +42,11 @@ export async function prepareTask(
       `There are: ${known.join(", ")}.`,
     );
   }
-  if (agentNamed(input.agent) === undefined) {
+  if (agents.named(input.agent) === undefined) {
     throw new CcwError(
       "invalid",
       `There is no agent named ${JSON.stringify(input.agent)}.`,
-      `There are: ${agentNames.join(", ")}.`,
+      `There are: ${agents.all.map(({ name }) => name).join(", ")}.`,
     );
   }
   const id = newId("TaskId", ids);
