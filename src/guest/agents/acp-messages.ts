@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Json, jsonSchema } from "../../domain/json.ts";
+import { jsonSchema } from "../../domain/json.ts";
 
 /**
  * What agents of the Agent Client Protocol, version 1, say, as far as we read it; shapes as the types of
@@ -9,11 +9,11 @@ import { type Json, jsonSchema } from "../../domain/json.ts";
 
 const id = z.string().min(1).max(200);
 const text = z.string().nullish().catch(null);
-const anything = z.unknown().transform((given): Json | undefined => {
-  const parsed = jsonSchema.safeParse(given);
-  return parsed.success ? parsed.data : undefined;
-});
-const flag = z.unknown().transform((given) => given !== undefined && given !== null && given !== false);
+const anything = jsonSchema.optional().catch(undefined);
+const flag = z
+  .unknown()
+  .optional()
+  .transform((given) => given !== undefined && given !== null && given !== false);
 
 export const initializeSchema = z.object({
   protocolVersion: z.number(),
