@@ -34,11 +34,11 @@ const argument = z
   .max(4096)
   .refine((text) => !hasControl.test(text), "must not hold control characters");
 
-const variableName = z
-  .string()
-  .max(200)
-  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be a variable's name, such as MY_KEY")
-  .refine((name) => !ours.test(name), "is the appliance's own variable and cannot be set");
+/** What is wrong with a variable's name, if anything. */
+function wrongName(name: string): string | undefined {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,199}$/.test(name)) return "must be a variable's name, such as MY_KEY";
+  return ours.test(name) ? "is the appliance's own variable and cannot be set" : undefined;
+}
 
 const variableValue = z
   .string("must be a text")
@@ -70,6 +70,15 @@ export const acpProgramSchema: z.ZodType<AcpProgram> = z.object({
     .max(60)
     .refine((text) => !hasControl.test(text), "must not hold control characters"),
   command: z.array(argument).min(1, "must name a program").max(100),
-  variables: z.record(variableName, variableValue).default({}),
+  variables: z
+    .record(z.string(), variableValue)
+    .superRefine((variables, context) => {
+      for (const name of Object.keys(variables)) {
+        const message = wrongName(name);
+        // A record's own check of its keys would keep the reason to itself.
+        if (message !== undefined) context.addIssue({ code: "custom", path: [name.slice(0, 60)], message });
+      }
+    })
+    .default({}),
   conversation: z.array(belowHome).max(20).default([]),
 });

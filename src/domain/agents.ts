@@ -44,10 +44,7 @@ const builtIn: Readonly<Record<string, AgentKind>> = {
 /** `[agents.NAME]` of ccw.toml. */
 export const configuredAgentsSchema = z
   .record(
-    z
-      .string()
-      .regex(/^[a-z][a-z0-9-]{0,39}$/, "an agent's name has small letters, digits and hyphens, 40 at most")
-      .refine((name) => !Object.hasOwn(builtIn, name), "this agent is built in; take another name"),
+    z.string(),
     z
       .strictObject({
         title: z.unknown().optional(),
@@ -65,6 +62,12 @@ export const configuredAgentsSchema = z
         return z.NEVER;
       }),
   )
+  .superRefine((agents, context) => {
+    for (const name of Object.keys(agents)) {
+      const message = wrongName(name);
+      if (message !== undefined) context.addIssue({ code: "custom", path: [name.slice(0, 60)], message });
+    }
+  })
   .transform((agents) =>
     Object.entries(agents).map(
       ([name, { api, image, title, acp }]): ConfiguredAgent => ({
@@ -94,4 +97,10 @@ export function createAgents(configured: readonly ConfiguredAgent[] = []): Agent
     all: [...kinds].map(([name, kind]) => ({ ...kind, name })),
     named: (name) => kinds.get(name),
   };
+}
+
+function wrongName(name: string): string | undefined {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name))
+    return "an agent's name has small letters, digits and hyphens, and 40 of them at most";
+  return Object.hasOwn(builtIn, name) ? "this agent is built in; take another name" : undefined;
 }

@@ -59,7 +59,10 @@ async function fetched({ name, version, omitOptional, bin }: AcpPackage): Promis
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, "package.json"), JSON.stringify({ dependencies: { [name]: version } }));
     const argv = ["install", ...(omitOptional ? ["--omit=optional"] : [])];
-    const child = Bun.spawn([process.execPath, ...argv], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
+    const child = Bun.spawn([process.execPath, ...argv], {
+      cwd: folder,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     if ((await child.exited) !== 0) throw new Error(`${name} could not be installed from npm`);
     writeFileSync(join(folder, "done"), "");
   }

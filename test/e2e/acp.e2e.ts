@@ -98,27 +98,39 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     return reaches(appliance, id, "completed");
   };
 
-  for (const agent of ["claude-acp", "opencode"]) {
-    test(`${agent}: a failing test is fixed and pushed, the requests are metered, and the turn is kept`, async () => {
-      const task = await submit({ prompt: "demo: fix-test", agent });
-      await reaches(appliance, task.id, "completed");
-      const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
-      expect(diff).toMatchObject({ pushed: true });
-      expect(diff?.diff).toContain(
-        "+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
-      );
-      const tools = (await bodiesOf(appliance, task.id, "tool_use")).map(({ name }) => name);
-      expect(tools).toContain("Bash");
-      expect(tools).toContain("Edit");
-      const { task: shown } = await appliance.client.read(api().$get({ param: { id: task.id } }));
-      expect(shown.inputTokens).toBeGreaterThan(1000);
-      const [turn] = await bodiesOf(appliance, task.id, "turn_ended");
-      expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
-      const [snapshot] = await bodiesOf(appliance, task.id, "snapshot");
-      expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
-      expect(await notices(task.id)).toEqual([]);
-    }, 120_000);
-  }
+  const kept = async (id: string) => {
+    const { task: shown } = await appliance.client.read(api().$get({ param: { id } }));
+    expect(shown.inputTokens).toBeGreaterThan(1000);
+    const [snapshot] = await bodiesOf(appliance, id, "snapshot");
+    expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
+    expect(await notices(id)).toEqual([]);
+  };
+
+  test("a failing test is fixed and pushed, the requests are metered, and the turn is kept", async () => {
+    const task = await submit({ prompt: "demo: fix-test" });
+    await reaches(appliance, task.id, "completed");
+    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
+    expect(diff).toMatchObject({ pushed: true });
+    expect(diff?.diff).toContain(
+      "+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
+    );
+    const tools = (await bodiesOf(appliance, task.id, "tool_use")).map(({ name }) => name);
+    expect(tools).toContain("Bash");
+    expect(tools).toContain("Edit");
+    const [turn] = await bodiesOf(appliance, task.id, "turn_ended");
+    expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
+    await kept(task.id);
+  }, 120_000);
+
+  test("OpenCode does the same by its own tools", async () => {
+    const task = await submit({ prompt: "demo: jot pear", agent: "opencode" });
+    await reaches(appliance, task.id, "completed");
+    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
+    expect(diff).toMatchObject({ pushed: true, diff: expect.stringContaining("+pear") });
+    expect(await bodiesOf(appliance, task.id, "tool_use")).toMatchObject([{ name: "Bash" }]);
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+    await kept(task.id);
+  }, 120_000);
 
   test("what runs is interrupted, and what a person says next comes before what waits", async () => {
     const task = await submit({ prompt: "demo: slow 60" });

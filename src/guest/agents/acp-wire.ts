@@ -27,7 +27,7 @@ export interface AcpWire {
 export interface AcpListener {
   permission(asked: RequestPermissionRequest): Promise<RequestPermissionResponse>;
   /** Parameters of `session/update`, not looked at yet. */
-  update(params: unknown): void;
+  update(params: unknown): Promise<void>;
   /** What is no message of the protocol, or answers nothing that was asked: in words. */
   odd(text: string): void;
 }
@@ -67,11 +67,6 @@ export function connectAcp(write: (message: object) => void, on: AcpListener): A
     .onRequest("*", ({ method }) => {
       throw new RequestError(noMethod, `${method} is not supported here`);
     })
-    .onNotification(
-      methods.client.session.update,
-      (params) => params,
-      ({ params }) => on.update(params),
-    )
     .onNotification("*", () => {})
     .connect({ readable, writable });
 
@@ -96,6 +91,9 @@ export function connectAcp(write: (message: object) => void, on: AcpListener): A
       if (message === undefined) return on.odd("a line that is no message of the protocol");
       if (!("method" in message) && !asked.delete(message["id"]))
         return on.odd("an answer to something that was not asked");
+      // The SDK drops an update, with a line on standard error, where it does not know all of it.
+      if (message["method"] === methods.client.session.update && !("id" in message))
+        return on.update(message["params"]);
       push(message);
       // Handlers run in promises' own time, of which nothing is left then: what comes next finds it done.
       await new Promise(setImmediate);

@@ -98,7 +98,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       void say([...events, ...asked.events]);
       return asked.answer;
     },
-    update(params) {
+    async update(params) {
       const known = notificationSchema.safeParse(params);
       if (!known.success) {
         const raw = strangeNotificationSchema.safeParse(params);
@@ -115,7 +115,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       if (ownSession !== undefined && sessionId !== ownSession) return;
       if (update.sessionUpdate === "current_mode_update") modeIs(settings?.modeIs(update.currentModeId));
       if (update.sessionUpdate === "config_option_update") modeIs(settings?.optionsAre(update.configOptions));
-      void say(translate.update(update));
+      await say(translate.update(update));
     },
     odd: (text) => strange(`${title} wrote ${text}.`),
   });
