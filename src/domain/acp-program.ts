@@ -16,7 +16,7 @@ export interface AcpProgram {
 }
 
 /** What stands in a variable's value for what only the sandbox knows. `{model}` is empty for the agent's own default. */
-export const acpPlaceholders = ["model_url", "model_token", "model"] as const;
+const acpPlaceholders = ["model_url", "model_token", "model"] as const;
 
 /** What looks like a placeholder; braces of JSON do not. */
 export const acpPlaceholder = /\{([a-z][a-z_]*)\}/g;
