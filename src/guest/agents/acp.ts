@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AcpProgram } from "../../domain/acp-program.ts";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { Child } from "../processes.ts";
 import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
 import { createAcpTranslator } from "./acp-events.ts";
+import { blocksOf } from "./acp-input.ts";
 import {
   type AcpUpdate,
   notificationSchema,
@@ -15,9 +16,9 @@ import { type AcpSettings, createAcpSettings } from "./acp-offers.ts";
 import { createAcpQuestions } from "./acp-questions.ts";
 import { homeOf, readRecord, recordFile, writeRecord } from "./acp-record.ts";
 import { type AcpSession, goOn, openAcpSession } from "./acp-session.ts";
-import { type AcpInput, createAcpTurns } from "./acp-turns.ts";
+import { createAcpTurns } from "./acp-turns.ts";
 import { connectAcp, methods } from "./acp-wire.ts";
-import type { Agent, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
+import type { Agent, AgentRun, AgentStart } from "./agent.ts";
 import { createDeltas } from "./deltas.ts";
 import { driveChild } from "./drive-child.ts";
 
@@ -220,37 +221,4 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
     },
     exited: finished,
   };
-}
-
-/** What the agent is given, with what it has to know first where its own instructions do not say it. */
-function blocksOf(
-  input: AcpInput,
-  { capabilities, isFresh, isInstructed, before }: AcpSession,
-  instructions: string | undefined,
-  mode: AgentStart["mode"],
-): object[] {
-  const reminders: string[] = [];
-  if (instructions !== undefined && isFresh && !isInstructed) reminders.push(instructions);
-  if (instructions !== undefined && isFresh && before !== undefined)
-    reminders.push(
-      `This conversation begins anew; an earlier one cannot be read any more. You were asked last:\n\n${before.last.text}\n\nYou said last:\n\n${before.last.reply || "(nothing)"}`,
-    );
-  if (mode === "plan")
-    reminders.push("Plan mode: change nothing. Find out what is needed, and say what you would do.");
-  const notes = reminders.map((text) => ({
-    type: "text",
-    text: `<system-reminder>\n${text}\n</system-reminder>`,
-  }));
-  if (input.kind === "words") return [...notes, { type: "text", text: input.text }];
-  const pictures = capabilities.promptCapabilities.image ? input.prompt.images.flatMap(pictureOf) : [];
-  return [...notes, { type: "text", text: input.prompt.text }, ...pictures];
-}
-
-/** One that is gone from the workspace since is named in the text. */
-function pictureOf({ path, mediaType }: AgentPrompt["images"][number]): object[] {
-  try {
-    return [{ type: "image", mimeType: mediaType, data: readFileSync(path).toString("base64") }];
-  } catch {
-    return [];
-  }
 }
