@@ -133,13 +133,15 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 120_000);
 
   test("what runs is interrupted, and what a person says next comes before what waits", async () => {
-    const task = await submit({ prompt: "demo: slow 60" });
+    const task = await submit({ prompt: "demo: slow 16" });
     await begun(task.id);
     await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
     await prompt(task.id, "demo: jot waiting");
     await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "paused");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
+    // By its own doing, and not because it was ended after a while.
+    expect(await notices(task.id)).toEqual([]);
     await prompt(task.id, "demo: jot first");
     await reaches(appliance, task.id, "completed");
     expect(await lastText(task.id)).toContain("first\nwaiting");
