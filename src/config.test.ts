@@ -142,3 +142,13 @@ test("the Responses API has an endpoint of its own, whose address may end as its
   });
   expect(load(toml).model?.endpoint.credential.value).toBe("a");
 });
+
+test("an agent is set up by its name; one that cannot be is refused with the line that is wrong", () => {
+  const [agent] = load("[agents.mine]\ncommand = ['mine', 'acp']\nvariables.KEY = '{model_token}'\n").agents;
+  expect(agent).toMatchObject({ name: "mine", acp: { title: "mine", variables: { KEY: "{model_token}" } } });
+  expect(() => load("[agents.codex]\ncommand = ['x']\n")).toThrow("agents.codex: this agent is built in");
+  expect(() => load("[agents.mine]\ncommand = ['x']\nvariables.KEY = '{key}'\n")).toThrow(
+    "agents.mine.variables.KEY: {key} is no placeholder",
+  );
+  expect(load("").agents).toEqual([]);
+});

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type ConfigFile, mib, readConfigFile } from "./config/file.ts";
 import { type ConfiguredModel, modelFrom, responsesModelFrom } from "./config/model.ts";
 import { check, httpUrl, idleMinutes, port, type Variables } from "./config/settings.ts";
+import type { ConfiguredAgent } from "./domain/agents.ts";
 import type { AttributionSettings } from "./domain/attribution.ts";
 import type { DayLimits } from "./domain/budget.ts";
 import { type Calendar, createCalendar } from "./domain/calendar.ts";
@@ -58,6 +59,8 @@ export interface Config {
     caFile: string | undefined;
   };
   attribution: AttributionSettings;
+  /** Beside the built-in ones. */
+  agents: ConfiguredAgent[];
   usage: {
     /** The operator's own prices, which go before the built-in ones. */
     prices: PriceTable;
@@ -167,6 +170,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       coAuthor: file.commits.co_author,
       taskTrailer: file.commits.task_trailer,
     },
+    agents: file.agents,
     usage: {
       prices: new Map(Object.entries(file.prices)),
       budget: {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Config } from "./config.ts";
 import { announce, furnish, operatorName, prepareDataFolder } from "./data-folder.ts";
 import { startDemoModel } from "./demo/serve-demo-model.ts";
+import { createAgents } from "./domain/agents.ts";
 import { CcwError, messageOf } from "./domain/errors.ts";
 import type { IdSource } from "./domain/ids.ts";
 import type { Repository } from "./domain/repository.ts";
@@ -80,6 +81,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { config, log, version, assets, guestExecutable } = options;
   const { dataFolder } = config;
   const ids = idSource;
+  const agents = createAgents(config.agents);
   const closers: (() => unknown)[] = [];
   const close = async () => {
     for (const step of closers.splice(0).reverse()) {
@@ -145,12 +147,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const session = {
       ...{ store, tokens, host, kept, snapshots, egress, attachments },
       ...{ publicUrl: () => url, lfs: repositories.lfsOf, snapshotIgnored: config.snapshots.ignored },
+      agents,
       attribution: config.attribution,
       authorities: `${authority.certificatePem}\n${authorities.local.join("")}`,
     };
     const usageLimits = createUsageLimits({ store, endpoint: model.current, now: ids.now });
     const modelDoor = createModelDoor({
-      port: createModelPort({ ...config.usage, store, endpoint: model.of, usageLimits, now: ids.now }),
+      port: createModelPort({
+        ...config.usage,
+        ...{ store, endpoint: model.of, usageLimits, agents, now: ids.now },
+      }),
       tokens,
       log,
       now: ids.now,
@@ -185,7 +191,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     closers.push(() => doors.shut());
 
     const scheduler = createScheduler(
-      { store, engine, doors, host, log, ids, ...config.patience },
+      { store, engine, doors, host, log, ids, agents, ...config.patience },
       {
         ...{ owner: crypto.randomUUID(), parallel: config.parallel, keepMs: config.keepMs },
         modelAvailableAt: usageLimits.modelAvailableAt,
@@ -196,7 +202,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const review = { store, host, ids, log, publicUrl: () => url, forgeOf };
     const pullRequests = createPullRequests(review);
     const follower = createPullRequestFollower(review);
-    const scheduleClock = createScheduleClock({ store, host, ids, log });
+    const scheduleClock = createScheduleClock({ store, host, ids, log, agents });
     const owed = createOwedPullRequests({ store, pullRequests, log, now: ids.now });
     const indexer = createSearchIndexer({ store, log });
     const deletions = createDeletions({
@@ -228,6 +234,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       attachments,
       teleports,
       ids,
+      agents,
       log,
       version,
       parallel: config.parallel,

@@ -44,6 +44,7 @@ Examples:
       return io.out.write(
         facts([
           ["Server", `ccw-server ${status.version} at ${status.publicUrl}`],
+          ["Agents", status.agents.map(({ name, title }) => `${name} (${title})`).join(", ")],
           ["Engine", engine.ok ? engine.text : `NOT READY: ${engine.text}`],
           ["Model", `${models[model.kind]} (${model.source})`],
           ["Tasks", `${status.active} of at most ${status.parallel} run, ${status.queued} wait`],

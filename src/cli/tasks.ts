@@ -41,7 +41,7 @@ export function addTaskCommands(cli: Cli): void {
     )
     .option("-r, --repo <name[@branch]>", "repository to work on; may be given several times", collect)
     .option("-e, --env <environment>", "environment", "default")
-    .addOption(new Option("--agent <agent>", "who does it").choices(["claude", "codex"]).default("claude"))
+    .option("--agent <agent>", "who does it; `ccw-server status` lists the agents", "claude")
     .option("-m, --model <model>", "model, as the agent names it")
     .addOption(modeOption())
     .option("-f, --file <file>", "read the prompt from a file; - is standard input")

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse as parseToml } from "smol-toml";
 import { z } from "zod";
+import { configuredAgentsSchema } from "../domain/agents.ts";
 import { usualAttachmentBytes } from "../domain/attachment.ts";
 import { usualAttribution } from "../domain/attribution.ts";
 import { createCalendar } from "../domain/calendar.ts";
@@ -106,6 +107,7 @@ const fileSchema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
+  agents: configuredAgentsSchema.prefault({}),
   engine: z.strictObject({ socket: z.string().optional() }).default({}),
   download: z
     .strictObject({

@@ -1,39 +1,106 @@
+import { z } from "zod";
+import { type AcpProgram, acpProgramSchema } from "./acp-program.ts";
 import type { ModelApi } from "./model.ts";
 
-/** An agent CLI that tasks can have. */
+/** An agent that tasks can have. */
 export interface AgentKind {
   /** As people know it. */
   title: string;
   api: ModelApi;
-  /** As its own CLI signs commits. */
+  /** As its own CLI signs commits; an empty address where it has none. */
   identity: { name: string; email: string };
-  /** A built-in image that it is not in → the one that has it beside all that is in there. */
-  images: Readonly<Record<string, string>>;
+  /** The image that a task's sandbox starts from, where its environment names this one. */
+  imageFor(image: string): string;
+  /** Its names for the newest model of each size. */
+  models: readonly string[];
+  /** Undefined for those that the guest knows how to drive. */
+  acp?: AcpProgram;
 }
 
-const agents: Readonly<Record<string, AgentKind>> = {
+/** The agents of this appliance: those that are built in, and those that the operator has set up. */
+export interface Agents {
+  readonly all: readonly (AgentKind & { name: string })[];
+  named(name: string): AgentKind | undefined;
+}
+
+const builtIn: Readonly<Record<string, AgentKind>> = {
   claude: {
     title: "Claude Code",
     api: "messages",
     identity: { name: "Claude", email: "noreply@anthropic.com" },
-    images: {},
+    imageFor: (image) => image,
+    models: ["opus", "sonnet", "haiku"],
   },
   codex: {
     title: "Codex",
     api: "responses",
     identity: { name: "Codex", email: "noreply@openai.com" },
     // Its programs take 370 MB, which the image of everybody else need not carry.
-    images: { slim: "slim-codex" },
+    imageFor: (image) => (image === "slim" ? "slim-codex" : image),
+    models: [],
   },
 };
 
-export const agentNames: readonly string[] = Object.keys(agents);
+/** `[agents.NAME]` of ccw.toml. */
+export const configuredAgentsSchema = z
+  .record(
+    z.string(),
+    z
+      .strictObject({
+        title: z.unknown().optional(),
+        command: z.unknown(),
+        variables: z.unknown().optional(),
+        conversation: z.unknown().optional(),
+        api: z.enum(["messages", "responses"], 'must be "messages" or "responses"').default("messages"),
+        image: z.string().min(1).max(300).optional(),
+      })
+      .transform(({ api, image, ...program }, context) => {
+        const acp = acpProgramSchema.safeParse({ ...program, title: program.title ?? "agent" });
+        if (acp.success) return { api, image, title: program.title, acp: acp.data };
+        for (const { path, message } of acp.error.issues)
+          context.addIssue({ code: "custom", path: [...path], message });
+        return z.NEVER;
+      }),
+  )
+  .superRefine((agents, context) => {
+    for (const name of Object.keys(agents)) {
+      const message = wrongName(name);
+      if (message !== undefined) context.addIssue({ code: "custom", path: [name.slice(0, 60)], message });
+    }
+  })
+  .transform((agents) =>
+    Object.entries(agents).map(
+      ([name, { api, image, title, acp }]): ConfiguredAgent => ({
+        ...{ name, api, image },
+        acp: { ...acp, title: title === undefined ? name : acp.title },
+      }),
+    ),
+  );
 
-export function agentNamed(name: string): AgentKind | undefined {
-  return Object.hasOwn(agents, name) ? agents[name] : undefined;
+export interface ConfiguredAgent {
+  name: string;
+  api: ModelApi;
+  image: string | undefined;
+  acp: AcpProgram;
 }
 
-/** The image that a task's sandbox starts from, where its environment names `image`. */
-export function imageFor(agent: string, image: string): string {
-  return agentNamed(agent)?.images[image] ?? image;
+export function createAgents(configured: readonly ConfiguredAgent[] = []): Agents {
+  const kinds = new Map(Object.entries(builtIn));
+  for (const { name, api, image, acp } of configured) {
+    kinds.set(name, {
+      ...{ title: acp.title, api, models: [], acp },
+      identity: { name: acp.title, email: "" },
+      imageFor: (wanted) => image ?? wanted,
+    });
+  }
+  return {
+    all: [...kinds].map(([name, kind]) => ({ ...kind, name })),
+    named: (name) => kinds.get(name),
+  };
+}
+
+function wrongName(name: string): string | undefined {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(name))
+    return "an agent's name has small letters, digits and hyphens, and 40 of them at most";
+  return Object.hasOwn(builtIn, name) ? "this agent is built in; take another name" : undefined;
 }

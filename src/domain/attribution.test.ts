@@ -3,7 +3,7 @@ import { attributionOf, usualAttribution } from "./attribution.ts";
 
 const task = {
   person: { name: "Ada Lovelace", email: "ada@example.org" },
-  agent: "claude",
+  agent: { name: "Claude", email: "noreply@anthropic.com" },
   url: "http://box:7080/tasks/tsk_1",
 };
 

@@ -1,5 +1,3 @@
-import { agentNamed } from "./agents.ts";
-
 /** Who stands as the author of a task's commits, and what their messages end with. */
 export interface AttributionSettings {
   /** Whoever is not the author stands as co-author. */
@@ -30,12 +28,13 @@ export function attributionOf(
       /** Empty where nobody said. */
       email: string;
     };
-    agent: string;
+    /** An empty address where it has none. */
+    agent: Identity;
     url: string;
   },
 ): Attribution {
   const person = identity(task.person.name, task.person.email);
-  const agent = agentNamed(task.agent)?.identity ?? identity(task.agent, "");
+  const agent = identity(task.agent.name, task.agent.email);
   const [author, other] = settings.author === "person" ? [person, agent] : [agent, person];
   return {
     author,

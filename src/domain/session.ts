@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { acpProgramSchema } from "./acp-program.ts";
 import { guestEventSchema } from "./event.ts";
 import { jsonSchema } from "./json.ts";
 import { agentModes } from "./task.ts";
@@ -66,6 +67,8 @@ export const sessionStartSchema = z.object({
     mode: z.enum(agentModes).optional(),
     /** The agent's own name for the conversation, a UUID. */
     sessionId: z.string(),
+    /** What it is, where it is none of those that the guest knows by `kind`. */
+    acp: acpProgramSchema.optional(),
   }),
   /** What a sandbox that is new begins with instead of the base branches: the work of one before it. */
   restore: z

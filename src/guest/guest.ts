@@ -4,6 +4,7 @@ import { getCACertificates } from "node:tls";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { type GuestEvent, guestEventSchema } from "../domain/event.ts";
 import { doorPort, doorSocketInSandbox, type SessionStart } from "../domain/session.ts";
+import { createAcp } from "./agents/acp.ts";
 import type { Agent } from "./agents/agent.ts";
 import { createClaude } from "./agents/claude.ts";
 import { createCodex } from "./agents/codex.ts";
@@ -156,10 +157,11 @@ function trustOf({ trust }: SessionStart, root: string): TrustFiles | undefined 
 function agentOf(start: SessionStart, options: GuestOptions): Agent {
   if (start.agent.kind === "claude") return createClaude(options.claudeCommand);
   if (start.agent.kind === "codex") return createCodex(options.codexCommand);
+  if (start.agent.acp !== undefined) return createAcp(start.agent.acp);
   throw new CcwError(
     "invalid",
-    `This version of ccw-server cannot run the agent ${JSON.stringify(start.agent.kind)}.`,
-    "Choose the agent `claude` or `codex`.",
+    `This appliance has no agent ${JSON.stringify(start.agent.kind)} any more.`,
+    "Set it up again under [agents] in ccw.toml, or give the work to a new task.",
   );
 }
 

@@ -1,3 +1,4 @@
+import type { Agents } from "../domain/agents.ts";
 import type { Calendar } from "../domain/calendar.ts";
 import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitEndpoint, GitTarget, PushRight } from "../domain/git-server.ts";
@@ -24,6 +25,7 @@ export interface HttpContext {
   attachments: Pick<AttachmentFiles, "maxBytes" | "take" | "find" | "remove">;
   teleports: TeleportRepositories;
   ids: IdSource;
+  agents: Agents;
   log: Log;
   version: string;
   /** Tasks that run at once. */

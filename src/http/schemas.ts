@@ -60,6 +60,15 @@ export const statusSchema = z
       /** Until when its account takes no requests, by its usage limit. */
       limitedUntil: z.number().optional(),
     }),
+    /** Those that tasks can have. */
+    agents: z.array(
+      z.object({
+        name: z.string(),
+        title: z.string(),
+        /** Its own names for the newest models. */
+        models: z.array(z.string()),
+      }),
+    ),
     parallel: z.number().int(),
     active: z.number().int(),
     queued: z.number().int(),

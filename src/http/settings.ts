@@ -42,6 +42,7 @@ export function settingRoutes(context: HttpContext) {
         source: model.source(),
         ...(limitedUntil !== undefined && { limitedUntil }),
       },
+      agents: context.agents.all.map(({ name, title, models }) => ({ name, title, models: [...models] })),
       parallel: context.parallel,
       active: store.tasks.count(activeStateKinds),
       queued: store.tasks.count(["queued"]),

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { createAgents } from "../domain/agents.ts";
 import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
@@ -121,6 +122,7 @@ export function createHouse(
       host,
       log: silent,
       ids: clock,
+      agents: createAgents(),
       idleMs: 0,
       questionMs: 60_000,
       ...patience,

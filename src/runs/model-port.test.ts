@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { createAgents } from "../domain/agents.ts";
 import { createCalendar } from "../domain/calendar.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { newId, type PromptId } from "../domain/ids.ts";
@@ -40,6 +41,7 @@ function world(limits: object = {}, options: Partial<ModelPortOptions> = {}) {
     budget: { perPersonDay: none, perDay: none },
     calendar: createCalendar("UTC"),
     usageLimits,
+    agents: createAgents(),
     waitForUsageLimit: true,
     now: () => clock,
     ...options,

@@ -1,4 +1,4 @@
-import { agentNamed } from "../domain/agents.ts";
+import type { Agents } from "../domain/agents.ts";
 import {
   type BudgetFacts,
   type BudgetVerdict,
@@ -27,6 +27,7 @@ export interface ModelPortOptions {
   budget: DayLimits;
   calendar: Calendar;
   usageLimits: UsageLimits;
+  agents: Agents;
   /** Else a usage limit of the account fails the task. */
   waitForUsageLimit: boolean;
   now: () => number;
@@ -79,7 +80,8 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
       // Without a task there is no endpoint either.
       if (task === undefined) return { kind: "pass", promptId };
       // It is of the account behind the Messages API.
-      const until = agentNamed(task.agent)?.api === "messages" ? usageLimits.modelAvailableAt() : undefined;
+      const until =
+        options.agents.named(task.agent)?.api === "messages" ? usageLimits.modelAvailableAt() : undefined;
       if (until !== undefined) return parkForLimit(task, until);
       const facts = factsOf(options, task, sandboxId);
       if (facts === undefined) return { kind: "pass", promptId };

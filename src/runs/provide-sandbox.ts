@@ -1,4 +1,3 @@
-import { imageFor } from "../domain/agents.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import { type IdSource, newId, type PromptId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
@@ -53,7 +52,10 @@ export async function provideSandbox(
       const { image } = store.tasks.environmentOf(task.id);
       store.events.append(task.id, {
         ...{ kind: "sandbox_started", sandboxId },
-        ...{ engine: await engine.describe(), image: await engine.resolveImage(imageFor(task.agent, image)) },
+        ...{
+          engine: await engine.describe(),
+          image: await engine.resolveImage(imageOf(task, image, context)),
+        },
       });
     }
     return sandboxId;
@@ -81,13 +83,16 @@ async function makeSandbox(
   const borrowing = borrowObjects(task, sandboxId, context, signal);
   // Looked at below; meanwhile it may fail.
   borrowing.catch(() => {});
-  const image = await engine.resolveImage(imageFor(task.agent, wanted));
+  const image = await engine.resolveImage(imageOf(task, wanted, context));
   const borrowed = await borrowing;
   if (borrowed !== undefined) return borrowed;
   const { objectFolders } = store.sandboxes.get(sandboxId) ?? { objectFolders: [] };
   await engine.start({ id: sandboxId, taskId: task.id, image, limits, doorFolder, objectFolders });
   return undefined;
 }
+
+const imageOf = ({ agent }: TaskRow, image: string, { agents }: RunContext): string =>
+  agents.named(agent)?.imageFor(image) ?? image;
 
 /** Another sandbox in the place of one whose container is gone. The turn that was lost with it begins again. */
 function replaceSandbox(task: TaskRow, lost: SandboxId, { store, ids }: RunContext): SandboxId | undefined {

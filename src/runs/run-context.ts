@@ -1,3 +1,4 @@
+import type { Agents } from "../domain/agents.ts";
 import type { CcwError } from "../domain/errors.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { DoorKeeper, Log, RepositoryHost } from "../domain/ports.ts";
@@ -12,6 +13,7 @@ export interface RunContext {
   host: Pick<RepositoryHost, "objectsOf">;
   log: Log;
   ids: IdSource;
+  agents: Agents;
   /** How long a task without work keeps its sandbox awake, and how long a question waits for a person (ms). */
   idleMs: number;
   questionMs: number;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { createAgents } from "../domain/agents.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
@@ -28,7 +29,7 @@ export function createAgenda(start: string, path = ":memory:") {
     },
   };
   const log = { info() {}, warn() {}, error() {} };
-  const context = { store, host, ids, log };
+  const context = { store, host, ids, log, agents: createAgents() };
   const clocks: { close(): Promise<void> }[] = [];
   return {
     ...{ clock, store, person, forge, context },

@@ -21,10 +21,11 @@ const maxSchedules = 1000;
 
 /** What a person does with schedules. Times that have come are carried out by `schedule-clock`. */
 
-export function addSchedule({ store, ids }: SubmitContext, person: Person, input: NewSchedule): Schedule {
+export function addSchedule(context: SubmitContext, person: Person, input: NewSchedule): Schedule {
+  const { store, ids } = context;
   const now = ids.now();
   checkTime(input.time, now);
-  checkNames(store, input.task);
+  checkNames(context, input.task);
   return store.atomically(() => {
     if (store.schedules.list().length >= maxSchedules)
       throw new CcwError("conflict", `There are ${maxSchedules} schedules already.`, "Remove one.");
@@ -37,14 +38,15 @@ export function addSchedule({ store, ids }: SubmitContext, person: Person, input
 
 /** Whoever changes what it submits is the person in whose name it is submitted from then on. */
 export function changeSchedule(
-  { store, ids }: SubmitContext,
+  context: SubmitContext,
   id: ScheduleId,
   person: Person,
   change: ScheduleChange,
 ): Schedule {
+  const { store, ids } = context;
   const now = ids.now();
   if (change.time !== undefined) checkTime(change.time, now);
-  if (change.task !== undefined) checkNames(store, change.task);
+  if (change.task !== undefined) checkNames(context, change.task);
   return store.atomically(() => {
     const before = existingSchedule(store, id);
     const enabled = change.enabled ?? before.enabled;

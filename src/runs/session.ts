@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import type { Agents } from "../domain/agents.ts";
 import { bytesText } from "../domain/amounts.ts";
 import { type AttributionSettings, attributionOf } from "../domain/attribution.ts";
 import type { EgressPort } from "../domain/egress.ts";
@@ -50,6 +51,7 @@ export interface SessionOptions {
   /** PEM of the authorities that a sandbox has to trust: the appliance's own, and the operator's. */
   authorities: string;
   attribution: AttributionSettings;
+  agents: Agents;
 }
 
 export function createScopedTokens(key: Uint8Array): ScopedTokens {
@@ -72,6 +74,7 @@ export function createControlPort(
     egress,
     authorities,
     attribution,
+    agents,
     attachments,
     snapshots,
     snapshotIgnored,
@@ -89,6 +92,7 @@ export function createControlPort(
       if (task === undefined) return undefined;
       const environment = store.tasks.environmentOf(task.id);
       const policy = egress.egressOf(sandboxId)?.policy;
+      const agent = agents.named(task.agent);
       return {
         sandboxId,
         taskId: task.id,
@@ -103,7 +107,7 @@ export function createControlPort(
         })),
         ...attributionOf(attribution, {
           person: { name: task.person.name, email: store.people.emailOf(task.person.id) },
-          agent: task.agent,
+          agent: agent?.identity ?? { name: task.agent, email: "" },
           url: `${publicUrl()}/tasks/${task.id}`,
         }),
         variables: environment.variables,
@@ -112,6 +116,7 @@ export function createControlPort(
         agent: {
           ...{ kind: task.agent, model: task.model, mode: task.mode },
           sessionId: conversationOf(task.id),
+          ...(agent?.acp !== undefined && { acp: agent.acp }),
         },
         snapshotIgnored,
         ...(restore !== undefined && { restore }),

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { createAgents } from "../domain/agents.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import type { RepositoryHost } from "../domain/ports.ts";
 import { createSeal } from "../store/seal.ts";
@@ -24,7 +25,7 @@ test("a forge's default branch that reads like an option is no base for a task",
     ...{ merge: never, branches: async () => [{ name: defaultBranch, commit: "a".repeat(40) }] },
   };
   const task = { prompt: "Do it", environment: "default", agent: "claude", model: "m" } as const;
-  const submitted = submitTask({ store, host, ids }, person, {
+  const submitted = submitTask({ store, host, ids, agents: createAgents() }, person, {
     ...task,
     mode: "act" as const,
     attachments: [],

@@ -1,4 +1,4 @@
-import { agentNamed, agentNames } from "../domain/agents.ts";
+import type { Agents } from "../domain/agents.ts";
 import type { Environment } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { type AttachmentId, type IdSource, isId, newId, type TaskId } from "../domain/ids.ts";
@@ -13,6 +13,7 @@ export interface SubmitContext {
   store: Store;
   host: RepositoryHost;
   ids: IdSource;
+  agents: Agents;
 }
 
 /**
@@ -31,11 +32,11 @@ export async function submitTask(
 
 /** All of `submitTask` but its last step, which queues the task: for whoever does more within the same transaction. */
 export async function prepareTask(
-  { store, host, ids }: SubmitContext,
+  { store, host, ids, agents }: SubmitContext,
   person: Person,
   input: NewTask,
 ): Promise<(more?: CreateMore) => TaskRow> {
-  const environment = checkNames(store, input);
+  const environment = checkNames({ store, agents }, input);
   const id = newId("TaskId", ids);
   const title = titleOf(input.prompt);
   const workBranch = workBranchOf(title, id);
@@ -67,7 +68,10 @@ interface CreateMore extends Pick<Parameters<Store["tasks"]["create"]>[0], "rest
 }
 
 /** That what a task names is there, branches aside, which a forge would have to be asked for. */
-export function checkNames(store: Store, input: NewTask): Environment {
+export function checkNames(
+  { store, agents }: Pick<SubmitContext, "store" | "agents">,
+  input: NewTask,
+): Environment {
   const environment = store.environments.get(input.environment);
   if (environment === undefined) {
     const known = store.environments.list().map(({ name }) => name);
@@ -77,11 +81,11 @@ export function checkNames(store: Store, input: NewTask): Environment {
       `There are: ${known.join(", ")}.`,
     );
   }
-  if (agentNamed(input.agent) === undefined) {
+  if (agents.named(input.agent) === undefined) {
     throw new CcwError(
       "invalid",
       `There is no agent named ${JSON.stringify(input.agent)}.`,
-      `There are: ${agentNames.join(", ")}.`,
+      `There are: ${agents.all.map(({ name }) => name).join(", ")}.`,
     );
   }
   for (const { name } of input.repositories) repositoryNamed(store, name);

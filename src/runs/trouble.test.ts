@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { createAgents } from "../domain/agents.ts";
 import { usualAttribution } from "../domain/attribution.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint } from "../domain/git-server.ts";
@@ -203,6 +204,7 @@ test("a sandbox that floods its transcript fails its task, and a person's prompt
       publicUrl: () => "",
       authorities: "",
       attribution: usualAttribution,
+      agents: createAgents(),
       egress: { egressOf: () => undefined },
       attachments: { find: async () => undefined },
     },

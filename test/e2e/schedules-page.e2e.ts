@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createAgents } from "../../src/domain/agents.ts";
 import { newGroupSchema } from "../../src/domain/group.ts";
 import { submitGroup } from "../../src/runs/groups.ts";
 import type { AppServer } from "../fixtures/app-server.ts";
@@ -113,7 +114,7 @@ test("attempts stand side by side with their diffs, and one is kept after a seco
   } as never;
   const input = { prompt: "Make <b>it</b> fast", repositories: [{ name: "demo" }], attempts: 3 };
   const group = await submitGroup(
-    { store, host, ids },
+    { store, host, ids, agents: createAgents() },
     store.people.ensure("ada"),
     newGroupSchema.parse({ ...input, models: ["opus", "sonnet"] }),
   );

@@ -2,11 +2,6 @@ import { useSignal } from "@preact/signals";
 import { useAppliance } from "../appliance.ts";
 import { plainLine } from "../text/plain.ts";
 
-/** Agents, with their own names for the newest model of each size. */
-const agents: Record<string, { title: string; aliases: string[] }> = {
-  claude: { title: "Claude Code", aliases: ["opus", "sonnet", "haiku"] },
-  codex: { title: "Codex", aliases: [] },
-};
 const another = "\n";
 
 interface FieldProps<Value> {
@@ -25,12 +20,11 @@ export function ModelField({
   disabled = false,
   onChoose,
 }: FieldProps<string> & { agent: string }) {
-  const { tasks } = useAppliance();
+  const { tasks, status } = useAppliance();
   const typing = useSignal(false);
   const inUse = (tasks.value ?? []).filter((task) => task.agent === agent).map(({ model }) => model);
-  const known = [...new Set([...(agents[agent]?.aliases ?? []), ...inUse, value])].filter(
-    (name) => name !== "",
-  );
+  const own = status.value?.agents.find(({ name }) => name === agent);
+  const known = [...new Set([...(own?.models ?? []), ...inUse, value])].filter((name) => name !== "");
   const give = (text: string) => {
     typing.value = false;
     if (text.trim() !== "") onChoose(text.trim());
@@ -80,11 +74,13 @@ export function ModelField({
 }
 
 export function AgentField({ value, onChoose }: FieldProps<string>) {
+  const agents = useAppliance().status.value?.agents ?? [];
   return (
     <select name="agent" value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
-      {Object.entries(agents).map(([name, { title }]) => (
+      {!agents.some(({ name }) => name === value) && <option value={value}>{plainLine(value)}</option>}
+      {agents.map(({ name, title }) => (
         <option key={name} value={name}>
-          {title}
+          {plainLine(title)}
         </option>
       ))}
     </select>

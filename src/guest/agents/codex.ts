@@ -1,12 +1,10 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { CcwError, messageOf } from "../../domain/errors.ts";
-import type { GuestEvent } from "../../domain/event.ts";
 import type { AgentMode } from "../../domain/task.ts";
-import { createLineSplitter } from "../lines.ts";
 import type { Child } from "../processes.ts";
-import { cutText, tailOf } from "../text.ts";
-import type { Agent, AgentExit, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
+import { cutText } from "../text.ts";
+import type { Agent, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
 import { codexArguments, codexEnvironment, codexVariables } from "./codex-command.ts";
 import {
   codexHome,
@@ -27,15 +25,10 @@ import {
 import { createCodexQuestions } from "./codex-questions.ts";
 import { createCodexTurns, type TurnInput } from "./codex-turns.ts";
 import { createDeltas } from "./deltas.ts";
+import { driveChild } from "./drive-child.ts";
 import { createJsonRpc, type Incoming } from "./json-rpc.ts";
 
-/** A command's output may be big, never endless: over this a line is dropped and the transcript says so. */
-const maxLineBytes = 32 * 1024 ** 2;
-const maxStderr = 8 * 1024;
-const graceMs = 3000;
 const settleMs = 1000;
-/** How long output may still come after the process has ended: something it started may hold the pipe open. */
-const lastOutputMs = 1000;
 /** Turns that are looked through for a prompt which an earlier process had; nothing is given again later than that. */
 const recentTurns = 20;
 
@@ -74,27 +67,15 @@ export function createCodex(command = "codex"): Agent {
 }
 
 function drive(child: Child, options: AgentStart): AgentRun {
-  const { emit, env, processes } = options;
+  const { env } = options;
   let { model, mode } = options;
 
-  // One queue for what lines bring and what timers bring: events keep their order.
-  let tail: Promise<void> = Promise.resolve();
-  const say = (events: GuestEvent[]): Promise<void> => {
-    for (const event of events) tail = tail.then(() => emit(event));
-    // An agent whose words cannot be kept must not go on; `exited` then tells why.
-    tail.catch(() => processes.killTree(child.pid));
-    return tail;
-  };
+  const driven = driveChild(child, options);
+  const { say } = driven;
   const notice = (text: string, level: "info" | "warning" = "warning") =>
     void say([{ kind: "notice", level, text }]);
 
-  /** A line that cannot be written finds a process that has ended, which `exited` tells. */
-  const rpc = createJsonRpc((message) => {
-    try {
-      child.stdin.write(`${JSON.stringify(message)}\n`);
-      Promise.resolve(child.stdin.flush()).catch(() => {});
-    } catch {}
-  });
+  const rpc = createJsonRpc(driven.write);
   const deltas = createDeltas((events) => void say(events));
   const translate = createCodexTranslator();
   const questions = createCodexQuestions(rpc.answer);
@@ -105,7 +86,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
   const thread = openThread();
   thread.catch((thrown) => {
     notice(`Codex could not open the conversation: ${messageOf(thrown)}`);
-    processes.killTree(child.pid);
+    driven.endNow();
   });
 
   async function openThread(): Promise<{ id: string; model: string }> {
@@ -214,7 +195,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
         lastTurn = { threadId: params.threadId, turnId: params.turn.id };
         void say([...deltas.flush(), ...questions.closeAll()]);
         turns.over(params.turn);
-        return tail;
+        return say([]);
       case "item/started":
         if (params.item.type === "userMessage" && params.item.clientId != null)
           turns.took(params.item.clientId);
@@ -249,37 +230,18 @@ function drive(child: Child, options: AgentStart): AgentRun {
     }
   }
 
-  const readOutput = async () => {
-    const lines = createLineSplitter(maxLineBytes);
-    for await (const chunk of child.stdout) {
-      for (const line of lines.push(chunk)) {
-        if (line === "") continue;
+  const finished = driven
+    .read(
+      (line) => {
         const message = rpc.take(line);
-        if (message !== undefined) await incoming(message, ownThread);
-      }
-      const dropped = lines.takeDropped();
-      if (dropped > 0) notice(`The agent wrote ${dropped} message(s) of over 32 MiB, which are not shown.`);
-    }
-  };
-  let stderr = "";
-  const readErrors = async () => {
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stderr)
-      stderr = tailOf(stderr + decoder.decode(chunk, { stream: true }), maxStderr);
-  };
-
-  const finished = (async (): Promise<AgentExit> => {
-    const output = Promise.allSettled([readOutput(), readErrors()]);
-    const code = await child.exited;
-    await Promise.race([output, Bun.sleep(lastOutputMs)]);
-    rpc.close();
-    await say([...deltas.flush(), ...questions.closeAll()]);
-    deltas.close();
-    return {
-      how: child.signalCode === null ? `exit code ${code}` : `signal ${child.signalCode}`,
-      stderr: stderr.trim(),
-    };
-  })();
+        return message === undefined ? undefined : incoming(message, ownThread);
+      },
+      () => {
+        rpc.close();
+        return [...deltas.flush(), ...questions.closeAll()];
+      },
+    )
+    .finally(deltas.close);
 
   /** What Codex takes with the next turn only. */
   const later = (what: string) => {
@@ -309,9 +271,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
     },
     interrupt: turns.interrupt,
     async kill() {
-      child.kill("SIGTERM");
-      await Promise.race([child.exited, Bun.sleep(graceMs)]);
-      processes.killTree(child.pid);
+      await driven.end();
       return finished;
     },
     exited: finished,

@@ -1,0 +1,224 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { AcpProgram } from "../../domain/acp-program.ts";
+import { CcwError, messageOf } from "../../domain/errors.ts";
+import type { Child } from "../processes.ts";
+import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
+import { createAcpTranslator } from "./acp-events.ts";
+import { blocksOf } from "./acp-input.ts";
+import {
+  type AcpUpdate,
+  notificationSchema,
+  promptAnswerSchema,
+  strangeNotificationSchema,
+} from "./acp-messages.ts";
+import { type AcpSettings, createAcpSettings } from "./acp-offers.ts";
+import { createAcpQuestions } from "./acp-questions.ts";
+import { homeOf, readRecord, recordFile, writeRecord } from "./acp-record.ts";
+import { type AcpSession, goOn, openAcpSession } from "./acp-session.ts";
+import { createAcpTurns } from "./acp-turns.ts";
+import { connectAcp, methods } from "./acp-wire.ts";
+import type { Agent, AgentRun, AgentStart } from "./agent.ts";
+import { createDeltas } from "./deltas.ts";
+import { driveChild } from "./drive-child.ts";
+
+/** What an agent writes that nobody understands is told so many times; a flood of it is not worth more. */
+const maxOdd = 10;
+/** The protocol does not say when a conversation is on the disk. */
+const settleMs = 400;
+
+/** An agent of the Agent Client Protocol, as the operator has named it. One process has one session for all turns. */
+export function createAcp(program: AcpProgram): Agent {
+  return {
+    title: program.title,
+    asksWith: "a message that ends your turn",
+    variables: (access) => acpVariables(program, access),
+    start(options) {
+      const env = acpEnvironment(program, options);
+      let child: Child;
+      try {
+        child = options.processes.spawn(program.command, { cwd: options.cwd, env });
+      } catch (thrown) {
+        throw new CcwError(
+          "not_found",
+          `The sandbox's image has no ${program.title} that can be started as ${JSON.stringify(program.command[0])}: ${messageOf(thrown)}.`,
+          "Use an image that has the program on its PATH, or mend `command` under [agents] in ccw.toml.",
+        );
+      }
+      return drive(program, child, options);
+    },
+    conversation({ env }) {
+      const folder = homeOf(env);
+      const names = [recordFile, ...program.conversation].filter((name) => existsSync(join(folder, name)));
+      return readRecord(env) === undefined ? undefined : { folder, names };
+    },
+    conversationHome: ({ env }) => homeOf(env),
+    // The file beside the conversation says which it is.
+    adoptConversation() {},
+    // What was to join a turn has one of its own, which is not in the conversation before it began.
+    holdsPrompt: () => false,
+  };
+}
+
+function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun {
+  const { title } = program;
+  const { env, cwd, instructions } = options;
+  let { model, mode } = options;
+  const driven = driveChild(child, options);
+  const { say } = driven;
+  const notice = (text: string, level: "info" | "warning" = "warning") =>
+    void say([{ kind: "notice", level, text: text.slice(0, 4000) }]);
+  let odd = 0;
+  const strange = (text: string) => {
+    odd++;
+    if (odd <= maxOdd) notice(text);
+    if (odd === maxOdd) notice(`More of this kind that ${title} writes is not told.`);
+  };
+
+  const deltas = createDeltas((events) => void say(events));
+  const translate = createAcpTranslator({ deltas, late: (events) => void say(events) });
+  const modeIs = (is: typeof mode | undefined) => {
+    if (is === undefined || is === mode) return;
+    mode = is;
+    options.modeChanged(is);
+  };
+  const questions = createAcpQuestions({
+    mode: () => mode,
+    planApproved: () => modeIs("act"),
+    refusedWith: (message) => turns.alsoSay(message),
+  });
+  let replaying: ((update: AcpUpdate) => void) | undefined;
+  let settings: AcpSettings | undefined;
+  let ownSession: string | undefined;
+
+  const wire = connectAcp(driven.write, {
+    async permission(request) {
+      if (request.sessionId !== ownSession) return { outcome: { outcome: "cancelled" } };
+      const { call, events } = translate.asked(request.toolCall);
+      const asked = questions.ask(request, call);
+      void say([...events, ...asked.events]);
+      return asked.answer;
+    },
+    async update(params) {
+      const known = notificationSchema.safeParse(params);
+      if (!known.success) {
+        const raw = strangeNotificationSchema.safeParse(params);
+        if (!raw.success) strange(`${title} wrote an update that is none.`);
+        else
+          strange(
+            `${title} wrote an update that is not known here: ${raw.data.update.sessionUpdate.slice(0, 100)}.`,
+          );
+        return;
+      }
+      const { sessionId, update } = known.data;
+      if (replaying !== undefined) return replaying(update);
+      // Agents that this one has called have sessions of their own; what they find out, it says.
+      if (ownSession !== undefined && sessionId !== ownSession) return;
+      if (update.sessionUpdate === "current_mode_update") modeIs(settings?.modeIs(update.currentModeId));
+      if (update.sessionUpdate === "config_option_update") modeIs(settings?.optionsAre(update.configOptions));
+      await say(translate.update(update));
+    },
+    odd: (text) => strange(`${title} wrote ${text}.`),
+  });
+
+  const session: Promise<AcpSession> = open();
+  session.catch((thrown) => {
+    notice(`${title} could not begin: ${messageOf(thrown)}`);
+    void say([]).finally(() => driven.endNow());
+  });
+
+  async function open(): Promise<AcpSession> {
+    const opened = await openAcpSession(wire, {
+      ...{ title, cwd, env, instructions, notice },
+      replay(listen) {
+        replaying = listen;
+      },
+    });
+    ownSession = opened.id;
+    settings = createAcpSettings(wire, { title, sessionId: opened.id, offers: opened.offers });
+    if (opened.isFresh) writeRecord(env, { sessionId: opened.id });
+    await settle(settings.setMode(mode));
+    if (model !== "" && !namesModel(program)) await settle(settings.setModel(model));
+    return opened;
+  }
+
+  async function settle(change: Promise<string | undefined>): Promise<void> {
+    const words = await change.catch((thrown) => `${title} did not take the change: ${messageOf(thrown)}`);
+    if (words !== undefined) notice(words);
+  }
+
+  let isFirst = true;
+  const turns = createAcpTurns({
+    title,
+    say: (events) => void say(events),
+    async inputFor(prompt) {
+      const { before } = await session;
+      if (before === undefined || before.last.key !== prompt.key || !isFirst)
+        return { kind: "give", input: { kind: "prompt", prompt } };
+      if (before.last.state === "answered") return { kind: "answered" };
+      if (before.prompt === "held") return { kind: "give", input: { kind: "words", text: goOn } };
+      if (before.prompt === "lost") return { kind: "give", input: { kind: "prompt", prompt } };
+      const text = `You were cut off, maybe before you had read this. Where you have begun with it already, go on from where you left off:\n\n${prompt.text}`;
+      return { kind: "give", input: { kind: "prompt", prompt: { ...prompt, text } } };
+    },
+    async give(input, prompt) {
+      const opened = await session;
+      const blocks = blocksOf(input, opened, isFirst ? instructions : undefined, mode);
+      isFirst = false;
+      translate.begin();
+      const { key, text } = prompt;
+      const remember = (state: "given" | "answered", reply: string) =>
+        writeRecord(env, { sessionId: opened.id, last: { key, state, text, reply } });
+      remember("given", "");
+      const params = { sessionId: opened.id, prompt: blocks };
+      const answer = await wire.request(methods.agent.session.prompt, params, promptAnswerSchema);
+      remember(answer.stopReason === "cancelled" ? "given" : "answered", translate.lastWords);
+      return answer;
+    },
+    cancel() {
+      if (ownSession !== undefined) wire.notify(methods.agent.session.cancel, { sessionId: ownSession });
+      void say(questions.cancelAll());
+    },
+    end() {
+      const events = [...translate.end(), ...questions.cancelAll()];
+      return { events, lastWords: translate.lastWords };
+    },
+    stuck: driven.endNow,
+    isGone: () => wire.isClosed,
+  });
+
+  const finished = driven
+    .read(wire.take, () => {
+      wire.close();
+      return [...translate.end(), ...questions.cancelAll()];
+    })
+    .finally(() => {
+      deltas.close();
+      translate.close();
+    });
+
+  return {
+    prompt: turns.opened,
+    now: turns.joined,
+    setModel(name) {
+      model = name;
+      if (settings !== undefined) void settle(settings.setModel(name));
+    },
+    setMode(to) {
+      mode = to;
+      if (settings !== undefined) void settle(settings.setMode(to));
+    },
+    async settled() {
+      if (program.conversation.length > 0) await Bun.sleep(settleMs);
+    },
+    async answer(requestId, answer) {
+      await say(questions.answer(requestId, answer));
+    },
+    interrupt: turns.interrupt,
+    async kill() {
+      await driven.end();
+      return finished;
+    },
+    exited: finished,
+  };
+}

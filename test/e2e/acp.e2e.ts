@@ -1,0 +1,227 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TaskJson } from "../../src/client.ts";
+import { buildAcpImage, claudeAcp, opencode } from "./acp-image.ts";
+import {
+  type Appliance,
+  bodiesOf,
+  containersOf,
+  type EngineUnderTest,
+  enginesUnderTest,
+  freshFolder,
+  reaches,
+  sleeps,
+  startAppliance,
+  until,
+} from "./appliance.ts";
+
+/** As an operator sets up agents of the Agent Client Protocol: two that exist, and one that does not. */
+const configOf = (images: { claude: string; opencode: string }) => `
+[agents.claude-acp]
+title = "Claude over ACP"
+command = ["claude-agent-acp"]
+image = "${images.claude}"
+conversation = [".claude/projects"]
+variables.ANTHROPIC_BASE_URL = "{model_url}"
+variables.ANTHROPIC_AUTH_TOKEN = "{model_token}"
+variables.ANTHROPIC_MODEL = "{model}"
+variables.CLAUDE_CODE_EXECUTABLE = "/usr/local/bin/claude"
+variables.CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
+variables.IS_SANDBOX = "1"
+
+[agents.opencode]
+title = "OpenCode"
+command = ["opencode", "acp"]
+image = "${images.opencode}"
+conversation = [".local/share/opencode"]
+variables.OPENCODE_DISABLE_AUTOUPDATE = "1"
+variables.OPENCODE_DISABLE_MODELS_FETCH = "1"
+variables.OPENCODE_CONFIG_CONTENT = '''{
+  "model": "anthropic/claude-sonnet-4-5",
+  "small_model": "anthropic/claude-sonnet-4-5",
+  "provider": { "anthropic": { "options": { "baseURL": "{model_url}/v1", "apiKey": "{model_token}" } } },
+  "autoupdate": false,
+  "share": "disabled"
+}'''
+
+[agents.nobody]
+title = "Nobody"
+command = ["no-such-agent", "acp"]
+`;
+
+/** Real agents behind the Agent Client Protocol, in containers, with the demo model as their model. */
+describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
+  let appliance: Appliance;
+  const dataFolder = freshFolder();
+  beforeAll(async () => {
+    const images = {
+      claude: await buildAcpImage(engine, claudeAcp),
+      opencode: await buildAcpImage(engine, opencode),
+    };
+    writeFileSync(join(dataFolder, "ccw.toml"), configOf(images));
+    appliance = await startAppliance({ engine, dataFolder });
+  }, 300_000);
+  afterAll(async () => {
+    await appliance?.stop();
+    rmSync(dataFolder, { recursive: true, force: true });
+  }, 60_000);
+
+  const api = () => appliance.client.api.tasks[":id"];
+  const submit = ({
+    prompt,
+    mode,
+    agent = "claude-acp",
+  }: {
+    prompt: string;
+    mode?: "act" | "plan";
+    agent?: string;
+  }): Promise<TaskJson> =>
+    appliance.client.read(
+      appliance.client.api.tasks.$post({
+        json: { prompt, agent, repositories: [{ name: "demo" }], ...(mode && { mode }) },
+      }),
+    );
+  const prompt = async (id: string, text: string, now = false) =>
+    appliance.client.read(api().prompts.$post({ param: { id }, json: { text, now } }));
+  const lastText = async (id: string) =>
+    (await bodiesOf(appliance, id, "assistant_text")).map(({ text }) => text).at(-1) ?? "";
+  const begun = (id: string, turns = 1) =>
+    until("the turn has begun", async () => (await bodiesOf(appliance, id, "turn_started")).length >= turns);
+  const notices = async (id: string) => (await bodiesOf(appliance, id, "notice")).map(({ text }) => text);
+  const doneAgain = async (id: string, times: number): Promise<TaskJson> => {
+    await until(
+      `it is done ${times} times`,
+      async () =>
+        (await bodiesOf(appliance, id, "state")).filter(({ state }) => state === "idle").length >= times,
+    );
+    return reaches(appliance, id, "completed");
+  };
+
+  const kept = async (id: string) => {
+    const { task: shown } = await appliance.client.read(api().$get({ param: { id } }));
+    expect(shown.inputTokens).toBeGreaterThan(1000);
+    const [snapshot] = await bodiesOf(appliance, id, "snapshot");
+    expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
+    expect(await notices(id)).toEqual([]);
+  };
+
+  test("a failing test is fixed and pushed, the requests are metered, and the turn is kept", async () => {
+    const task = await submit({ prompt: "demo: fix-test" });
+    await reaches(appliance, task.id, "completed");
+    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
+    expect(diff).toMatchObject({ pushed: true });
+    expect(diff?.diff).toContain(
+      "+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
+    );
+    const tools = (await bodiesOf(appliance, task.id, "tool_use")).map(({ name }) => name);
+    expect(tools).toContain("Bash");
+    expect(tools).toContain("Edit");
+    const [turn] = await bodiesOf(appliance, task.id, "turn_ended");
+    expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
+    await kept(task.id);
+  }, 120_000);
+
+  test("OpenCode does the same by its own tools", async () => {
+    const task = await submit({ prompt: "demo: jot pear", agent: "opencode" });
+    await reaches(appliance, task.id, "completed");
+    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
+    expect(diff).toMatchObject({ pushed: true, diff: expect.stringContaining("+pear") });
+    expect(await bodiesOf(appliance, task.id, "tool_use")).toMatchObject([{ name: "Bash" }]);
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+    await kept(task.id);
+  }, 120_000);
+
+  test("what runs is interrupted, and what a person says next comes before what waits", async () => {
+    const task = await submit({ prompt: "demo: slow 16" });
+    await begun(task.id);
+    await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
+    await prompt(task.id, "demo: jot waiting");
+    await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
+    await reaches(appliance, task.id, "paused");
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
+    // By its own doing, and not because it was ended after a while.
+    expect(await notices(task.id)).toEqual([]);
+    await prompt(task.id, "demo: jot first");
+    await reaches(appliance, task.id, "completed");
+    expect(await lastText(task.id)).toContain("first\nwaiting");
+  }, 120_000);
+
+  test("a prompt sent at once has the next turn, before what waits", async () => {
+    const task = await submit({ prompt: "demo: slow 4" });
+    await begun(task.id);
+    await prompt(task.id, "demo: jot later");
+    await prompt(task.id, "demo: jot now", true);
+    await reaches(appliance, task.id, "completed");
+    expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(3);
+    expect(await lastText(task.id)).toContain("now\nlater");
+  }, 120_000);
+
+  test("a sandbox that is killed in mid-turn is started again, and the turn goes on", async () => {
+    const task = await submit({ prompt: "demo: slow 8" });
+    await begun(task.id);
+    await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
+    await killNow(engine, task.id);
+    await reaches(appliance, task.id, "completed");
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+    expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(2);
+    expect(await lastText(task.id)).toContain("That was slow");
+    await prompt(task.id, "demo: remember");
+    await doneAgain(task.id, 2);
+    // Given once, however often the agent was started.
+    expect((await lastText(task.id)).match(/demo: slow 8/g)).toHaveLength(1);
+  }, 180_000);
+
+  test("a plan is put before a person, and carried out when it is approved", async () => {
+    const task = await submit({ prompt: "demo: plan", mode: "plan" });
+    await reaches(appliance, task.id, "waiting");
+    const [asked] = await bodiesOf(appliance, task.id, "question");
+    expect(asked).toMatchObject({
+      tool: "ExitPlanMode",
+      input: { plan: expect.stringContaining("plan.txt") },
+    });
+    await appliance.client.read(
+      api().answers.$post({
+        param: { id: task.id },
+        json: { requestId: asked?.requestId ?? "", answer: { kind: "allow" } },
+      }),
+    );
+    await reaches(appliance, task.id, "completed");
+    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
+    expect(diff?.diff).toContain("plan.txt");
+    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+  }, 120_000);
+
+  for (const agent of ["claude-acp", "opencode"]) {
+    test(`${agent}: the conversation goes on after sleep, and in another container`, async () => {
+      const task = await submit({ prompt: "Look around once.", agent });
+      await reaches(appliance, task.id, "completed");
+      await sleeps(engine, task.id);
+      await prompt(task.id, "Look around again.");
+      await doneAgain(task.id, 2);
+      await sleeps(engine, task.id);
+      const [container] = await containersOf(engine, task.id);
+      await engine.docker.getContainer(container?.Id ?? "").remove({ force: true });
+      await prompt(task.id, "demo: remember");
+      await doneAgain(task.id, 3);
+      expect(await lastText(task.id)).toContain("Look around once.\nLook around again.");
+    }, 180_000);
+  }
+
+  test("an agent that the image does not have fails its task, and says what is missing", async () => {
+    const task = await submit({ prompt: "demo: fix-test", agent: "nobody" });
+    const failed = await reaches(appliance, task.id, "failed");
+    expect(JSON.stringify(failed)).toContain("no Nobody that can be started");
+  }, 60_000);
+
+  test("the agents are named to people, and another is refused", async () => {
+    const { agents } = await appliance.client.read(appliance.client.api.status.$get());
+    expect(agents.map(({ title }) => title)).toContain("Claude over ACP");
+    await expect(submit({ prompt: "x", agent: "gemini" })).rejects.toThrow('no agent named "gemini"');
+  });
+});
+
+async function killNow({ docker }: EngineUnderTest, taskId: string): Promise<void> {
+  const [found] = await docker.listContainers({ filters: { label: [`ccw.task=${taskId}`] } });
+  await docker.getContainer(found?.Id ?? "").kill({ signal: "KILL" });
+}
