@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { type EngineUnderTest, executable, run, until } from "../e2e/appliance.ts";
@@ -56,7 +56,7 @@ export async function ownDocker(folder: string, given: EngineUnderTest): Promise
       "its containerd has ended",
       () => pidsWith(`${execRoot}/containerd/containerd.toml`).length === 0,
     );
-    rmSync(pidFile, { force: true });
+    for (const file of [pidFile, join(execRoot, "containerd/containerd.pid")]) rmSync(file, { force: true });
   };
   const killRest = async () => {
     for (const pid of pidsWith(execRoot)) endNow(pid);
@@ -86,16 +86,25 @@ function ownService(command: string[] | (() => string[]), socket: string) {
   let child: Bun.Subprocess | undefined;
   return {
     async start() {
-      const log = Bun.file(`${socket}.log`);
-      child = Bun.spawn(typeof command === "function" ? command() : command, {
-        stdio: ["ignore", "ignore", log],
-      });
+      const log = openSync(`${socket}.log`, "a");
+      const argv = typeof command === "function" ? command() : command;
+      const spawn = () => Bun.spawn(argv, { stdio: ["ignore", "ignore", log] });
+      child = spawn();
       const answers = () =>
         fetch("http://engine/_ping", { unix: socket, signal: AbortSignal.timeout(5000) }).then(
           ({ ok }) => ok,
-          () => false,
+          async () => {
+            // Docker ends where its containerd is not up in time; whoever runs it tries again.
+            if (child?.exitCode !== null) child = spawn();
+            await Bun.sleep(500);
+            return false;
+          },
         );
-      await until("the engine answers", answers, 120);
+      try {
+        await until(`the engine answers (${socket}.log)`, answers, 180);
+      } finally {
+        closeSync(log);
+      }
     },
     async kill() {
       child?.kill("SIGKILL");
