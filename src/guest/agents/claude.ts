@@ -3,10 +3,9 @@ import { join } from "node:path";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
-import { createLineSplitter } from "../lines.ts";
 import type { Child } from "../processes.ts";
-import { boundJson, tailOf } from "../text.ts";
-import type { Agent, AgentExit, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
+import { boundJson } from "../text.ts";
+import type { Agent, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
 import { claudeArguments, claudeVariables, promptUuid } from "./claude-command.ts";
 import { conversationFolder, conversationHolds, conversationHome, nameAfter } from "./claude-conversation.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
@@ -15,20 +14,15 @@ import { createClaudeRequests, permissionModes } from "./claude-requests.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
 import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
+import { driveChild } from "./drive-child.ts";
 import { createTimers } from "./timers.ts";
 
-/** A tool result may be big, never endless: over this a line is dropped and the transcript says so. */
-const maxLineBytes = 32 * 1024 ** 2;
-const maxStderr = 8 * 1024;
 /** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
-const graceMs = 5000;
+const ending = { signal: "SIGINT", graceMs: 5000 } as const;
 /** The CLI writes the conversation down some 100 ms after it has said it. */
 const settleMs = 1000;
 /** Where the last message is to be found, with room for what comes behind it. */
 const lastBytes = 4 * 1024 ** 2;
-/** How long output may still come after the process has ended: something it started may hold the pipe open. */
-const lastOutputMs = 1000;
-
 /**
  * Claude Code, driven by its stream-json protocol: flags and messages as the CLI 2.1 and the types of
  * `@anthropic-ai/claude-agent-sdk` have them. `command` is what to run, and what names it in the environment.
@@ -77,30 +71,14 @@ function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionI
 }
 
 function drive(child: Child, options: AgentStart): AgentRun {
-  const { emit, lastPromptId, processes } = options;
+  const driven = driveChild(child, { ...options, ending });
+  const { say, write } = driven;
   let lastMessage: string | undefined;
   const translate = createClaudeTranslator((uuid) => {
     lastMessage = uuid;
   });
   const questions = new Map<string, Record<string, Json>>();
   let interruptAtStart = false;
-  let isOver = false;
-
-  // One queue for what lines bring and what timers bring: events keep their order.
-  let tail: Promise<void> = Promise.resolve();
-  const say = (events: GuestEvent[]): Promise<void> => {
-    for (const event of events) tail = tail.then(() => emit(event));
-    // An agent whose words cannot be kept must not go on; `exited` then tells why.
-    tail.catch(() => processes.killTree(child.pid));
-    return tail;
-  };
-  /** A line that cannot be written finds a process that has ended, which `exited` tells. */
-  const write = (message: object) => {
-    try {
-      child.stdin.write(`${JSON.stringify(message)}\n`);
-      Promise.resolve(child.stdin.flush()).catch(() => {});
-    } catch {}
-  };
   const requests = createClaudeRequests({
     write,
     refused: (text) => void say([{ kind: "notice", level: "warning", text }]),
@@ -108,7 +86,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
   const deltas = createDeltas((events) => void say(events));
   const timers = createTimers();
   const turns = createClaudeTurns<AgentPrompt & { uuid: string }>({
-    lastPromptId,
+    lastPromptId: options.lastPromptId,
     give: (prompt) => write(userMessage(prompt)),
     after: timers.after,
     late: (events) => void say(events),
@@ -158,43 +136,15 @@ function drive(child: Child, options: AgentStart): AgentRun {
     }
   };
 
-  const readOutput = async () => {
-    const lines = createLineSplitter(maxLineBytes);
-    for await (const chunk of child.stdout) {
-      for (const line of lines.push(chunk)) {
-        if (line === "") continue;
-        // What comes so late is told from the conversation's file.
-        if (isOver) return;
-        for (const meaning of translate(line)) await say(eventsOf(meaning));
-      }
-      const dropped = lines.takeDropped();
-      if (dropped > 0) {
-        const text = `The agent wrote ${dropped} message(s) of over 32 MiB, which are not shown.`;
-        await say([{ kind: "notice", level: "warning", text }]);
-      }
-    }
+  const take = async (line: string) => {
+    for (const meaning of translate(line)) await say(eventsOf(meaning));
   };
-
-  let stderr = "";
-  const readErrors = async () => {
-    const decoder = new TextDecoder();
-    for await (const chunk of child.stderr)
-      stderr = tailOf(stderr + decoder.decode(chunk, { stream: true }), maxStderr);
-  };
-
-  const finished = (async (): Promise<AgentExit> => {
-    const output = Promise.allSettled([readOutput(), readErrors()]);
-    const code = await child.exited;
-    await Promise.race([output, Bun.sleep(lastOutputMs)]);
-    timers.close();
-    isOver = true;
-    await say([...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)]);
-    deltas.close();
-    return {
-      how: child.signalCode === null ? `exit code ${code}` : `signal ${child.signalCode}`,
-      stderr: stderr.trim(),
-    };
-  })();
+  const finished = driven
+    .read(take, () => {
+      timers.close();
+      return [...deltas.flush(), ...[...questions.keys()].flatMap(closeQuestion)];
+    })
+    .finally(deltas.close);
 
   if (options.mode !== "act") requests.setMode(options.mode);
 
@@ -234,9 +184,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
       else requests.interrupt();
     },
     async kill() {
-      child.kill("SIGINT");
-      await Promise.race([child.exited, Bun.sleep(graceMs)]);
-      processes.killTree(child.pid);
+      await driven.end();
       return finished;
     },
     exited: finished,

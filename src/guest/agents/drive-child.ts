@@ -7,13 +7,15 @@ import type { AgentExit } from "./agent.ts";
 /** A message may be big, never endless: over this a line is dropped and the transcript says so. */
 const maxLineBytes = 32 * 1024 ** 2;
 const maxStderr = 8 * 1024;
-const graceMs = 3000;
+const usualEnding = { signal: "SIGTERM", graceMs: 3000 } as const;
 /** How long output may still come after the process has ended: something it started may hold the pipe open. */
 const lastOutputMs = 1000;
 
 export interface ChildOptions {
   processes: Processes;
   emit: (event: GuestEvent) => Promise<void>;
+  /** What ends it cleanly, and how long that may take. */
+  ending?: { signal: NodeJS.Signals; graceMs: number };
 }
 
 /** An agent's process that speaks a message a line on standard input and output. */
@@ -30,7 +32,10 @@ export interface DrivenChild {
   endNow(): void;
 }
 
-export function driveChild(child: Child, { processes, emit }: ChildOptions): DrivenChild {
+export function driveChild(
+  child: Child,
+  { processes, emit, ending = usualEnding }: ChildOptions,
+): DrivenChild {
   let tail: Promise<void> = Promise.resolve();
   const endNow = () => processes.killTree(child.pid);
   const say = (events: GuestEvent[]): Promise<void> => {
@@ -40,10 +45,13 @@ export function driveChild(child: Child, { processes, emit }: ChildOptions): Dri
     return tail;
   };
 
+  let isOver = false;
   const readOutput = async (take: (line: string) => Promise<void> | undefined) => {
     const lines = createLineSplitter(maxLineBytes);
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
+        // What comes so late was not heard: the next process tells it, where the conversation has it.
+        if (isOver) return;
         if (line !== "") await take(line);
       }
       const dropped = lines.takeDropped();
@@ -71,6 +79,7 @@ export function driveChild(child: Child, { processes, emit }: ChildOptions): Dri
       const output = Promise.allSettled([readOutput(take), readErrors()]);
       const code = await child.exited;
       await Promise.race([output, Bun.sleep(lastOutputMs)]);
+      isOver = true;
       await say(rest());
       return {
         how: child.signalCode === null ? `exit code ${code}` : `signal ${child.signalCode}`,
@@ -78,8 +87,8 @@ export function driveChild(child: Child, { processes, emit }: ChildOptions): Dri
       };
     },
     async end() {
-      child.kill("SIGTERM");
-      await Promise.race([child.exited, Bun.sleep(graceMs)]);
+      child.kill(ending.signal);
+      await Promise.race([child.exited, Bun.sleep(ending.graceMs)]);
       endNow();
     },
     endNow,
