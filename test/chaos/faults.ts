@@ -103,9 +103,13 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       if (victim === undefined) return undefined;
       const { container, taskId, pid } = victim;
       if (kind === "kill guest") process.kill(pid, "SIGKILL");
-      else if (kind === "kill container") await container.kill({ signal: "KILL" });
-      else if (kind === "remove container") await removeNow(container);
-      else if (kind === "stall and kill guest") {
+      // Podman answers when it sees the container ended; one that is started again at once it sees running.
+      else if (kind === "kill container") void container.kill({ signal: "KILL" }).catch(() => {});
+      else if (kind === "remove container") {
+        // Podman gives what runs its stop time-out first.
+        process.kill(pid, "SIGKILL");
+        await container.remove({ force: true });
+      } else if (kind === "stall and kill guest") {
         // What the agent has said meanwhile is in the pipe between the two, and goes with it.
         process.kill(pid, "SIGSTOP");
         await Bun.sleep(500 + pauseMs);
@@ -120,12 +124,6 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       return { taskId };
     }
   }
-}
-
-async function removeNow(container: Docker.Container): Promise<void> {
-  // Podman gives it its stop time-out first.
-  await container.kill({ signal: "KILL" }).catch(() => {});
-  await container.remove({ force: true });
 }
 
 async function stall(pid: number | undefined, ms: number, hit: Hit): Promise<Hit> {

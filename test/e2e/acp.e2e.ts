@@ -6,8 +6,6 @@ import { buildAcpImage, claudeAcp, opencode } from "./acp-image.ts";
 import {
   type Appliance,
   bodiesOf,
-  containersOf,
-  type EngineUnderTest,
   enginesUnderTest,
   freshFolder,
   reaches,
@@ -15,6 +13,7 @@ import {
   startAppliance,
   until,
 } from "./appliance.ts";
+import { begun, doneAgain, killContainer, lastText, removeContainer, say } from "./turns.ts";
 
 /** As an operator sets up agents of the Agent Client Protocol: two that exist, and one that does not. */
 const configOf = (images: { claude: string; opencode: string }) => `
@@ -82,22 +81,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
         json: { prompt, agent, repositories: [{ name: "demo" }], ...(mode && { mode }) },
       }),
     );
-  const prompt = async (id: string, text: string, now = false) =>
-    appliance.client.read(api().prompts.$post({ param: { id }, json: { text, now } }));
-  const lastText = async (id: string) =>
-    (await bodiesOf(appliance, id, "assistant_text")).map(({ text }) => text).at(-1) ?? "";
-  const begun = (id: string, turns = 1) =>
-    until("the turn has begun", async () => (await bodiesOf(appliance, id, "turn_started")).length >= turns);
   const notices = async (id: string) => (await bodiesOf(appliance, id, "notice")).map(({ text }) => text);
-  const doneAgain = async (id: string, times: number): Promise<TaskJson> => {
-    await until(
-      `it is done ${times} times`,
-      async () =>
-        (await bodiesOf(appliance, id, "state")).filter(({ state }) => state === "idle").length >= times,
-    );
-    return reaches(appliance, id, "completed");
-  };
-
   const kept = async (id: string) => {
     const { task: shown } = await appliance.client.read(api().$get({ param: { id } }));
     expect(shown.inputTokens).toBeGreaterThan(1000);
@@ -134,42 +118,42 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
 
   test("what runs is interrupted, and what a person says next comes before what waits", async () => {
     const task = await submit({ prompt: "demo: slow 16" });
-    await begun(task.id);
+    await begun(appliance, task.id);
     await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
-    await prompt(task.id, "demo: jot waiting");
+    await say(appliance, task.id, "demo: jot waiting");
     await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "paused");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
     // By its own doing, and not because it was ended after a while.
     expect(await notices(task.id)).toEqual([]);
-    await prompt(task.id, "demo: jot first");
+    await say(appliance, task.id, "demo: jot first");
     await reaches(appliance, task.id, "completed");
-    expect(await lastText(task.id)).toContain("first\nwaiting");
+    expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
   }, 120_000);
 
   test("a prompt sent at once has the next turn, before what waits", async () => {
     const task = await submit({ prompt: "demo: slow 4" });
-    await begun(task.id);
-    await prompt(task.id, "demo: jot later");
-    await prompt(task.id, "demo: jot now", true);
+    await begun(appliance, task.id);
+    await say(appliance, task.id, "demo: jot later");
+    await say(appliance, task.id, "demo: jot now", true);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(3);
-    expect(await lastText(task.id)).toContain("now\nlater");
+    expect(await lastText(appliance, task.id)).toContain("now\nlater");
   }, 120_000);
 
   test("a sandbox that is killed in mid-turn is started again, and the turn goes on", async () => {
     const task = await submit({ prompt: "demo: slow 8" });
-    await begun(task.id);
+    await begun(appliance, task.id);
     await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
-    await killNow(engine, task.id);
+    await killContainer(engine, task.id);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(2);
-    expect(await lastText(task.id)).toContain("That was slow");
-    await prompt(task.id, "demo: remember");
-    await doneAgain(task.id, 2);
+    expect(await lastText(appliance, task.id)).toContain("That was slow");
+    await say(appliance, task.id, "demo: remember");
+    await doneAgain(appliance, task.id, 2);
     // Given once, however often the agent was started.
-    expect((await lastText(task.id)).match(/demo: slow 8/g)).toHaveLength(1);
+    expect((await lastText(appliance, task.id)).match(/demo: slow 8/g)).toHaveLength(1);
   }, 180_000);
 
   test("a plan is put before a person, and carried out when it is approved", async () => {
@@ -197,14 +181,13 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       const task = await submit({ prompt: "Look around once.", agent });
       await reaches(appliance, task.id, "completed");
       await sleeps(engine, task.id);
-      await prompt(task.id, "Look around again.");
-      await doneAgain(task.id, 2);
+      await say(appliance, task.id, "Look around again.");
+      await doneAgain(appliance, task.id, 2);
       await sleeps(engine, task.id);
-      const [container] = await containersOf(engine, task.id);
-      await engine.docker.getContainer(container?.Id ?? "").remove({ force: true });
-      await prompt(task.id, "demo: remember");
-      await doneAgain(task.id, 3);
-      expect(await lastText(task.id)).toContain("Look around once.\nLook around again.");
+      await removeContainer(engine, task.id);
+      await say(appliance, task.id, "demo: remember");
+      await doneAgain(appliance, task.id, 3);
+      expect(await lastText(appliance, task.id)).toContain("Look around once.\nLook around again.");
     }, 180_000);
   }
 
@@ -220,8 +203,3 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await expect(submit({ prompt: "x", agent: "gemini" })).rejects.toThrow('no agent named "gemini"');
   });
 });
-
-async function killNow({ docker }: EngineUnderTest, taskId: string): Promise<void> {
-  const [found] = await docker.listContainers({ filters: { label: [`ccw.task=${taskId}`] } });
-  await docker.getContainer(found?.Id ?? "").kill({ signal: "KILL" });
-}

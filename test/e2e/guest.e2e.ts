@@ -217,7 +217,7 @@ test.each([
     "exit code 4: no such package",
   ],
   ["a branch that is not there", {}, { baseBranch: "gone" }, "has no branch gone"],
-  ["an agent of another kind", {}, { kind: "oracle" }, 'cannot run the agent "oracle"'],
+  ["an agent of another kind", {}, { kind: "oracle" }, 'no agent "oracle"'],
 ])("%s fails the task with words that say so", async (_, options, setting, words) => {
   const house = await openHouse(setting);
   const guest = house.startGuest(options);

@@ -71,7 +71,7 @@ test("a channel is added, tried, narrowed and removed; its secret is shown once;
     await section.scrollIntoViewIfNeeded();
     await picture(page, "notifications");
 
-    await section.getByRole("checkbox", { name: "Paused" }).uncheck();
+    await section.getByRole("checkbox", { name: "Paused", exact: true }).uncheck();
     await until("it is kept", () => channelOf()?.kinds.includes("paused") === false);
     await section.getByRole("button", { name: "Switch off" }).click();
     await section.getByText("Off", { exact: true }).waitFor();

@@ -65,10 +65,12 @@ test("a schedule is made with its next times in view, run by hand, paused, given
 
 test("a schedule's files, repositories, agent and mode are given and changed, and each run has them", async () => {
   const { store } = appliance;
-  store.repositories.add({
-    ...{ kind: "hosted", name: "docs", defaultBranch: "main", createdAt: 0 },
-    push: { force: false, delete: false },
+  const added = await fetch(new URL("api/repositories", appliance.url), {
+    method: "POST",
+    headers: { authorization: `Bearer ${appliance.token}`, "content-type": "application/json" },
+    body: JSON.stringify({ name: "docs" }),
   });
+  expect(added.status).toBe(201);
   await visit(async ({ page }) => {
     await page.getByRole("link", { name: "Schedules" }).click();
     await page.getByRole("button", { name: "New schedule" }).click();

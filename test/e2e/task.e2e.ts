@@ -18,7 +18,7 @@ import {
   taskOf,
   until,
 } from "./appliance.ts";
-import { say } from "./turns.ts";
+import { containerOf, killContainer, say } from "./turns.ts";
 
 /** A task runs, end to end: the compiled executable, a real engine, real git, the real agent CLI, the demo model. */
 describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
@@ -235,13 +235,13 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       "the turn has begun",
       async () => (await bodiesOf(appliance, task.id, "turn_started")).length > 0,
     );
-    const [container] = await containersOf(engine, task.id);
-    await engine.docker.getContainer(container?.Id ?? "").kill({ signal: "KILL" });
+    const container = await containerOf(engine, task.id);
+    await killContainer(engine, task.id);
     await reaches(appliance, task.id, "completed");
     const notices = await bodiesOf(appliance, task.id, "appliance_notice");
     expect(notices[0]?.text).toContain("The sandbox ended in the middle of the work");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-    expect((await containersOf(engine, task.id)).map(({ Id }) => Id)).toEqual([container?.Id ?? ""]);
+    expect((await containersOf(engine, task.id)).map(({ Id }) => Id)).toEqual([container]);
     await sleeps(engine, task.id);
   });
 
