@@ -113,9 +113,11 @@ function lastTurn(items: Item[]): Pick<Conversation, "prompt" | "prompts" | "ste
       saysMore = false;
       const use = steps.flatMap(({ uses }) => uses).find(({ id }) => id === each.call_id);
       if (use !== undefined) use.result = resultOf(names.get(each.call_id) ?? "", each.content.join("\n"));
-    } else if (each.type === "message" && each.role === "user") {
+    } else if (each.type === "message") {
       saysMore = false;
+      // In the user's name, or, where a command was cut off, in the developer's.
       if (each.content.some((text) => interrupted.test(text))) isWorking = false;
+      if (each.role !== "user") continue;
       const asked = each.content
         .map((text) => text.trim())
         .filter((text) => text !== "" && !ownWords.test(text) && !goesOn.test(text))

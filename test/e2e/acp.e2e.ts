@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TaskJson } from "../../src/client.ts";
 import { buildAcpImage, claudeAcp, opencode } from "./acp-image.ts";
+import { isInterrupted, isKilledInMidTurn, plansFirst, remembersElsewhere } from "./agent-life.ts";
 import {
   type Appliance,
   bodiesOf,
   enginesUnderTest,
   freshFolder,
   reaches,
-  sleeps,
   startAppliance,
-  until,
+  submit,
 } from "./appliance.ts";
-import { begun, doneAgain, killContainer, lastText, removeContainer, say } from "./turns.ts";
+import { begun, lastText, say } from "./turns.ts";
 
 /** As an operator sets up agents of the Agent Client Protocol: two that exist, and one that does not. */
 const configOf = (images: { claude: string; opencode: string }) => `
@@ -67,20 +66,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 60_000);
 
   const api = () => appliance.client.api.tasks[":id"];
-  const submit = ({
-    prompt,
-    mode,
-    agent = "claude-acp",
-  }: {
-    prompt: string;
-    mode?: "act" | "plan";
-    agent?: string;
-  }): Promise<TaskJson> =>
-    appliance.client.read(
-      appliance.client.api.tasks.$post({
-        json: { prompt, agent, repositories: [{ name: "demo" }], ...(mode && { mode }) },
-      }),
-    );
+  const claude = () => ({ appliance, engine, agent: "claude-acp" });
   const notices = async (id: string) => (await bodiesOf(appliance, id, "notice")).map(({ text }) => text);
   const kept = async (id: string) => {
     const { task: shown } = await appliance.client.read(api().$get({ param: { id } }));
@@ -91,7 +77,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   };
 
   test("a failing test is fixed and pushed, the requests are metered, and the turn is kept", async () => {
-    const task = await submit({ prompt: "demo: fix-test" });
+    const task = await submit(appliance, { prompt: "demo: fix-test", agent: "claude-acp" });
     await reaches(appliance, task.id, "completed");
     const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
     expect(diff).toMatchObject({ pushed: true });
@@ -107,7 +93,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 120_000);
 
   test("OpenCode does the same by its own tools", async () => {
-    const task = await submit({ prompt: "demo: jot pear", agent: "opencode" });
+    const task = await submit(appliance, { prompt: "demo: jot pear", agent: "opencode" });
     await reaches(appliance, task.id, "completed");
     const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
     expect(diff).toMatchObject({ pushed: true, diff: expect.stringContaining("+pear") });
@@ -116,23 +102,14 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await kept(task.id);
   }, 120_000);
 
-  test("what runs is interrupted, and what a person says next comes before what waits", async () => {
-    const task = await submit({ prompt: "demo: slow 16" });
-    await begun(appliance, task.id);
-    await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
-    await say(appliance, task.id, "demo: jot waiting");
-    await appliance.client.read(api().interrupt.$post({ param: { id: task.id } }));
-    await reaches(appliance, task.id, "paused");
-    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
-    // By its own doing, and not because it was ended after a while.
-    expect(await notices(task.id)).toEqual([]);
-    await say(appliance, task.id, "demo: jot first");
-    await reaches(appliance, task.id, "completed");
-    expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
-  }, 120_000);
+  test(
+    "what runs is interrupted, and what a person says next comes before what waits",
+    () => isInterrupted(claude()),
+    120_000,
+  );
 
   test("a prompt sent at once has the next turn, before what waits", async () => {
-    const task = await submit({ prompt: "demo: slow 4" });
+    const task = await submit(appliance, { prompt: "demo: slow 4", agent: "claude-acp" });
     await begun(appliance, task.id);
     await say(appliance, task.id, "demo: jot later");
     await say(appliance, task.id, "demo: jot now", true);
@@ -141,58 +118,28 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await lastText(appliance, task.id)).toContain("now\nlater");
   }, 120_000);
 
-  test("a sandbox that is killed in mid-turn is started again, and the turn goes on", async () => {
-    const task = await submit({ prompt: "demo: slow 8" });
-    await begun(appliance, task.id);
-    await until("a command runs", async () => (await bodiesOf(appliance, task.id, "tool_use")).length > 0);
-    await killContainer(engine, task.id);
-    await reaches(appliance, task.id, "completed");
-    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-    expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(2);
-    expect(await lastText(appliance, task.id)).toContain("That was slow");
-    await say(appliance, task.id, "demo: remember");
-    await doneAgain(appliance, task.id, 2);
-    // Given once, however often the agent was started.
-    expect((await lastText(appliance, task.id)).match(/demo: slow 8/g)).toHaveLength(1);
-  }, 180_000);
+  test(
+    "a sandbox that is killed in mid-turn is started again, and the turn goes on",
+    () => isKilledInMidTurn(claude()),
+    180_000,
+  );
 
-  test("a plan is put before a person, and carried out when it is approved", async () => {
-    const task = await submit({ prompt: "demo: plan", mode: "plan" });
-    await reaches(appliance, task.id, "waiting");
-    const [asked] = await bodiesOf(appliance, task.id, "question");
-    expect(asked).toMatchObject({
-      tool: "ExitPlanMode",
-      input: { plan: expect.stringContaining("plan.txt") },
-    });
-    await appliance.client.read(
-      api().answers.$post({
-        param: { id: task.id },
-        json: { requestId: asked?.requestId ?? "", answer: { kind: "allow" } },
-      }),
-    );
-    await reaches(appliance, task.id, "completed");
-    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
-    expect(diff?.diff).toContain("plan.txt");
-    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-  }, 120_000);
+  test(
+    "a plan is put before a person, and carried out when it is approved",
+    () => plansFirst(claude()),
+    120_000,
+  );
 
   for (const agent of ["claude-acp", "opencode"]) {
-    test(`${agent}: the conversation goes on after sleep, and in another container`, async () => {
-      const task = await submit({ prompt: "Look around once.", agent });
-      await reaches(appliance, task.id, "completed");
-      await sleeps(engine, task.id);
-      await say(appliance, task.id, "Look around again.");
-      await doneAgain(appliance, task.id, 2);
-      await sleeps(engine, task.id);
-      await removeContainer(engine, task.id);
-      await say(appliance, task.id, "demo: remember");
-      await doneAgain(appliance, task.id, 3);
-      expect(await lastText(appliance, task.id)).toContain("Look around once.\nLook around again.");
-    }, 180_000);
+    test(
+      `${agent}: the conversation goes on after sleep, and in another container`,
+      () => remembersElsewhere({ appliance, engine, agent }),
+      180_000,
+    );
   }
 
   test("an agent that the image does not have fails its task, and says what is missing", async () => {
-    const task = await submit({ prompt: "demo: fix-test", agent: "nobody" });
+    const task = await submit(appliance, { prompt: "demo: fix-test", agent: "nobody" });
     const failed = await reaches(appliance, task.id, "failed");
     expect(JSON.stringify(failed)).toContain("no Nobody that can be started");
   }, 60_000);
@@ -200,6 +147,8 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   test("the agents are named to people, and another is refused", async () => {
     const { agents } = await appliance.client.read(appliance.client.api.status.$get());
     expect(agents.map(({ title }) => title)).toContain("Claude over ACP");
-    await expect(submit({ prompt: "x", agent: "gemini" })).rejects.toThrow('no agent named "gemini"');
+    await expect(submit(appliance, { prompt: "x", agent: "gemini" })).rejects.toThrow(
+      'no agent named "gemini"',
+    );
   });
 });

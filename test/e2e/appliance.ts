@@ -137,6 +137,8 @@ export interface Submission {
   prompt: string;
   repositories?: { name: string; baseBranch?: string }[];
   environment?: string;
+  agent?: string;
+  mode?: "act" | "plan";
   pullRequest?: "none" | "draft" | "ready";
 }
 

@@ -1,0 +1,89 @@
+import { expect } from "bun:test";
+import type { TaskJson } from "../../src/client.ts";
+import {
+  type Appliance,
+  bodiesOf,
+  type EngineUnderTest,
+  reaches,
+  type Submission,
+  sleeps,
+  submit,
+  until,
+} from "./appliance.ts";
+import { begun, doneAgain, killContainer, lastText, removeContainer, say } from "./turns.ts";
+
+/** What every agent does alike, whatever drives it: each of these hands over a task and follows it to its end. */
+
+export interface AgentUnderTest {
+  appliance: Appliance;
+  engine: EngineUnderTest;
+  agent: string;
+}
+
+const handOver = ({ appliance, agent }: AgentUnderTest, task: Submission): Promise<TaskJson> =>
+  submit(appliance, { ...task, agent });
+
+const commandRuns = (appliance: Appliance, id: string) =>
+  until("a command runs", async () => (await bodiesOf(appliance, id, "tool_use")).length > 0);
+
+export async function isInterrupted(under: AgentUnderTest): Promise<void> {
+  const { appliance } = under;
+  const { id } = await handOver(under, { prompt: "demo: slow 16" });
+  await commandRuns(appliance, id);
+  await say(appliance, id, "demo: jot waiting");
+  await appliance.client.read(appliance.client.api.tasks[":id"].interrupt.$post({ param: { id } }));
+  await reaches(appliance, id, "paused");
+  expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([{ outcome: "interrupted" }]);
+  // By its own doing, and not because it was ended after a while.
+  expect(await bodiesOf(appliance, id, "notice")).toEqual([]);
+  await say(appliance, id, "demo: jot first");
+  await reaches(appliance, id, "completed");
+  expect(await lastText(appliance, id)).toContain("first\nwaiting");
+}
+
+export async function isKilledInMidTurn(under: AgentUnderTest): Promise<void> {
+  const { appliance, engine } = under;
+  const { id } = await handOver(under, { prompt: "demo: slow 8" });
+  await begun(appliance, id);
+  await commandRuns(appliance, id);
+  await killContainer(engine, id);
+  await reaches(appliance, id, "completed");
+  expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+  expect(await lastText(appliance, id)).toContain("That was slow");
+  await say(appliance, id, "demo: remember");
+  await doneAgain(appliance, id, 2);
+  // Given once, however often the agent was started.
+  expect((await lastText(appliance, id)).match(/demo: slow 8/g)).toHaveLength(1);
+}
+
+export async function plansFirst(under: AgentUnderTest): Promise<void> {
+  const { appliance } = under;
+  const { id } = await handOver(under, { prompt: "demo: plan", mode: "plan" });
+  await reaches(appliance, id, "waiting");
+  const [asked] = await bodiesOf(appliance, id, "question");
+  expect(asked).toMatchObject({
+    tool: "ExitPlanMode",
+    input: { plan: expect.stringContaining("plan.txt") },
+  });
+  const json = { requestId: asked?.requestId ?? "", answer: { kind: "allow" as const } };
+  const api = appliance.client.api.tasks[":id"];
+  await appliance.client.read(api.answers.$post({ param: { id }, json }));
+  await reaches(appliance, id, "completed");
+  const [diff] = await appliance.client.read(api.diff.$get({ param: { id } }));
+  expect(diff?.diff).toContain("plan.txt");
+  expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+}
+
+export async function remembersElsewhere(under: AgentUnderTest): Promise<void> {
+  const { appliance, engine } = under;
+  const { id } = await handOver(under, { prompt: "Look around once." });
+  await reaches(appliance, id, "completed");
+  await sleeps(engine, id);
+  await say(appliance, id, "Look around again.");
+  await doneAgain(appliance, id, 2);
+  await sleeps(engine, id);
+  await removeContainer(engine, id);
+  await say(appliance, id, "demo: remember");
+  await doneAgain(appliance, id, 3);
+  expect(await lastText(appliance, id)).toContain("Look around once.\nLook around again.");
+}
