@@ -5,9 +5,9 @@ export function isNoSpace(thrown: unknown): boolean {
   );
 }
 
-/** What git says of a full disk, the appliance's or the sandbox's own; the last is all that receive-pack says of one at times. */
+/** What git says of a full disk, the appliance's or the sandbox's own; the last two are all that receive-pack says of one at times. */
 const fullDisk =
-  /no space left|disk quota exceeded|disk is full|unable to create temporary object directory/i;
+  /no space left|disk quota exceeded|disk is full|unable to create temporary object directory|couldn't write '.*\.lock'/i;
 
 /** Whether a program's output speaks of a full disk. */
 export const saysNoSpace = (output: string): boolean => fullDisk.test(output);

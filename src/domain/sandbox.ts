@@ -23,7 +23,8 @@ export interface SandboxExit {
 export interface SandboxStatus {
   id: SandboxId;
   taskId: TaskId;
-  running: boolean;
+  /** `stopping` for good where Podman's service died in the middle of a stop: its processes may run on. */
+  condition: "running" | "stopping" | "stopped";
 }
 
 /** A container engine, as far as a task's life needs it. Every verb may be repeated without harm. */

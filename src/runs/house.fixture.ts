@@ -5,7 +5,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { DoorKeeper, Log } from "../domain/ports.ts";
-import type { SandboxEngine, SandboxExit, SandboxSpec } from "../domain/sandbox.ts";
+import type { SandboxEngine, SandboxExit, SandboxSpec, SandboxStatus } from "../domain/sandbox.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
 import { createSeal } from "../store/seal.ts";
@@ -79,12 +79,12 @@ export function createTableEngine() {
     },
     async list() {
       if (engine.failWith !== undefined) throw engine.failWith;
-      const row = (isRunning: boolean) => (spec: SandboxSpec) => ({
-        ...{ id: spec.id, taskId: spec.taskId, running: isRunning },
+      const row = (condition: SandboxStatus["condition"]) => (spec: SandboxSpec) => ({
+        ...{ id: spec.id, taskId: spec.taskId, condition },
       });
       return [
-        ...[...running.values()].map(({ spec }) => spec).map(row(true)),
-        ...[...stopped.values()].map(row(false)),
+        ...[...running.values()].map(({ spec }) => spec).map(row("running")),
+        ...[...stopped.values()].map(row("stopped")),
       ];
     },
     tail: async () => "the last words",

@@ -35,7 +35,7 @@ export async function provideSandbox(
       const next = replaceSandbox(task, sandboxId, context);
       return next === undefined ? sandboxId : await provideSandbox(task, next, context, signal);
     }
-    if (found?.running !== true) {
+    if (found?.condition !== "running") {
       store.atomically(() => {
         const hasWork = sendNextPrompt(store, task.id, sandboxId);
         // Woken for nothing but to hand its work over, it would say nothing by itself.
@@ -45,7 +45,7 @@ export async function provideSandbox(
     if (found === undefined) {
       const made = await makeSandbox(task, sandboxId, doorFolder, context, signal);
       if (made !== undefined) return made.kind === "none" ? sandboxId : made;
-    } else if (!found.running) {
+    } else if (found.condition !== "running") {
       await engine.restart(sandboxId);
     }
     if (!wasStarted) {

@@ -170,10 +170,10 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
         if (taskId !== undefined && running.has(taskId)) continue;
         if (placeOf(id) !== "awake" && !stopped.signal.aborted) await doors.close(id);
       }
-      for (const { id, taskId, running: awake } of await engine.list()) {
+      for (const { id, taskId, condition } of await engine.list()) {
         if (stopped.signal.aborted || running.has(taskId)) continue;
         const place = placeOf(id);
-        if (place === "asleep" && awake) await putToSleep(id, context);
+        if (place === "asleep" && condition !== "stopped") await putToSleep(id, context);
         if (place !== "nobody's") continue;
         log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
         await engine.remove(id);

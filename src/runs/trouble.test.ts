@@ -83,7 +83,7 @@ test("a container that was created and never started, when the server died, is s
   engine.list = async () => {
     const state = stateOf(store, id);
     return state?.kind === "starting" && engine.started === 0
-      ? [{ id: state.sandboxId, taskId: id, running: false }]
+      ? [{ id: state.sandboxId, taskId: id, condition: "stopped" as const }]
       : list();
   };
   await scheduler.start();
@@ -113,13 +113,11 @@ test("a sandbox whose start was not written down any more is written down by the
 });
 
 test("a full disk at the very end of a sandbox's time does not take the server down", async () => {
-  let ahead = 0;
-  const clock = { now: () => Date.now() + ahead, randomBytes: ids.randomBytes };
-  const { store, engine, scheduler } = createHouse({}, undefined, undefined, clock);
+  const { store, engine, scheduler } = createHouse();
   const { start } = engine;
   engine.start = async (spec) => {
     await start(spec);
-    ahead = 24 * 3600 * 1000;
+    store.sandboxes.update(spec.id, { awakeMs: 24 * 3600 * 1000 });
   };
   const { append } = store.events;
   const refused = new Promise<void>((resolve) => {

@@ -27,41 +27,36 @@ export async function watchSandbox(
 }
 
 /**
- * Ends a sandbox's work when its time is over. The wall clock may be set while it runs, which is not the sandbox's time: the
- * start that is kept moves along, so that the server that follows this one counts from it as well.
+ * Ends a sandbox's work when its time is over. Its time is what a server has watched it for, by a clock that is never set:
+ * while none does, its agent has no way to the model.
  */
 export async function watchTime(
   task: TaskRow,
   sandboxId: SandboxId,
-  { store, log, ids: { now } }: RunContext,
+  { store, log }: RunContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { minutes } = store.tasks.environmentOf(task.id).limits;
-  const moveStart = (startedAt: number) => store.sandboxes.update(sandboxId, { startedAt });
+  const limitMs = store.tasks.environmentOf(task.id).limits.minutes * 60_000;
   await persist(log, sandboxId, signal, async () => {
-    while (!signal.aborted) {
-      const [wall, steady] = [now(), performance.now()];
-      const startedAt = store.sandboxes.get(sandboxId)?.startedAt ?? wall;
-      // It was set back while no server ran.
-      if (startedAt > wall + jumpMs) moveStart(wall);
-      const left = Math.min(startedAt, wall) + minutes * 60_000 - wall;
-      if (left <= 0) return;
-      await pause(Math.min(left, jumpMs), signal);
-      const jump = now() - wall - (performance.now() - steady);
-      if (Math.abs(jump) > jumpMs) moveStart(Math.min(startedAt, wall) + Math.round(jump));
+    for (;;) {
+      const awakeMs = store.sandboxes.get(sandboxId)?.awakeMs ?? 0;
+      if (signal.aborted || awakeMs >= limitMs) return;
+      const since = performance.now();
+      await pause(Math.min(limitMs - awakeMs, noteEveryMs), signal);
+      store.sandboxes.update(sandboxId, { awakeMs: awakeMs + Math.ceil(performance.now() - since) });
     }
   });
   await persist(log, sandboxId, signal, () =>
     store.events.append(task.id, {
       kind: "limit_reached",
-      reason: `The task ran for ${minutes} min, which is the limit of its environment.`,
+      reason: `The task ran for ${limitMs / 60_000} min, which is the limit of its environment.`,
       hint: `Raise limits.minutes of the environment ${task.environment}, or hand over a smaller task.`,
     }),
   );
 }
 
-/** How often the wall clock is held against the one that does not jump, and what is not yet a jump. */
-const jumpMs = 1000;
+/** How often its time is written down: no more than that is forgotten with a server that dies. */
+const noteEveryMs = 5000;
 
 /**
  * Puts the sandbox to sleep when its task has been idle for long enough, and answers for a person who does not. Times are

@@ -115,7 +115,14 @@ export function createEngine({
     async restart(id) {
       const began = performance.now();
       try {
-        await containerOf(id).start();
+        await containerOf(id)
+          .start()
+          .catch(async (thrown: unknown) => {
+            // What Podman was stopping when its service died cannot be started before it is stopped once more.
+            if (!/container state improper/i.test(engineWords(thrown))) throw thrown;
+            await containerOf(id).stop({ t: stopSeconds });
+            await containerOf(id).start();
+          });
         log.info("a sandbox was started again", {
           sandboxId: id,
           startMs: Math.round(performance.now() - began),
@@ -178,7 +185,7 @@ export function createEngine({
       });
       return containers.flatMap((container): SandboxStatus[] => {
         const ids = idsFromLabels(container.Labels);
-        return ids === undefined ? [] : [{ ...ids, running: container.State === "running" }];
+        return ids === undefined ? [] : [{ ...ids, condition: conditionOf(container.State) }];
       });
     },
 
@@ -226,4 +233,8 @@ function imageMissing(image: string, traits: EngineTraits): CcwError {
       ? `Build it with \`ccw-server image build ${recipeIn(image)}\`, or load it with \`ccw-server image import FILE\`.`
       : `Fetch it with \`${traits.kind} pull ${image}\`, or load it with \`ccw-server image import FILE\`.`,
   );
+}
+
+function conditionOf(state: string): SandboxStatus["condition"] {
+  return state === "running" || state === "stopping" ? state : "stopped";
 }

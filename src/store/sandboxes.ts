@@ -55,7 +55,10 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       return found && recordOf(found);
     },
     wake(id) {
-      db.update(sandboxes).set({ asleepAt: null, startedAt: ids.now() }).where(eq(sandboxes.id, id)).run();
+      db.update(sandboxes)
+        .set({ asleepAt: null, startedAt: ids.now(), awakeMs: 0 })
+        .where(eq(sandboxes.id, id))
+        .run();
     },
     asleepSince: (time) =>
       db

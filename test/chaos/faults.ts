@@ -106,9 +106,17 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       // Podman answers when it sees the container ended; one that is started again at once it sees running.
       else if (kind === "kill container") void container.kill({ signal: "KILL" }).catch(() => {});
       else if (kind === "remove container") {
-        // Podman gives what runs its stop time-out first.
+        // Podman gives what runs its stop time-out first, and cannot stop what it has not yet seen ended.
         process.kill(pid, "SIGKILL");
-        await container.remove({ force: true });
+        for (let tries = 1; ; tries++) {
+          await Bun.sleep(50 * tries);
+          const left = await container.remove({ force: true }).then(
+            () => undefined,
+            (thrown) => thrown,
+          );
+          if (left === undefined || left.statusCode === 404) break;
+          if (tries === 10) throw left;
+        }
       } else if (kind === "stall and kill guest") {
         // What the agent has said meanwhile is in the pipe between the two, and goes with it.
         process.kill(pid, "SIGSTOP");

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import Docker from "dockerode";
 import { limitsSchema, type SandboxLimits } from "../../src/domain/environment.ts";
 import { newId, type SandboxId } from "../../src/domain/ids.ts";
 import type { SandboxEngine, SandboxExit } from "../../src/domain/sandbox.ts";
@@ -237,14 +239,14 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         guestExecutable: guest(),
         log,
       });
-      expect((await engine.list()).find((status) => status.id === id)?.running).toBe(true);
+      expect((await engine.list()).find((status) => status.id === id)?.condition).toBe("running");
       expect(await other.list()).toEqual([]);
 
       const waiting = engine.wait(id, never);
       const { State: state } = await connection.docker.getContainer(`ccw-${id}`).inspect();
       process.kill(state.Pid, "SIGKILL");
       expect(await waiting).toEqual({ exitCode: 137, reason: "was killed" });
-      expect((await engine.list()).find((status) => status.id === id)?.running).toBe(false);
+      expect((await engine.list()).find((status) => status.id === id)?.condition).toBe("stopped");
 
       await engine.remove(id);
       await engine.remove(id);
@@ -263,16 +265,40 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
       await engine.stop(id);
       expect(await ended).toMatchObject({ exitCode: 143 });
       const row = async () => (await engine.list()).find((sandbox) => sandbox.id === id);
-      expect(await row()).toMatchObject({ running: false });
+      expect(await row()).toMatchObject({ condition: "stopped" });
       await engine.stop(id);
       await engine.restart(id);
       await engine.restart(id);
       await untilPrinted(engine, id, /told to stop[\s\S]*runs: 2[\s\S]*door: socket/);
-      expect(await row()).toMatchObject({ running: true });
+      expect(await row()).toMatchObject({ condition: "running" });
       await engine.remove(id);
       await engine.stop(id);
       await expect(engine.restart(id)).rejects.toMatchObject({ code: "not_found" });
     });
+
+    // Docker's daemon knows no such condition.
+    if (name === "podman") {
+      test("a sandbox that was being stopped when the engine died is told, and is started again", async () => {
+        const id = await begin("trap '' TERM; echo up; while :; do sleep 1; done");
+        await untilPrinted(engine, id, /up/);
+        const condition = async () => (await engine.list()).find((row) => row.id === id)?.condition;
+        const ownSocket = join(folder, "own.sock");
+        const service = Bun.spawn(["podman", "system", "service", "--time", "0", `unix://${ownSocket}`], {
+          stdio: ["ignore", "ignore", "ignore"],
+        });
+        while (!existsSync(ownSocket)) await Bun.sleep(20);
+        const own = new Docker({ socketPath: ownSocket });
+        const stopping = own.getContainer(`ccw-${id}`).stop({ t: 60 });
+        stopping.catch(() => {});
+        while ((await condition()) !== "stopping") await Bun.sleep(20);
+        service.kill("SIGKILL");
+        await service.exited;
+        expect(await condition()).toBe("stopping");
+        await engine.restart(id);
+        expect(await condition()).toBe("running");
+        expect((await engine.tail(id, 1000)).match(/up/g)?.length).toBe(2);
+      });
+    }
 
     test("waiting outlasts an engine that goes away and comes back", async () => {
       const relaySocket = join(folder, "relay.sock");

@@ -4,7 +4,8 @@ import type { SessionCommand, SessionCommandBody, SessionEvent } from "../sessio
 export interface SandboxRecord {
   id: SandboxId;
   taskId: TaskId;
-  startedAt: number;
+  /** For how long it was watched since it was made or woken, counted by a clock that is never set: its time, see `watchTime`. */
+  awakeMs: number;
   endedAt: number | undefined;
   /** The highest event number held from the guest. */
   acked: number;
@@ -35,7 +36,7 @@ export interface SandboxStore {
   update(
     id: SandboxId,
     change: Partial<
-      Pick<SandboxRecord, "cursor" | "failure" | "startedAt" | "endedAt" | "objectFolders" | "eventBytes">
+      Pick<SandboxRecord, "cursor" | "failure" | "awakeMs" | "endedAt" | "objectFolders" | "eventBytes">
     >,
   ): void;
   setBusy(id: SandboxId, promptId: PromptId | undefined): void;

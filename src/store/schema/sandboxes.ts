@@ -13,6 +13,7 @@ export const sandboxes = sqliteTable(
       .notNull()
       .references(() => tasks.id),
     startedAt: integer("started_at").notNull(),
+    awakeMs: integer("awake_ms").notNull().default(0),
     endedAt: integer("ended_at"),
     /** Since when its container is stopped. */
     asleepAt: integer("asleep_at"),

@@ -1,0 +1,1 @@
+ALTER TABLE `sandboxes` ADD `awake_ms` integer DEFAULT 0 NOT NULL;
