@@ -33,6 +33,7 @@ export function tellStory({
     ...(told.length === 0
       ? ["--- the server", ...lines.slice(-30), ...faults.slice(-20).map(faultLine)]
       : []),
+    ...lines.filter((line) => /"a run broke off".*"count":[1-9]/.test(line)).slice(-10),
     `--- ${broken.length} broken promises`,
     ...shown.map(({ promise, what, taskId }) => `BROKEN  ${promise}: ${what} (${taskId ?? "no task"})`),
     `again: ${commandOf(options)}`,
