@@ -55,8 +55,11 @@ export async function watchTime(
   );
 }
 
-/** How often its time is written down: no more than that is forgotten with a server that dies. */
-const noteEveryMs = 5000;
+/**
+ * How often its time is written down: no more than that is forgotten with a server that dies. Not more often, since each
+ * write waits where another program holds the database.
+ */
+const noteEveryMs = 60_000;
 
 /**
  * Puts the sandbox to sleep when its task has been idle for long enough, and answers for a person who does not. Times are
