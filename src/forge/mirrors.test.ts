@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { commandLines } from "../../test/machine.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import type { MirrorOptions } from "./mirror-generations.ts";
@@ -514,9 +515,8 @@ function halve(path: string | undefined): void {
 
 /** Of git at work on the mirrors of this test. */
 function gitProcesses(): number {
-  const { stdout } = spawnSync("ps", ["axww", "-o", "args"], { encoding: "utf8" });
-  return stdout.split("\n").filter((line) => line.includes(join(folder, "mirrors")) && / fetch /.test(line))
-    .length;
+  const mirrors = join(folder, "mirrors");
+  return commandLines().filter(({ line }) => line.includes(mirrors) && line.includes(" fetch ")).length;
 }
 
 async function until(probe: () => boolean): Promise<void> {

@@ -7,6 +7,7 @@ import { CcwError } from "../domain/errors.ts";
 import { parseHost } from "../domain/host.ts";
 import { decideAccess } from "../runs/access-requests.ts";
 import { policyOf } from "../runs/egress.ts";
+import { environmentNamed } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import {
   accessRequestSchema,
@@ -14,7 +15,6 @@ import {
   egressRowSchema,
   egressStatsSchema,
 } from "./egress-schemas.ts";
-import { foundEnvironment } from "./environments.ts";
 import { body, failures, json } from "./schemas.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
@@ -124,7 +124,7 @@ export function egressRoutes({ store, ids }: HttpContext) {
       }),
       (c) => {
         const { url, method, environment } = c.req.valid("json");
-        const policy = policyOf(foundEnvironment(store, environment), []);
+        const policy = policyOf(environmentNamed(store, environment), []);
         const { verdict, steps } = checkEgress(policy, url, method);
         const shown = verdict.allowed
           ? { allowed: true as const, rule: verdict.rule, treatment: verdict.treatment }

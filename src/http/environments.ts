@@ -2,8 +2,8 @@ import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
 import { type Environment, environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { hostsOfForges } from "../domain/forge-address.ts";
-import type { Store } from "../domain/store.ts";
 import { hostOfModel } from "../runs/egress.ts";
+import { environmentNamed } from "../runs/submit.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { edited, editSchema } from "./environment-edit.ts";
 import { body, environmentJsonSchema, failures, json } from "./schemas.ts";
@@ -12,7 +12,7 @@ import { rejectInvalid } from "./validation.ts";
 const params = z.object({ name: z.string() });
 
 export function environmentRoutes({ store, model }: HttpContext) {
-  const found = (name: string) => foundEnvironment(store, name);
+  const found = (name: string) => environmentNamed(store, name);
 
   /** Nothing is injected on the way to the model or a forge, whose credentials are the appliance's own business. */
   const save = (environment: Environment) => {
@@ -94,17 +94,6 @@ export function environmentRoutes({ store, model }: HttpContext) {
         return c.json(toJson(found(before.name)), 200);
       },
     );
-}
-
-export function foundEnvironment(store: Store, name: string): Environment {
-  const environment = store.environments.get(name);
-  if (environment !== undefined) return environment;
-  const known = store.environments.list().map((row) => row.name);
-  throw new CcwError(
-    "not_found",
-    `There is no environment named ${JSON.stringify(name.slice(0, 80))}.`,
-    `There are: ${known.join(", ")}.`,
-  );
 }
 
 function toJson({ variables, secrets, ...environment }: Environment) {

@@ -61,10 +61,9 @@ export async function provideSandbox(
     return sandboxId;
   } catch (thrown) {
     if (!(thrown instanceof CcwError)) throw thrown;
-    const passing = thrown.code === "unavailable" || thrown.code === "no_space";
-    if (passing && store.tasks.stateOf(task.id)?.kind === "starting")
+    if (passes(thrown) && store.tasks.stateOf(task.id)?.kind === "starting")
       return { kind: "no engine", cause: thrown };
-    if (passing) throw thrown;
+    if (passes(thrown)) throw thrown;
     store.events.append(task.id, { kind: "limit_reached", reason: thrown.message, hint: thrown.hint });
     return sandboxId;
   }

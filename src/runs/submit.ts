@@ -72,15 +72,7 @@ export function checkNames(
   { store, agents }: Pick<SubmitContext, "store" | "agents">,
   input: NewTask,
 ): Environment {
-  const environment = store.environments.get(input.environment);
-  if (environment === undefined) {
-    const known = store.environments.list().map(({ name }) => name);
-    throw new CcwError(
-      "not_found",
-      `There is no environment named ${JSON.stringify(input.environment)}.`,
-      `There are: ${known.join(", ")}.`,
-    );
-  }
+  const environment = environmentNamed(store, input.environment);
   if (agents.named(input.agent) === undefined) {
     throw new CcwError(
       "invalid",
@@ -90,6 +82,18 @@ export function checkNames(
   }
   for (const { name } of input.repositories) repositoryNamed(store, name);
   return environment;
+}
+
+/** `not_found` where there is none. */
+export function environmentNamed(store: Store, name: string): Environment {
+  const environment = store.environments.get(name);
+  if (environment !== undefined) return environment;
+  const known = store.environments.list().map((row) => row.name);
+  throw new CcwError(
+    "not_found",
+    `There is no environment named ${JSON.stringify(name.slice(0, 80))}.`,
+    `There are: ${known.join(", ")}.`,
+  );
 }
 
 function repositoryNamed(store: Store, name: string): Repository {

@@ -1,5 +1,6 @@
 import { readFile, readlink, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { commandLines } from "../machine.ts";
 import { cpuSeconds, median, type Report, type Row, residentMiB, rounded } from "./figures.ts";
 import {
   createNoise,
@@ -210,10 +211,8 @@ async function abortMs({ folder, repository }: GitStage, url: string): Promise<n
 
 /** Processes of git that serve the repository: http-backend runs them in its folder. */
 async function serving(repository: string): Promise<number> {
-  let count = 0;
-  for await (const file of new Bun.Glob("[0-9]*/cmdline").scan({ cwd: "/proc", onlyFiles: false })) {
-    const folder = await readlink(`/proc/${file.replace("cmdline", "cwd")}`).catch(() => "");
-    if (folder === repository) count++;
-  }
-  return count;
+  const folders = await Promise.all(
+    commandLines().map(({ pid }) => readlink(`/proc/${pid}/cwd`).catch(() => "")),
+  );
+  return folders.filter((folder) => folder === repository).length;
 }

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Docker from "dockerode";
 import { type EngineUnderTest, executable, run, until } from "../e2e/appliance.ts";
-import { endNow, mountsBelow, pidsWith } from "./machine.ts";
+import { endNow, mountsBelow, pidsWith } from "../machine.ts";
 
 /** An engine's service of the suite's own, which may die. Paths lie in `folder`. */
 export interface OwnEngine {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../../src/domain/errors.ts";
-import { mountsBelow, pidsWith } from "./machine.ts";
+import { mountsBelow, pidsWith } from "../machine.ts";
 import type { Stage } from "./stage.ts";
 import { marksIn } from "./witness.ts";
 
@@ -180,6 +180,8 @@ export async function leftOversAfter({
   const names = [...unfinishedNames, ...unfinishedEnds].flatMap((name) => ["-o", "-name", name]);
   const find = Bun.spawn(["find", dataFolder, "-type", "s", ...names], { stderr: "ignore" });
   const unfinished = (await new Response(find.stdout).text()).split("\n").filter(Boolean);
+  // It names the folder too, and would be found among the processes.
+  await find.exited;
   const sockets = readFileSync("/proc/net/unix", "utf8")
     .split("\n")
     .map((line) => line.slice(line.indexOf("/")))

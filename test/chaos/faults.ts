@@ -4,6 +4,7 @@ import type Docker from "dockerode";
 import { messageOf } from "../../src/domain/errors.ts";
 import { pause } from "../../src/domain/pause.ts";
 import { run } from "../e2e/appliance.ts";
+import { removeNow } from "../e2e/turns.ts";
 import type { Random } from "./random.ts";
 import type { Stage } from "./stage.ts";
 
@@ -106,17 +107,9 @@ async function cause(stage: Stage, kind: FaultKind, pauseMs: number, choice: num
       // Podman answers when it sees the container ended; one that is started again at once it sees running.
       else if (kind === "kill container") void container.kill({ signal: "KILL" }).catch(() => {});
       else if (kind === "remove container") {
-        // Podman gives what runs its stop time-out first, and cannot stop what it has not yet seen ended.
+        // Podman gives what runs its stop time-out first.
         process.kill(pid, "SIGKILL");
-        for (let tries = 1; ; tries++) {
-          await Bun.sleep(50 * tries);
-          const left = await container.remove({ force: true }).then(
-            () => undefined,
-            (thrown) => thrown,
-          );
-          if (left === undefined || left.statusCode === 404) break;
-          if (tries === 10) throw left;
-        }
+        await removeNow(container);
       } else if (kind === "stall and kill guest") {
         // What the agent has said meanwhile is in the pipe between the two, and goes with it.
         process.kill(pid, "SIGSTOP");

@@ -10,8 +10,8 @@ import {
   until,
 } from "../e2e/appliance.ts";
 import { type Clock, clockIn } from "../e2e/clock.ts";
+import { endNow, mountsBelow } from "../machine.ts";
 import { type OwnEngine, ownDocker, ownPodman } from "./engines.ts";
-import { endNow, mountsBelow } from "./machine.ts";
 import { createWitness, type Witness } from "./witness.ts";
 
 /** An appliance on a small disk of its own, with a model that remembers what it was asked, and an engine's API service. */

@@ -26,6 +26,32 @@ const handOver = ({ appliance, agent }: AgentUnderTest, task: Submission): Promi
 const commandRuns = (appliance: Appliance, id: string) =>
   until("a command runs", async () => (await bodiesOf(appliance, id, "tool_use")).length > 0);
 
+/** `editsWith`: its own tool for that. */
+export async function fixesTheTest(under: AgentUnderTest, editsWith: string): Promise<void> {
+  const { appliance } = under;
+  const { id } = await handOver(under, { prompt: "demo: fix-test" });
+  await reaches(appliance, id, "completed");
+  const [diff] = await appliance.client.read(appliance.client.api.tasks[":id"].diff.$get({ param: { id } }));
+  expect(diff).toMatchObject({ pushed: true });
+  expect(diff?.diff).toContain("+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);");
+  const tools = (await bodiesOf(appliance, id, "tool_use")).map(({ name }) => name);
+  expect(tools).toContain("Bash");
+  expect(tools).toContain(editsWith);
+  const [turn] = await bodiesOf(appliance, id, "turn_ended");
+  expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
+  expect(await bodiesOf(appliance, id, "egress_refused")).toEqual([]);
+  await wasMeteredAndKept(under, id);
+}
+
+export async function wasMeteredAndKept({ appliance }: AgentUnderTest, id: string): Promise<void> {
+  const { task } = await appliance.client.read(appliance.client.api.tasks[":id"].$get({ param: { id } }));
+  expect(task.inputTokens).toBeGreaterThan(1000);
+  expect(task.outputTokens).toBeGreaterThan(10);
+  const [snapshot] = await bodiesOf(appliance, id, "snapshot");
+  expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
+  expect((await bodiesOf(appliance, id, "notice")).map(({ text }) => text)).toEqual([]);
+}
+
 export async function isInterrupted(under: AgentUnderTest): Promise<void> {
   const { appliance } = under;
   const { id } = await handOver(under, { prompt: "demo: slow 16" });

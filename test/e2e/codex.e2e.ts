@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { isInterrupted, isKilledInMidTurn, plansFirst, remembersElsewhere } from "./agent-life.ts";
+import {
+  fixesTheTest,
+  isInterrupted,
+  isKilledInMidTurn,
+  plansFirst,
+  remembersElsewhere,
+} from "./agent-life.ts";
 import {
   type Appliance,
   bodiesOf,
@@ -28,27 +34,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   const api = () => appliance.client.api.tasks[":id"];
   const codex = () => ({ appliance, engine, agent: "codex" });
 
-  test("a failing test is fixed and pushed, the requests are metered, and every turn is kept", async () => {
-    const task = await submit(appliance, { prompt: "demo: fix-test", agent: "codex" });
-    await reaches(appliance, task.id, "completed");
-    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
-    expect(diff).toMatchObject({ pushed: true });
-    expect(diff?.diff).toContain(
-      "+  return lines.reduce((sum, line) => sum + line.price * line.quantity, 0);",
-    );
-    const tools = (await bodiesOf(appliance, task.id, "tool_use")).map(({ name }) => name);
-    expect(tools).toContain("Bash");
-    expect(tools).toContain("apply_patch");
-    const { task: shown } = await appliance.client.read(api().$get({ param: { id: task.id } }));
-    expect(shown.inputTokens).toBeGreaterThan(1000);
-    expect(shown.outputTokens).toBeGreaterThan(10);
-    const [turn] = await bodiesOf(appliance, task.id, "turn_ended");
-    expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
-    const [snapshot] = await bodiesOf(appliance, task.id, "snapshot");
-    expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
-    expect(await bodiesOf(appliance, task.id, "egress_refused")).toEqual([]);
-    expect((await bodiesOf(appliance, task.id, "notice")).map(({ text }) => text)).toEqual([]);
-  }, 120_000);
+  test(
+    "a failing test is fixed and pushed, the requests are metered, and every turn is kept",
+    () => fixesTheTest(codex(), "apply_patch"),
+    120_000,
+  );
 
   test("a question is put before a person, and the answer goes to the model", async () => {
     const task = await submit(appliance, { prompt: "demo: ask", agent: "codex" });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { commandLines } from "../machine.ts";
 import { bodiesOf, enginesUnderTest, eventsOf, reaches, run, taskOf } from "./appliance.ts";
 import { noise, openRemoteWorld, type RemoteWorld } from "./remote-world.ts";
 
@@ -150,7 +151,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       fetching = false;
     });
     while (fetching) {
-      for (const line of commandLines()) arguments_.add(line);
+      for (const { line } of commandLines()) arguments_.add(line);
       await Bun.sleep(20);
     }
     await synced;
@@ -268,15 +269,3 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await ccw("pr", "list", "--task", task.id)).toContain("merged");
   }, 120_000);
 });
-
-function commandLines(): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        return [readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")];
-      } catch {
-        return [];
-      }
-    });
-}

@@ -1,3 +1,4 @@
+import type Docker from "dockerode";
 import type { TaskJson } from "../../src/client.ts";
 import { type Appliance, bodiesOf, containersOf, type EngineUnderTest, reaches, until } from "./appliance.ts";
 
@@ -48,16 +49,18 @@ export async function killContainer(engine: EngineUnderTest, id: string): Promis
 
 /** Its sandbox is gone for good, asleep or awake. */
 export async function removeContainer(engine: EngineUnderTest, id: string): Promise<void> {
-  const container = engine.docker.getContainer(await containerOf(engine, id));
-  await until("its container is removed", () =>
-    container.remove({ force: true }).then(
-      () => true,
-      (thrown) => {
-        // Podman finds a mapped file system still busy for a moment, and is done with the rest by then.
-        if (/no such container/i.test(String(thrown))) return true;
-        if (/busy|in progress/i.test(String(thrown))) return false;
-        throw thrown;
-      },
-    ),
-  );
+  await removeNow(engine.docker.getContainer(await containerOf(engine, id)));
+}
+
+/** Podman cannot remove what it has not yet seen ended, and finds a mapped file system still busy for a moment. */
+export async function removeNow(container: Docker.Container): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const left = await container.remove({ force: true }).then(
+      () => undefined,
+      (thrown) => thrown,
+    );
+    if (left === undefined || left.statusCode === 404) return;
+    if (tries === 10) throw left;
+    await Bun.sleep(50 * tries);
+  }
 }

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { pidsWith } from "../../../test/machine.ts";
 import type { GitEndpoint } from "../../domain/git-server.ts";
 import type { SandboxId, TaskId } from "../../domain/ids.ts";
 import { flushPkt, pktLine } from "../../domain/pkt-line.ts";
@@ -701,27 +702,16 @@ for (const kind of ["hosted", "remote"] as const) {
       client.write(post(receivePack, marked, { "content-length": "100000" }));
       client.write(marked);
       client.write(Buffer.concat([Buffer.from("PACK"), Uint8Array.of(0, 0, 0, 2, 0, 0, 0, 9)]));
-      const running = async () => (await gitProcesses()).length;
-      await until(async () => (await running()) > 0);
+      const running = () => pidsWith(join(folder, "repositories")).length;
+      await until(() => running() > 0);
       client.destroy();
-      await until(async () => (await running()) === 0);
+      await until(() => running() === 0);
       expect(await hosted.branchExists("demo", "claude/fix-1")).toBe(false);
     });
 
-    /** Processes that have this test's repository among their arguments. */
-    async function gitProcesses(): Promise<string[]> {
-      const found: string[] = [];
-      for await (const file of new Bun.Glob("[0-9]*/cmdline").scan({ cwd: "/proc", onlyFiles: false })) {
-        const line = await Bun.file(`/proc/${file}`)
-          .text()
-          .catch(() => "");
-        if (line.includes(join(folder, "repositories"))) found.push(line);
-      }
-      return found;
-    }
-    async function until(condition: () => Promise<boolean>): Promise<void> {
+    async function until(condition: () => boolean): Promise<void> {
       for (let tries = 0; tries < 100; tries++) {
-        if (await condition()) return;
+        if (condition()) return;
         await Bun.sleep(50);
       }
       throw new Error("it did not come true within 5 s");
