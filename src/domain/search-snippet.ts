@@ -1,4 +1,4 @@
-import type { SearchTerm, SnippetPart } from "./search.ts";
+import { type SearchTerm, type SnippetPart, unspacedLetters } from "./search.ts";
 
 const around = 60;
 const length = 220;
@@ -31,10 +31,8 @@ export function snippetOf(text: string, terms: readonly SearchTerm[]): SnippetPa
 function hitsOf(folded: string, terms: readonly SearchTerm[]): { start: number; end: number }[] {
   return terms
     .flatMap(({ words, prefix }) => {
-      const inside = words
-        .map((word) => fold(word).replace(/[^\p{L}\p{N}]/gu, "\\$&"))
-        .join(`[^${letters}]+`);
-      const pattern = new RegExp(`(?<![${letters}])${inside}${prefix ? "" : `(?![${letters}])`}`, "g");
+      const inside = words.map((word) => fold(word).replace(/[^\p{L}\p{N}]/gu, "\\$&")).join(between);
+      const pattern = new RegExp(`(?<!${letter})${inside}${prefix ? "" : `(?!${letter})`}`, "g");
       return [...folded.matchAll(pattern)].slice(0, 20).map(({ 0: found, index }) => ({
         start: index,
         end: index + found.length,
@@ -43,8 +41,12 @@ function hitsOf(folded: string, terms: readonly SearchTerm[]): { start: number; 
     .sort((a, b) => a.start - b.start || b.end - a.end);
 }
 
-/** Without the `u` flag, as everything here counts UTF-16 units: what is no ASCII sign counts as a letter. */
+// Without the `u` flag, as everything here counts UTF-16 units: what is no ASCII sign counts as a letter.
 const letters = "0-9a-z\\u00aa-\\uffff";
+/** One that makes words with its neighbours. */
+const letter = `(?![${unspacedLetters}])[${letters}]`;
+/** Nothing need stand beside a letter that is a word by itself. */
+const between = `(?:[^${letters}]+|(?<=[${unspacedLetters}])|(?=[${unspacedLetters}]))`;
 
 /** Small letters without their marks, unit by unit, so that places stay what they are. */
 function fold(text: string): string {

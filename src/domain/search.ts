@@ -96,5 +96,18 @@ export function searchTerms(text: string): SearchTerm[] {
 
 /** What SQLite's `unicode61` takes for words: letters, digits, private use, and the marks upon them. */
 function wordsOf(text: string): string[] {
-  return text.match(/[\p{L}\p{N}\p{Co}][\p{L}\p{N}\p{Co}\p{M}]*/gu) ?? [];
+  return lettersApart(text).match(/[\p{L}\p{N}\p{Co}][\p{L}\p{N}\p{Co}\p{M}]*/gu) ?? [];
 }
+
+/**
+ * Letters that are written with no blank between words, for a class of a regular expression: Thai and Lao, Burmese, Khmer,
+ * Kana, Chinese. Each counts as a word, so that any part of such a text can be found. Rare Chinese ones beyond 16 bits do not.
+ */
+export const unspacedLetters =
+  "\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u3005-\\u3007\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\uff66-\\uff9f";
+
+/** The text as the index reads it: a blank on both sides of each such letter. */
+export function lettersApart(text: string): string {
+  return text.replace(unspaced, " $& ");
+}
+const unspaced = new RegExp(`[${unspacedLetters}]\\p{M}*`, "gu");

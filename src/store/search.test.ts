@@ -100,6 +100,26 @@ test("all words count, quotes keep them together, and the last one may be a begi
   expect(found(store, "alpha omega")).toEqual([]);
 });
 
+test("where no blank stands between words, any part of a text is found, and marked", () => {
+  const store = freshStore();
+  submit(store, "検索でエラーが出る人々");
+  submit(store, "使用Bun重写搜索功能");
+  submit(store, "แก้ไขปุ่มเข้าสู่ระบบ");
+  readAll(store);
+  expect(found(store, "エラー")).toEqual(["検索でエラーが出る人々"]);
+  expect(found(store, "人々")).toEqual(["検索でエラーが出る人々"]);
+  expect(found(store, "ラエー")).toEqual([]);
+  expect(found(store, "搜索")).toEqual(["使用Bun重写搜索功能"]);
+  expect(found(store, "bun重写 功能")).toEqual(["使用Bun重写搜索功能"]);
+  expect(found(store, "搜功")).toEqual([]);
+  expect(found(store, "เข้าสู่")).toEqual(["แก้ไขปุ่มเข้าสู่ระบบ"]);
+  expect(find(store, "bun重写").results[0]?.places[0]?.snippet).toEqual([
+    { text: "使用", hit: false },
+    { text: "Bun重写", hit: true },
+    { text: "搜索功能", hit: false },
+  ]);
+});
+
 test("any text is a query: nothing that a person types is an error", () => {
   const store = freshStore();
   submit(store, 'NEAR AND OR NOT "quoted" col:value 𞤀𞤣 東京 a*b');

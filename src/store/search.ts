@@ -1,7 +1,13 @@
 import { and, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import type { TaskEventBody } from "../domain/event.ts";
 import type { TaskId } from "../domain/ids.ts";
-import { type SearchKind, type SearchResult, type SearchTerm, searchTerms } from "../domain/search.ts";
+import {
+  lettersApart,
+  type SearchKind,
+  type SearchResult,
+  type SearchTerm,
+  searchTerms,
+} from "../domain/search.ts";
 import { snippetOf } from "../domain/search-snippet.ts";
 import { searchedEvents, searchTextOf } from "../domain/search-text.ts";
 import type { SearchStore } from "../domain/store/search.ts";
@@ -74,7 +80,7 @@ export function createSearchStore({ db }: StoreContext): SearchStore {
 
   const add = (row: Omit<Entry, "id" | "kind">, kind: SearchKind, text: string) => {
     addEntry.run(row.taskId, row.seq, kind, row.at);
-    addWords.run(text);
+    addWords.run(lettersApart(text));
   };
 
   const index = ({ body, ...row }: Omit<Entry, "id" | "kind"> & { body: TaskEventBody }) => {
