@@ -108,7 +108,7 @@ function Header({ page }: { page: Page }) {
         <Icon name="queued" /> Schedules
       </Link>
       <Link to="/usage" class="button quiet" current={page === "usage"}>
-        Usage
+        <Icon name="usage" /> Usage
       </Link>
       <Link to="/settings" class="button quiet" current={page === "settings"}>
         <Icon name="settings" /> Settings

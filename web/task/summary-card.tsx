@@ -34,10 +34,7 @@ export function SummaryCard(props: { task: TaskJson; pushed: boolean; onPushed: 
       {pushed &&
         places.map(({ name, workBranch, hosted, url }) => (
           <div class="take-along" key={name}>
-            <p>
-              The work is on branch <code>{plainLine(workBranch)}</code> of {plainLine(name)}. In a checkout
-              of it:
-            </p>
+            <p>In a checkout of {plainLine(name)}:</p>
             <Copyable label="the fetch command" text={`git fetch ${plainLine(url)} ${workBranch}`} />
             <p>Or a clone of its own:</p>
             <Copyable label="the clone command" text={`git clone -b ${workBranch} ${plainLine(url)}`} />
