@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { Log, MergeOutcome, MergeRequest } from "../domain/ports.ts";
@@ -12,6 +12,7 @@ import { branchesIn, findTip } from "./branches.ts";
 import { type Changes, commitsBetween, type DiffLimits, diffBetween } from "./changes.ts";
 import { type FirstFiles, fastImportOf } from "./fast-import.ts";
 import { createGit, repositorySettings } from "./git.ts";
+import { makeWhole, removeUnfinished } from "./made-whole.ts";
 import { mergeBranches, readFileOf } from "./merge.ts";
 
 /** Repositories that the appliance holds itself: bare, at `<folder>/<name>.git`. */
@@ -50,6 +51,7 @@ export function createHostedRepositories(options: {
 }): HostedRepositories {
   const { folder, log, now } = options;
   const git = createGit();
+  removeUnfinished(folder);
 
   const pathOf = (name: string) => join(folder, `${parseRepositoryName(name)}.git`);
 
@@ -113,25 +115,14 @@ export function createHostedRepositories(options: {
       const path = pathOf(name);
       const branch = parseBranchName(defaultBranch);
       await mkdir(dirname(path), { recursive: true });
-      // Made beside and moved into place: a repository is there whole or not at all.
-      const fresh = await mkdtemp(join(folder, ".new-"));
-      try {
-        await git.must([
-          "init",
-          "--quiet",
-          "--bare",
-          "--template=",
-          `--initial-branch=${branch}`,
-          "--",
-          fresh,
-        ]);
+      const made = await makeWhole(folder, path, async (fresh) => {
+        const how = ["--quiet", "--bare", "--template=", `--initial-branch=${branch}`];
+        await git.must(["init", ...how, "--", fresh]);
         for (const [key, value] of repositorySettings) {
           await git.must(["config", "--file", join(fresh, "config"), key, value]);
         }
-        await rename(fresh, path);
-      } catch (error) {
-        await rm(fresh, { recursive: true, force: true });
-        if (!(await isRepository(path))) throw error;
+      });
+      if (!made) {
         throw new CcwError(
           "conflict",
           `There is a repository ${name} already.`,

@@ -1,6 +1,5 @@
-import { createHash, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
 import { CcwError } from "../domain/errors.ts";
@@ -11,6 +10,7 @@ import type { RemoteRepository } from "../domain/repository.ts";
 import { makeBorrowing, refFileIn } from "./borrowing-repository.ts";
 import { createGit } from "./git.ts";
 import { dropped, faultAnswer } from "./git-answers.ts";
+import { makeWhole, removeUnfinished, removeWhole } from "./made-whole.ts";
 import type { RemotePush } from "./remote-push.ts";
 import { endpointAt } from "./repositories.ts";
 
@@ -26,7 +26,6 @@ export interface KeptWorkOptions {
   freshly(name: string, signal: AbortSignal): Promise<{ repository: RemoteRepository }>;
 }
 
-const unfinished = ".new-";
 const dayMs = 24 * 3600 * 1000;
 
 /**
@@ -37,31 +36,10 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
   const { folder, git, remotePush, freshly, keepDays, maxBytes = 2 * 1024 ** 3 } = options;
   const local = createGit();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  // What a server that died had begun to make, or to remove.
-  for (const name of readdirSync(folder))
-    if (name.startsWith(unfinished)) rmSync(join(folder, name), { recursive: true });
+  removeUnfinished(folder);
   const pushing = new Set<string>();
   const placeOf = (taskId: string, repository: string) =>
     join(folder, `${taskId}-${createHash("sha256").update(repository).digest("hex").slice(0, 16)}.git`);
-
-  async function make(place: string, objects: string | undefined): Promise<void> {
-    const fresh = await mkdtemp(join(folder, unfinished));
-    try {
-      await makeBorrowing(local, fresh, objects);
-      await rename(fresh, place);
-    } catch (thrown) {
-      await rm(fresh, { recursive: true, force: true });
-      // Another request has made it meanwhile.
-      if (!existsSync(place)) throw thrown;
-    }
-  }
-
-  /** In one step: what is half gone would look like work that cannot be pushed. */
-  async function forget(place: string): Promise<void> {
-    const gone = join(folder, unfinished + randomUUID());
-    await rename(place, gone);
-    await rm(gone, { recursive: true });
-  }
 
   /** A sandbox may push here as often as it likes, and nothing is ever removed but with all of it. */
   async function bytesIn(place: string): Promise<number> {
@@ -77,7 +55,8 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
       const place = placeOf(taskId, repository);
       return {
         async serve(call) {
-          if (!existsSync(place)) await make(place, objects);
+          if (!existsSync(place))
+            await makeWhole(folder, place, (fresh) => makeBorrowing(local, fresh, objects));
           else if (call.service === "git-receive-pack" && (await bytesIn(place)) > maxBytes) {
             await dropped(call.push?.pack ?? call.body);
             const lines = [
@@ -106,7 +85,7 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
             `Push it to another branch: ccw-server task push ${taskId} --branch NAME`,
           );
         }
-        await forget(place);
+        await removeWhole(folder, place);
         return commit;
       } finally {
         pushing.delete(place);
@@ -132,7 +111,7 @@ export function createKeptWork(options: KeptWorkOptions): KeptWork & { borrowed(
     async remove(taskId, repository) {
       const place = placeOf(taskId, repository);
       if (pushing.has(place)) return false;
-      if (existsSync(place)) await forget(place);
+      await removeWhole(folder, place);
       return true;
     },
 

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
@@ -12,6 +12,7 @@ import { alternatesOf } from "./alternates.ts";
 import { makeBorrowing } from "./borrowing-repository.ts";
 import { createGit } from "./git.ts";
 import { dropped, endingWith, type Fault, faultAnswer } from "./git-answers.ts";
+import { makeWhole, removeUnfinished, removeWhole } from "./made-whole.ts";
 import { endpointAt } from "./repositories.ts";
 import { createSnapshotReading } from "./snapshot-reading.ts";
 import { createSnapshotRepacking } from "./snapshot-repacking.ts";
@@ -38,6 +39,7 @@ export function createSnapshots(
   const { folder, git, log, maxBytes = 2 * 1024 ** 3, maxSnapshots = 5000, manyPacks = 50 } = options;
   const local = createGit();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  removeUnfinished(folder);
   const folderOf = (taskId: TaskId) => {
     if (!isId("TaskId", taskId)) throw new CcwError("not_found", "There is no such task.");
     return join(folder, taskId);
@@ -52,16 +54,10 @@ export function createSnapshots(
     const path = placeOf(taskId, place);
     if (existsSync(path)) return path;
     mkdirSync(folderOf(taskId), { recursive: true, mode: 0o700 });
-    const fresh = await mkdtemp(join(folderOf(taskId), ".new-"));
-    try {
+    await makeWhole(folder, path, async (fresh) => {
       await makeBorrowing(local, fresh, objects);
       await Bun.write(join(fresh, "info/attributes"), plainAttributes);
-      await rename(fresh, path);
-    } catch (thrown) {
-      await rm(fresh, { recursive: true, force: true });
-      // Another request has made it meanwhile.
-      if (!existsSync(path)) throw thrown;
-    }
+    });
     return path;
   }
 
@@ -121,15 +117,7 @@ export function createSnapshots(
       return existsSync(path) ? path : undefined;
     },
 
-    async remove(taskId) {
-      // Away at once, however long it takes to remove.
-      const gone = join(folder, `.gone-${crypto.randomUUID()}`);
-      await rename(folderOf(taskId), gone).catch((thrown: NodeJS.ErrnoException) => {
-        if (thrown.code !== "ENOENT") throw thrown;
-      });
-      for (const name of await readdir(folder))
-        if (name.startsWith(".gone-")) await rm(join(folder, name), { recursive: true, force: true });
-    },
+    remove: (taskId) => removeWhole(folder, folderOf(taskId)),
 
     tasks: () => readdirSync(folder).filter((name): name is TaskId => isId("TaskId", name)),
 

@@ -198,6 +198,8 @@ export async function putBack(
   store.atomically(() => {
     // The next sandbox's cursor begins behind these: what a person said meanwhile is heard here or never.
     if (!hearAll(task.id, sandboxId, store, ids)) return;
+    // It has begun to run, as was heard just now, and is brought back like any other that runs.
+    if (store.tasks.stateOf(task.id)?.kind !== "starting") return;
     const sandbox = store.sandboxes.get(sandboxId);
     // One that has run is tried again, with what it was given to do.
     if (sandbox?.acked === 0) {

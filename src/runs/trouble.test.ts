@@ -74,6 +74,28 @@ test("a cancellation while the engine is found to be down is not forgotten", asy
   await until("cancelled", () => stateOf(store, id)?.kind === "cancelled");
 });
 
+test("a task that is heard to run while the engine is away goes on with it, however long that takes", async () => {
+  const { store, engine, scheduler } = createHouse({ holdMs: 20, leaseMs: 30 });
+  const id = submit(store);
+  scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  const { list } = engine;
+  let asked = 0;
+  engine.list = async () => {
+    asked += 1;
+    // As a sandbox that some other hand has started meanwhile.
+    if (asked === 1) say(store, sandbox, started);
+    if (asked <= 5) throw new CcwError("unavailable", "The container engine does not answer.");
+    return list();
+  };
+  engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
+  await until("started again", () => engine.running.has(sandbox));
+  expect(stateOf(store, id)).toEqual({ kind: "running", sandboxId: sandbox });
+  expect(commandsOf(store, sandbox).map(({ kind }) => kind)).toEqual(["prompt"]);
+});
+
 test("a container that was created and never started, when the server died, is started", async () => {
   const engine = createTableEngine();
   const { store, scheduler } = createHouse({}, undefined, engine);

@@ -169,7 +169,7 @@ async function lyingAbout(stage: Stage): Promise<string[]> {
 }
 
 /** The beginnings and ends of the names of what is being written, and goes when it is whole. */
-const unfinishedNames = ["tmp_*", ".tmp-*", ".new-*", ".new-gone-*", ".gone-*", "incoming-*", "merge-*"];
+const unfinishedNames = ["tmp_*", ".tmp-*", ".new-*", ".new-gone-*", "incoming-*", "merge-*"];
 const unfinishedEnds = ["*.lock", "*.new", "*.tmp", "*.part"];
 
 /** Asked after the server has been stopped. */
