@@ -230,6 +230,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       store,
       host,
       kept,
+      reasonFor: scheduler.reasonFor,
       snapshots,
       attachments,
       teleports,

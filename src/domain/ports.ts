@@ -114,8 +114,10 @@ export interface RepositoryHost {
   endpointOf(name: string): GitEndpoint;
   /** Makes an empty repository; `conflict` where the name is taken. */
   create(name: string, options: { defaultBranch: string }): Promise<unknown>;
-  /** As they are now; of a remote repository after its mirror was brought up to date. */
+  /** As they are now; of a remote repository as its forge lists them, and nothing is fetched. */
   branches(name: string): Promise<{ name: string; commit: string }[]>;
+  /** Whether this machine has its objects, so that `objectsOf` only brings them up to date. */
+  isHere(name: string): boolean;
   /**
    * The bare repository on this machine whose objects a sandbox may borrow, read-only: the hosted one, or the mirror,
    * brought up to date first. It stays as it is for as long as a sandbox names it.

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../domain/ports.ts";
@@ -55,17 +56,26 @@ export function placeOf(folder: string, { name, forge, createdAt }: RemoteReposi
 
 /** The generations of a mirror, oldest first. */
 export async function generationsOf(place: string): Promise<string[]> {
-  const names = (await readdir(place).catch(() => [])).filter((name) => /^[1-9]\d{0,8}\.git$/.test(name));
-  return names
-    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10))
-    .map((name) => join(place, name));
+  return inOrder(await readdir(place).catch(() => [])).map((name) => join(place, name));
 }
+
+const inOrder = (names: string[]): string[] =>
+  names
+    .filter((name) => /^[1-9]\d{0,8}\.git$/.test(name))
+    .sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
 
 /** The newest generation; undefined where there is none, or it is known to be damaged. */
 export async function currentOf(place: string): Promise<string | undefined> {
   const newest = (await generationsOf(place)).at(-1);
   if (newest === undefined) return undefined;
   return (await Bun.file(join(newest, damagedMark)).exists()) ? undefined : newest;
+}
+
+/** Whether `currentOf` is one: two looks into a folder, at once, for whoever decides within a transaction. */
+export function hasCurrent(place: string): boolean {
+  if (!existsSync(place)) return false;
+  const newest = inOrder(readdirSync(place)).at(-1);
+  return newest !== undefined && !existsSync(join(place, newest, damagedMark));
 }
 
 const damagedMark = "ccw-damaged";

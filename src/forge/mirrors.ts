@@ -10,6 +10,7 @@ import {
   currentOf,
   damageByFsck,
   fetchVerb,
+  hasCurrent,
   type MirrorHouse,
   type MirrorLimits,
   type MirrorOptions,
@@ -33,6 +34,10 @@ import type { RemoteRefs } from "./remote-refs.ts";
  * or is damaged, is replaced by a new generation beside it, and the old one goes when nobody borrows it.
  */
 export interface Mirrors {
+  /** Whether there is one that only has to be brought up to date; else `refresh` fetches all of the repository. */
+  isHere(repository: RemoteRepository): boolean;
+  /** The branches that the repository has now, as its forge lists them; nothing is fetched. Rejects as `refresh` does. */
+  branches(repository: RemoteRepository, signal: AbortSignal): Promise<{ name: string; commit: string }[]>;
   /**
    * Makes the mirror, or brings it up to date; never older than the call. `forbidden` or `not_found` where the
    * credential may not read the repository, `unavailable` where the forge cannot be asked, `no_space`, `too_large`.
@@ -207,6 +212,17 @@ export function createMirrors(options: MirrorOptions): Mirrors {
     );
 
   return {
+    isHere: (repository) => hasCurrent(placeOf(folder, repository)),
+
+    async branches(repository, signal) {
+      const asked = await remote.refs(repository, signal);
+      report(repository, asked);
+      const heads = "refs/heads/";
+      return [...asked.found.refs]
+        .filter(([ref]) => ref.startsWith(heads))
+        .map(([ref, commit]) => ({ name: ref.slice(heads.length), commit }));
+    },
+
     refresh,
 
     async holding(repository, commit, signal) {

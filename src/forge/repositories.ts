@@ -3,7 +3,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { GitEndpoint, GitServer } from "../domain/git-server.ts";
 import type { MergeOutcome, MergeRequest, RepositoryHost } from "../domain/ports.ts";
 import type { RemoteRepository, Repository } from "../domain/repository.ts";
-import { branchesIn, findTip } from "./branches.ts";
+import { findTip } from "./branches.ts";
 import { commitsBetween, diffBetween } from "./changes.ts";
 import { createGit } from "./git.ts";
 import type { HostedRepositories } from "./hosted.ts";
@@ -51,8 +51,12 @@ export function createRepositories(parts: {
     async branches(name) {
       const remote = remoteOf(name);
       if (remote === undefined) return hosted.branches(name);
-      const { folder } = await mirrors.refresh(remote, noSignal);
-      return branchesIn(local, folder);
+      return mirrors.branches(remote, noSignal);
+    },
+
+    isHere(name) {
+      const remote = remoteOf(name);
+      return remote === undefined || mirrors.isHere(remote);
     },
 
     async objectsOf(name, signal) {

@@ -13,6 +13,7 @@ import type { PullRequestFollower } from "../runs/follow-pull-requests.ts";
 import type { ModelSettings } from "../runs/model-settings.ts";
 import type { Notifications } from "../runs/notifications.ts";
 import type { PullRequests } from "../runs/pull-requests.ts";
+import type { Scheduler } from "../runs/scheduler.ts";
 import type { UsageLimits } from "../runs/usage-limits.ts";
 import type { Assets } from "./assets.ts";
 
@@ -21,6 +22,8 @@ export interface HttpContext {
   store: Store;
   host: RepositoryHost;
   kept: Pick<KeptWork, "push" | "of" | "tasks">;
+  /** Why a queued task is not started though its turn may have come, in words; empty where it only waits for its turn. */
+  reasonFor: Scheduler["reasonFor"];
   snapshots: SnapshotRepositories;
   attachments: Pick<AttachmentFiles, "maxBytes" | "take" | "find" | "remove">;
   teleports: TeleportRepositories;

@@ -65,11 +65,12 @@ export function groupRoutes(context: HttpContext) {
     );
 }
 
-function groupJson({ store, kept: work }: HttpContext, id: string): GroupJson {
+function groupJson(context: HttpContext, id: string): GroupJson {
+  const { store } = context;
   const { kept, title, prompt, person, createdAt, ...group } = existingGroup(store, id);
   return {
     ...{ id: group.id, title, prompt, person, createdAt },
     ...(kept !== undefined && { kept }),
-    tasks: store.groups.tasks(group.id).map((task) => taskJson(task, work)),
+    tasks: store.groups.tasks(group.id).map((task) => taskJson(task, context)),
   };
 }

@@ -23,7 +23,8 @@ const listLength = 100;
  * `{"tasks":[…],"requests":[…]}`, the newest tasks and what is asked of a person, at every change. Both begin at once,
  * and a client that was cut off begins again from its cursor.
  */
-export function liveRoutes({ store, kept, ids, log }: HttpContext) {
+export function liveRoutes(context: HttpContext) {
+  const { store, ids, log } = context;
   return new Hono<HttpEnv>()
     .get(
       "/tasks/:id/live",
@@ -40,7 +41,7 @@ export function liveRoutes({ store, kept, ids, log }: HttpContext) {
       upgradeWebSocket((c) =>
         pump(c.get("token"), async (socket, signal) => {
           for await (const _ of wakeUps(store, "tasks", signal)) {
-            const tasks = store.tasks.list({ limit: listLength }).map((task) => taskJson(task, kept));
+            const tasks = store.tasks.list({ limit: listLength }).map((task) => taskJson(task, context));
             const pending = store.access.waiting(maxRequestsOfTask, maxRequests);
             const requests = accessRequestsJson(store, pending, ids.now());
             await send(socket, { tasks, requests }, signal);

@@ -26,7 +26,8 @@ const promptParams = z.object({ id: z.string(), promptId: z.string() });
 const done = { 204: { description: "Done" }, ...failures };
 
 /** What a person says to a task after it was submitted: prompts and their queue, and how the agent is steered. */
-export function promptRoutes({ store, ids, kept }: HttpContext) {
+export function promptRoutes(context: HttpContext) {
+  const { store, ids } = context;
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -190,7 +191,7 @@ export function promptRoutes({ store, ids, kept }: HttpContext) {
           if (model !== undefined) setModel(store, id, c.get("person"), model);
           if (mode !== undefined) setMode(store, id, c.get("person"), mode);
         });
-        return c.json(taskJson(existing(store, id), kept), 200);
+        return c.json(taskJson(existing(store, id), context), 200);
       },
     );
 }

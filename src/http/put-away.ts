@@ -10,7 +10,8 @@ const params = z.object({ id: z.string() });
 const task = (description: string) => ({ 200: json(taskSchema, description), ...failures });
 
 /** The archive, and what was deleted. */
-export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) {
+export function putAwayRoutes(context: HttpContext) {
+  const { store, ids, deleteAfterMs } = context;
   return new OpenAPIHono<HttpEnv>({ defaultHook: rejectInvalid })
     .openapi(
       createRoute({
@@ -20,7 +21,7 @@ export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) 
         request: { params },
         responses: task("The task, archived"),
       }),
-      (c) => c.json(taskJson(archiveTask(store, taskIdOf(c.req.valid("param").id)), kept), 200),
+      (c) => c.json(taskJson(archiveTask(store, taskIdOf(c.req.valid("param").id)), context), 200),
     )
     .openapi(
       createRoute({
@@ -30,7 +31,7 @@ export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) 
         request: { params },
         responses: task("The task"),
       }),
-      (c) => c.json(taskJson(takeFromArchive(store, taskIdOf(c.req.valid("param").id)), kept), 200),
+      (c) => c.json(taskJson(takeFromArchive(store, taskIdOf(c.req.valid("param").id)), context), 200),
     )
     .openapi(
       createRoute({
@@ -48,7 +49,7 @@ export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) 
       }),
       (c) => {
         const removeAt = ids.now() + (c.req.valid("query").now === "true" ? 0 : deleteAfterMs);
-        return c.json(taskJson(deleteTask(store, taskIdOf(c.req.valid("param").id), removeAt), kept), 200);
+        return c.json(taskJson(deleteTask(store, taskIdOf(c.req.valid("param").id), removeAt), context), 200);
       },
     )
     .openapi(
@@ -59,6 +60,6 @@ export function putAwayRoutes({ store, ids, kept, deleteAfterMs }: HttpContext) 
         request: { params },
         responses: task("The task, as it was"),
       }),
-      (c) => c.json(taskJson(restoreTask(store, taskIdOf(c.req.valid("param").id), ids.now()), kept), 200),
+      (c) => c.json(taskJson(restoreTask(store, taskIdOf(c.req.valid("param").id), ids.now()), context), 200),
     );
 }

@@ -114,7 +114,7 @@ export function scheduleRoutes(context: HttpContext) {
       }),
       async (c) => {
         const { id } = existing(c.req.valid("param").id);
-        return c.json(taskJson(await runSchedule(context, id), context.kept), 201);
+        return c.json(taskJson(await runSchedule(context, id), context), 201);
       },
     )
     .openapi(

@@ -145,7 +145,7 @@ export function snapshotRoutes(context: HttpContext) {
       async (c) => {
         const from = taskIdOf(c.req.valid("param").id);
         const made = await forkTask(context, from, c.get("person"), c.req.valid("json"));
-        return c.json(taskJson(made, context.kept), 201);
+        return c.json(taskJson(made, context), 201);
       },
     );
 }

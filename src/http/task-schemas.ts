@@ -1,10 +1,10 @@
 import { z } from "@hono/zod-openapi";
 import type { Attempt } from "../domain/group.ts";
 import { jsonSchema } from "../domain/json.ts";
-import type { KeptWork } from "../domain/ports.ts";
 import { type Prompt, promptStates } from "../domain/store/prompts.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import { agentModes, isDone, pauseReasons, pullRequestWishes, taskStateKinds } from "../domain/task.ts";
+import type { HttpContext } from "./context.ts";
 import { pullRequestBadgeSchema } from "./pull-request-schemas.ts";
 
 /** A task and what belongs to it, as JSON. */
@@ -32,7 +32,7 @@ export const taskSchema = z
       }),
     ),
     state: z.enum(taskStateKinds),
-    /** In words: why it failed, what came of it, who cancelled it. */
+    /** In words: why it failed or is not started yet, what came of it, who cancelled it. */
     detail: z.string(),
     /** After an interruption: its prompts wait for a person's word. */
     held: z.boolean(),
@@ -73,7 +73,10 @@ export const taskSchema = z
   .openapi("Task");
 export type TaskJson = z.infer<typeof taskSchema>;
 
-export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
+export function taskJson(
+  task: TaskRow,
+  { kept, reasonFor }: Pick<HttpContext, "kept" | "reasonFor">,
+): TaskJson {
   const { state, person, queuePosition, sandbox, attempt, costNano, unpriced, restore: _, ...row } = task;
   const { archivedAt, deletion, ...rest } = row;
   return {
@@ -84,7 +87,7 @@ export function taskJson(task: TaskRow, kept: Pick<KeptWork, "of">): TaskJson {
       ...(until !== undefined && { until }),
     })),
     state: state.kind,
-    detail: detailOf(state),
+    detail: state.kind === "queued" ? reasonFor(task) : detailOf(state),
     ...(state.kind === "paused" && { paused: pausedJson(state) }),
     sandbox: { state: sandbox },
     costUsd: costNano / 1e9,

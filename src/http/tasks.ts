@@ -39,7 +39,7 @@ export function taskRoutes(context: HttpContext) {
         responses: { 201: json(taskSchema, "The task, queued"), ...failures },
       }),
       async (c) =>
-        c.json(taskJson(await submitTask(context, c.get("person"), c.req.valid("json")), kept), 201),
+        c.json(taskJson(await submitTask(context, c.get("person"), c.req.valid("json")), context), 201),
     )
     .openapi(
       createRoute({
@@ -69,7 +69,7 @@ export function taskRoutes(context: HttpContext) {
         };
         const found = wanted === "only" ? tasksWithKeptWork(context, filter) : store.tasks.list(filter);
         return c.json(
-          found.map((task) => taskJson(task, kept)),
+          found.map((task) => taskJson(task, context)),
           200,
         );
       },
@@ -96,7 +96,7 @@ export function taskRoutes(context: HttpContext) {
         const task = existing(store, taskIdOf(c.req.valid("param").id));
         const prompts = promptsJson(store.prompts.list(task.id));
         const questions = isActive(task.state) ? openQuestions(store, task.id, task.state.sandboxId) : [];
-        return c.json({ task: taskJson(task, kept), prompts, questions }, 200);
+        return c.json({ task: taskJson(task, context), prompts, questions }, 200);
       },
     )
     .openapi(

@@ -113,7 +113,10 @@ export function createHouse(
     },
     list: async () => [...open],
   };
-  const host = { objectsOf: async (name: string, _signal: AbortSignal) => `/mirrors/${name}` };
+  const host = {
+    isHere: (_name: string) => true,
+    objectsOf: async (name: string, _signal: AbortSignal) => `/mirrors/${name}`,
+  };
   const scheduler = createScheduler(
     {
       store: rows,

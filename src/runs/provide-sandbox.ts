@@ -3,6 +3,7 @@ import { type IdSource, newId, type PromptId, type SandboxId, type TaskId } from
 import type { TaskRow } from "../domain/store/tasks.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive } from "../domain/task.ts";
+import { passes, tellThatItWaits } from "./not-now.ts";
 import { react } from "./react.ts";
 import type { NotNow, RunContext } from "./run-context.ts";
 import { sendNextPrompt } from "./turns.ts";
@@ -183,9 +184,6 @@ async function borrowObjects(
   return undefined;
 }
 
-const passes = ({ code }: CcwError): boolean =>
-  code === "unavailable" || code === "rate_limited" || code === "no_space";
-
 /** Puts a task back whose sandbox could not be started; it waits, and says so once. */
 export async function putBack(
   task: TaskRow,
@@ -206,11 +204,7 @@ export async function putBack(
       store.sandboxes.update(sandboxId, { endedAt: ids.now() });
       if (sandbox.busyWith !== undefined) store.prompts.mark(sandbox.busyWith, "queued");
     }
-    const text = `${cause.message} The task waits and is tried again. ${cause.hint}`.trim();
-    const said = store.events.last(task.id, "appliance_notice")?.body;
-    if (said?.kind !== "appliance_notice" || said.text !== text) {
-      store.events.append(task.id, { kind: "appliance_notice", level: "warning", text });
-    }
+    tellThatItWaits(store, task.id, cause);
     store.tasks.move(task.id, { kind: "queued" });
   });
   await doors.close(sandboxId);

@@ -143,6 +143,7 @@ export async function createReviewHouse() {
     create: (name, options) => hosted.create(name, options),
     objectsOf: (name) => hosted.folderOf(local(name)),
     branches: (name) => hosted.branches(local(name)),
+    isHere: () => true,
     diff: (name, ...rest) => hosted.diff(local(name), ...rest),
     commits: (name, ...rest) => hosted.commits(local(name), ...rest),
     fileOf: (name, ...rest) => hosted.fileOf(local(name), ...rest),

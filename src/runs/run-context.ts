@@ -10,7 +10,7 @@ export interface RunContext {
   store: Store;
   engine: SandboxEngine;
   doors: DoorKeeper;
-  host: Pick<RepositoryHost, "objectsOf">;
+  host: Pick<RepositoryHost, "objectsOf" | "isHere">;
   log: Log;
   ids: IdSource;
   agents: Agents;

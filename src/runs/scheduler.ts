@@ -3,6 +3,7 @@ import { CcwError, messageOf } from "../domain/errors.ts";
 import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import { isActive } from "../domain/task.ts";
+import { createFirstFetches, type FirstFetches } from "./first-fetches.ts";
 import { putBack, putToSleep } from "./provide-sandbox.ts";
 import type { RunContext } from "./run-context.ts";
 import { runTask } from "./run-task.ts";
@@ -13,6 +14,8 @@ export interface Scheduler {
   start(): void;
   /** Stops following; the sandboxes live on. */
   close(): Promise<void>;
+  /** Why a queued task is not started though its turn may have come; empty where it only waits for its turn. */
+  reasonFor: FirstFetches["reasonFor"];
 }
 
 export interface SchedulerOptions {
@@ -45,11 +48,15 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
 
   const lease = () => ({ owner, until: ids.now() + leaseMs });
 
-  const claimNext = () =>
-    store.atomically(() => {
-      for (const [id, until] of held) if (performance.now() >= until) held.delete(id);
-      return store.tasks.claim(lease(), newId("SandboxId", ids), parallel, new Set(held.keys()));
-    });
+  const fetches = createFirstFetches(context, { holdMs });
+
+  const leftOut = () => {
+    for (const [id, until] of held) if (performance.now() >= until) held.delete(id);
+    return { tasks: new Set(held.keys()), repositories: fetches.names() };
+  };
+
+  const claim = (id: TaskId) =>
+    store.atomically(() => store.tasks.claim(lease(), newId("SandboxId", ids), parallel, id));
 
   const run = async (task: TaskRow): Promise<"over" | "broke off"> => {
     try {
@@ -122,13 +129,23 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
     }
   };
 
+  /** Where all places are taken and somebody could start. */
+  const makeRoom = () => {
+    const idle = store.tasks.longestIdle();
+    if (idle !== undefined) rest(store, idle, "Its place is needed.");
+  };
+
   const fill = () => {
-    if (stopped.signal.aborted || performance.now() < holdUntil) return;
-    if (options.modelAvailableAt?.() !== undefined) return;
+    if (stopped.signal.aborted) return;
     try {
-      for (let task = claimNext(); task !== undefined; task = claimNext()) begin(task);
-      const idle = store.tasks.crowdedOut(parallel);
-      if (idle !== undefined) rest(store, idle, "Its place is needed.");
+      fetches.endUnneeded();
+      if (performance.now() < holdUntil || options.modelAvailableAt?.() !== undefined) return;
+      for (let next = store.tasks.next(leftOut()); next !== undefined; next = store.tasks.next(leftOut())) {
+        if (!fetches.areHere(next)) continue;
+        const task = claim(next.id);
+        if (task === undefined) return makeRoom();
+        begin(task);
+      }
     } catch (thrown) {
       log.error("the queue cannot be read; trying again", { reason: messageOf(thrown) });
       holdUntil = performance.now() + holdMs;
@@ -202,7 +219,8 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       stopped.abort();
       off();
       for (const timer of timers) clearInterval(timer);
-      await Promise.all(running.values());
+      await Promise.all([...running.values(), fetches.close()]);
     },
+    reasonFor: fetches.reasonFor,
   };
 }

@@ -22,6 +22,7 @@ export function createAgenda(start: string, path = ":memory:") {
   const host: RepositoryHost = {
     endpointOf: () => ({ serve: never, isSymbolicRef: async () => false }),
     ...{ create: never, objectsOf: never, diff: never, commits: never, fileOf: never, merge: never },
+    isHere: () => true,
     branches: async () => {
       forge.asked += 1;
       if (forge.away) throw new CcwError("unavailable", "The forge does not answer.");

@@ -22,7 +22,11 @@ test("a forge's default branch that reads like an option is no base for a task",
   };
   const host: RepositoryHost = {
     ...{ endpointOf: never, create: never, objectsOf: never, diff: never, commits: never, fileOf: never },
-    ...{ merge: never, branches: async () => [{ name: defaultBranch, commit: "a".repeat(40) }] },
+    ...{
+      merge: never,
+      isHere: () => true,
+      branches: async () => [{ name: defaultBranch, commit: "a".repeat(40) }],
+    },
   };
   const task = { prompt: "Do it", environment: "default", agent: "claude", model: "m" } as const;
   const submitted = submitTask({ store, host, ids, agents: createAgents() }, person, {

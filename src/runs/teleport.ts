@@ -85,8 +85,9 @@ export async function openTeleport(
 /** The branch as the repository has it; what cannot be reached now is gone without. */
 async function pushedOf({ host, log }: TeleportContext, name: string, branch: string) {
   try {
-    const objects = await host.objectsOf(name, AbortSignal.timeout(refreshMs));
     const tip = (await host.branches(name)).find((each) => each.name === branch)?.commit;
+    // Afterwards, so that they hold it.
+    const objects = await host.objectsOf(name, AbortSignal.timeout(refreshMs));
     return { objects, tip };
   } catch (thrown) {
     log.warn("a branch was not looked at for a teleport", { repository: name, reason: messageOf(thrown) });

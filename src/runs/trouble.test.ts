@@ -212,6 +212,7 @@ test("a sandbox that floods its transcript fails its task, and a person's prompt
         objectsOf: async () => "",
         create: async () => {},
         branches: async () => [],
+        isHere: () => true,
         diff: async () => ({ patch: "", patchTruncated: false }),
         commits: async () => [],
         fileOf: async () => undefined,

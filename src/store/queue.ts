@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import type { PersonId, TaskId } from "../domain/ids.ts";
-import { activeStateKinds } from "../domain/task.ts";
+import type { TaskStore } from "../domain/store/tasks.ts";
+import { activeStateKinds, type TaskRepository } from "../domain/task.ts";
 import type { StoreContext } from "./context.ts";
 
 /**
@@ -11,15 +12,14 @@ import type { StoreContext } from "./context.ts";
  * Nothing here goes through the whole queue for one task: a person's tasks stand one behind the other in the index
  * `tasks_queued`, people are few, and so are active tasks.
  */
-interface Queue {
-  isEmpty(): boolean;
-  /** The first one, but for these. */
-  next(except: ReadonlySet<TaskId>): TaskId | undefined;
+interface Queue extends Pick<TaskStore, "next" | "needing"> {
   /** From 1, of those of them that wait. One pass over the index, however many are asked for. */
   positions(ids: readonly TaskId[]): Map<TaskId, number>;
 }
 
 const beyondAll = Number.MAX_SAFE_INTEGER;
+/** So many of a person's tasks are looked through for one that does not need what is missing. */
+const lookedThrough = 100;
 const listOf = (values: Iterable<string>) =>
   sql.join(
     [...values].map((value) => sql`${value}`),
@@ -32,19 +32,33 @@ export function createQueue({ db }: StoreContext): Queue {
   )`;
 
   return {
-    isEmpty: () => db.all(sql`SELECT 1 FROM tasks WHERE state_kind = 'queued' LIMIT 1`).length === 0,
-    next(except) {
-      const [next] = db.all<{ id: TaskId }>(sql`
+    next(leftOut = { tasks: new Set(), repositories: new Set() }) {
+      const startable = sql`SELECT t.rowid AS row, t.id, t.repositories FROM tasks t
+        WHERE t.state_kind = 'queued' AND t.person_id = p.id AND t.id NOT IN (${listOf(leftOut.tasks)})
+        ORDER BY t.rowid LIMIT ${leftOut.repositories.size === 0 ? 1 : lookedThrough}`;
+      const [next] = db.all<{ id: TaskId; person: PersonId; repositories: string }>(sql`
         WITH ${active}, firsts AS (
           SELECT coalesce(a.tasks, 0) AS active, (
-            SELECT t.rowid FROM tasks t
-            WHERE t.state_kind = 'queued' AND t.person_id = p.id AND t.id NOT IN (${listOf(except)})
-            ORDER BY t.rowid LIMIT 1
+            SELECT t.row FROM (${startable}) t
+            WHERE ${leftOut.repositories.size === 0} OR NOT ${needsOneOf(leftOut.repositories)}
+            ORDER BY t.row LIMIT 1
           ) AS first FROM people p LEFT JOIN active a ON a.person_id = p.id
         )
-        SELECT id FROM tasks WHERE rowid = (SELECT first FROM firsts WHERE first IS NOT NULL ORDER BY active, first LIMIT 1)`);
-      return next?.id;
+        SELECT id, person_id AS person, CASE WHEN ${hasSandbox} THEN '[]' ELSE repositories END AS repositories
+        FROM tasks t
+        WHERE rowid = (SELECT first FROM firsts WHERE first IS NOT NULL ORDER BY active, first LIMIT 1)`);
+      if (next === undefined) return undefined;
+      const repositories: TaskRepository[] = JSON.parse(next.repositories);
+      return { ...next, repositories: repositories.map(({ name }) => name) };
     },
+    needing: (repository) =>
+      db
+        .all<{ id: TaskId }>(sql`
+          SELECT t.id FROM people p JOIN tasks t ON t.rowid IN (
+            SELECT q.rowid FROM tasks q WHERE q.state_kind = 'queued' AND q.person_id = p.id
+            ORDER BY q.rowid LIMIT ${lookedThrough}
+          ) WHERE ${needsOneOf([repository])} ORDER BY t.rowid`)
+        .map(({ id }) => id),
     positions(ids) {
       // The plus keeps SQLite from going through all that wait.
       const shown = db.all<{ id: TaskId; row: number; person: PersonId }>(sql`
@@ -81,6 +95,13 @@ export function createQueue({ db }: StoreContext): Queue {
     },
   };
 }
+
+const hasSandbox = sql`EXISTS (SELECT 1 FROM sandboxes s WHERE s.task_id = t.id AND s.ended_at IS NULL)`;
+
+/** Of a task `t`: whether a new sandbox is to be made for it, which borrows from one of these. */
+const needsOneOf = (names: Iterable<string>) => sql`(
+  EXISTS (SELECT 1 FROM json_each(t.repositories) WHERE value ->> 'name' IN (${listOf(names)})) AND NOT ${hasSandbox}
+)`;
 
 /** How many tasks of a person wait up to each task that is shown, itself included, and at last all of them. */
 interface Waiting {

@@ -106,10 +106,14 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (row === undefined) throw new CcwError("not_found", `There is no task ${id}.`);
       return openEnvironment(seal, row.sealed);
     },
-    claim(lease, sandboxId, limit, except = new Set()) {
+    next: queue.next,
+    needing: queue.needing,
+    claim(lease, sandboxId, limit, id) {
       if (countIn(context, activeStateKinds) >= limit) return undefined;
-      const next = queue.next(except);
+      const next = id ?? queue.next()?.id;
       if (next === undefined) return undefined;
+      const kind = stateById.get({ id: next })?.state.kind ?? "queued";
+      if (kind !== "queued") throw illegalMove(kind, "starting");
       const kept = sandboxStore.current(next);
       if (kept === undefined) sandboxStore.create(sandboxId, next);
       else sandboxStore.wake(kept.id);
@@ -185,16 +189,14 @@ export function createTaskStore(context: StoreContext): TaskStore {
         .where(and(eq(tasks.id, id), ne(tasks.deaths, 0)))
         .run();
     },
-    crowdedOut(limit) {
-      if (queue.isEmpty() || countIn(context, activeStateKinds) < limit) return undefined;
-      return db
+    longestIdle: () =>
+      db
         .select({ id: tasks.id })
         .from(tasks)
         .where(eq(tasks.stateKind, "idle"))
         .orderBy(tasks.updatedAt)
         .limit(1)
-        .get()?.id;
-    },
+        .get()?.id,
     duePauses: (now) =>
       db
         .select({ id: tasks.id })

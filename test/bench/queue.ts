@@ -1,4 +1,4 @@
-import { newId } from "../../src/domain/ids.ts";
+import { newId, type TaskId } from "../../src/domain/ids.ts";
 import { idSource } from "../../src/server.ts";
 import { type Report, rounded } from "./figures.ts";
 import { residentNow, submitTo, timed, withStore } from "./filled-store.ts";
@@ -21,8 +21,14 @@ export function benchQueue({ queued = 100_000, rounds = 1000 } = {}): Promise<Re
       store.atomically(() => {
         for (let at = i; at < i + batch; at++) submitTo(store, personOf(at), `Task ${at}`);
       });
-    const claim = () =>
-      store.atomically(() => store.tasks.claim(lease, newId("SandboxId", idSource), active));
+    // As the scheduler does it.
+    const claim = () => {
+      const next = store.tasks.next();
+      if (next === undefined) return undefined;
+      return store.atomically(() => store.tasks.claim(lease, newId("SandboxId", idSource), active, next.id));
+    };
+    /** The worst that it can look for: all tasks wait for this repository. */
+    const fetching = { tasks: new Set<TaskId>(), repositories: new Set(["demo"]) };
     while (claim() !== undefined);
     for (let i = 0; i < 50; i++) store.tasks.list({ limit: 100 }); // the runtime compiles what it has seen often
     const before = residentNow();
@@ -43,7 +49,14 @@ export function benchQueue({ queued = 100_000, rounds = 1000 } = {}): Promise<Re
       timed("claim where all places are taken", rounds, () => void claim()),
       timed("submit, with its commit", rounds, (at) => void submitTo(store, personOf(at), "one more")),
       timed("list: the first 100, with their places", 100, () => void store.tasks.list({ limit: 100 })),
-      timed("crowdedOut", rounds, () => void store.tasks.crowdedOut(active)),
+      timed("next", rounds, () => void store.tasks.next()),
+      timed(
+        "next, where all wait for a repository that is fetched",
+        rounds,
+        () => void store.tasks.next(fetching),
+      ),
+      timed("needing: of each person the first that need it", 100, () => void store.tasks.needing("demo")),
+      timed("longestIdle", rounds, () => void store.tasks.longestIdle()),
       timed("takeUp", rounds, () => void store.tasks.takeUp(lease, false)),
       timed("duePauses", rounds, () => void store.tasks.duePauses(Date.now())),
       timed("count of those that wait", 100, () => void store.tasks.count(["queued"])),

@@ -155,6 +155,7 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
       throw new Error("is not asked here");
     },
     branches: () => mirror.branches(path),
+    isHere: () => true,
     commits: (_, ...rest) => mirror.commits(path, ...rest),
     fileOf: (_, ...rest) => mirror.fileOf(path, ...rest),
   };

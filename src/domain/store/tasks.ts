@@ -1,6 +1,6 @@
 import type { Environment } from "../environment.ts";
 import type { Attempt } from "../group.ts";
-import type { AttachmentId, PromptId, SandboxId, TaskId } from "../ids.ts";
+import type { AttachmentId, PersonId, PromptId, SandboxId, TaskId } from "../ids.ts";
 import type { PullRequestBadge } from "../pull-request.ts";
 import type { AgentMode, PullRequestWish, Task, TaskRepository, TaskState, TaskStateKind } from "../task.ts";
 import type { Person } from "./people.ts";
@@ -39,6 +39,19 @@ export interface TaskRestore {
   turn: number;
 }
 
+/** What cannot start for now: these tasks, and those that need one of these repositories. */
+export interface LeftOut {
+  tasks: ReadonlySet<TaskId>;
+  repositories: ReadonlySet<string>;
+}
+
+/** The first of the queue. `repositories`: what a new sandbox of its will need; none where it has one that sleeps. */
+export interface NextTask {
+  id: TaskId;
+  person: PersonId;
+  repositories: string[];
+}
+
 export interface TaskStore {
   create(input: {
     id: TaskId;
@@ -69,11 +82,17 @@ export interface TaskStore {
   /** The environment as it was when the task was submitted. */
   environmentOf(id: TaskId): Environment;
   /**
-   * Takes the next queued task: of the person with the fewest active tasks, the oldest. Its sandbox is the one that it
-   * has, or else `sandboxId`, and is written down. Undefined where `limit` tasks are active already or none waits but
-   * those of `except`.
+   * The queued task that starts next: of the person with the fewest active tasks, the oldest. A person who has very many
+   * waiting for the same repository may wait for it with all of their tasks; nobody else does.
    */
-  claim(lease: Lease, sandboxId: SandboxId, limit: number, except?: ReadonlySet<TaskId>): TaskRow | undefined;
+  next(leftOut?: LeftOut): NextTask | undefined;
+  /** Queued tasks that need this repository: of each person the first ones, not all of very many. */
+  needing(repository: string): TaskId[];
+  /**
+   * Takes a queued task, the next one where none is named. Its sandbox is the one that it has, or else `sandboxId`, and is
+   * written down. Undefined where `limit` tasks are active already or none waits.
+   */
+  claim(lease: Lease, sandboxId: SandboxId, limit: number, id?: TaskId): TaskRow | undefined;
   /** Extends the leases of these tasks. */
   renew(ids: readonly TaskId[], lease: Lease): void;
   /** Active tasks whose lease has run out, or is held by another owner where `otherOwners` is set; they are ours now. */
@@ -96,8 +115,8 @@ export interface TaskStore {
   /** Counts one more death of its sandbox in a row, and says how many there are. */
   countDeath(id: TaskId): number;
   forgetDeaths(id: TaskId): void;
-  /** The one that has been idle for longest, where others wait for its place; undefined where none has to go. */
-  crowdedOut(limit: number): TaskId | undefined;
+  /** The one that has been idle for longest, to give its place up to another. */
+  longestIdle(): TaskId | undefined;
   /** Paused tasks whose time has come, but those that are archived or deleted. */
   duePauses(now: number): TaskId[];
   /** Completed tasks whose pull request is still to be opened by itself, newest first. */
