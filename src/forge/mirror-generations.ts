@@ -73,9 +73,13 @@ export async function currentOf(place: string): Promise<string | undefined> {
 
 /** Whether `currentOf` is one: two looks into a folder, at once, for whoever decides within a transaction. */
 export function hasCurrent(place: string): boolean {
-  if (!existsSync(place)) return false;
-  const newest = inOrder(readdirSync(place)).at(-1);
-  return newest !== undefined && !existsSync(join(place, newest, damagedMark));
+  try {
+    const newest = existsSync(place) ? inOrder(readdirSync(place)).at(-1) : undefined;
+    return newest !== undefined && !existsSync(join(place, newest, damagedMark));
+  } catch {
+    // What is wrong with it is said by the fetch.
+    return false;
+  }
 }
 
 const damagedMark = "ccw-damaged";

@@ -12,8 +12,11 @@ export interface RemoteServer {
   requests: string[];
   /** Bytes of all answers' bodies. */
   sentBytes(): number;
-  /** Answers in place of git while it is set; `slow` begins a pack and does not go on. */
-  behaviour: { kind: "git" } | { kind: "status"; status: number; location?: string } | { kind: "slow" };
+  /** Answers in place of git while it is set; `slow` begins a pack and does not go on before `until`, or at all. */
+  behaviour:
+    | { kind: "git" }
+    | { kind: "status"; status: number; location?: string }
+    | { kind: "slow"; until?: Promise<void> };
   close(): Promise<void>;
 }
 
@@ -75,7 +78,10 @@ export async function startRemoteServer(options: {
       sent += chunk.length;
       response.write(chunk);
       // A pack comes in pieces; the first of them is all that comes.
-      if (behaviour.kind === "slow" && chunk.length > 4000) return;
+      if (behaviour.kind === "slow" && chunk.length > 4000) {
+        if (behaviour.until === undefined) return;
+        await behaviour.until;
+      }
     }
     response.end();
   };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { GitEndpoint } from "../domain/git-server.ts";
@@ -25,6 +25,8 @@ const relay: GitEndpoint = {
 let folder = "";
 let server: RemoteServer;
 let host: RepositoryHost;
+let remote: RemoteRepository;
+const access = { authorizationFor: async () => authorization, refused() {} };
 /** What lives on the forge. */
 let upstream: ReturnType<typeof createHostedRepositories>;
 let hosted: ReturnType<typeof createHostedRepositories>;
@@ -42,7 +44,7 @@ beforeAll(async () => {
     await where.commitFiles(path, { branch: "main", message: "First", author, files });
   }
   server = await startRemoteServer({ folder: join(folder, "forge"), workFolder: join(folder, "work") });
-  const remote: RemoteRepository = {
+  remote = {
     ...{ kind: "remote", name, forge: "work", path: "acme/widget", webUrl: "", defaultBranch: "main" },
     ...{ cloneUrl: `${server.url}/acme/widget.git`, push: { force: false, delete: false }, createdAt: 1 },
   };
@@ -51,10 +53,7 @@ beforeAll(async () => {
     git: await createGitServer({ folder: join(folder, "git"), log: quiet }),
     mirrors: createMirrors({
       folder: join(folder, "mirrors"),
-      remote: remoteFrom(join(folder, "remote"), {
-        authorizationFor: async () => authorization,
-        refused() {},
-      }),
+      remote: remoteFrom(join(folder, "remote"), access),
       ...{ log: quiet, now: Date.now, borrowed: () => [], repositories: () => [remote], changed() {} },
     }),
     repositoryOf: (asked) => (asked === name ? remote : undefined),
@@ -93,6 +92,40 @@ test("a remote repository's branches and differences are as they are on its forg
   await expect(host.diff(name, "main", "gone", { maxPatchBytes: 10_000 })).rejects.toMatchObject({
     code: "not_found",
   });
+});
+
+test("which branches a repository has is asked of its forge, and fetches nothing; what was never fetched is not here", async () => {
+  const apart = createMirrors({
+    ...{
+      folder: join(folder, "apart"),
+      log: quiet,
+      now: Date.now,
+      borrowed: () => [],
+      repositories: () => [],
+    },
+    ...{ remote: remoteFrom(join(folder, "remote"), access), changed() {} },
+  });
+  const commit = await upstream.tipOf("acme/widget", "main");
+  expect(await apart.branches(remote, signal)).toContainEqual({ name: "main", commit });
+  expect(readdirSync(join(folder, "apart"))).toEqual([]);
+
+  server.behaviour = { kind: "slow" };
+  const stop = new AbortController();
+  const fetching = apart.refresh(remote, stop.signal);
+  while (readdirSync(join(folder, "apart")).length === 0) await Bun.sleep(5);
+  expect(apart.isHere(remote)).toBe(false);
+  // Others are answered meanwhile.
+  expect(await apart.branches(remote, signal)).toContainEqual({ name: "main", commit });
+  stop.abort(new Error("nobody wants it"));
+  await expect(fetching).rejects.toThrow("nobody wants it");
+  server.behaviour = { kind: "git" };
+  const { folder: mirror } = await apart.refresh(remote, signal);
+  expect(apart.isHere(remote)).toBe(true);
+  // As upkeep marks one that is damaged; and another repository of that name is another one.
+  writeFileSync(join(mirror, "ccw-damaged"), "");
+  expect(apart.isHere(remote)).toBe(false);
+  expect(apart.isHere({ ...remote, createdAt: 2 })).toBe(false);
+  expect([host.isHere("own"), host.isHere("none")]).toEqual([true, true]);
 });
 
 test("objects come from the mirror or from the hosted repository itself, readable for whoever borrows", async () => {

@@ -62,7 +62,7 @@ export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepo
     return repository;
   }
 
-  /** What the forge says of it; a plain git server says nothing before it is fetched from. */
+  /** What the forge says of it; a plain git server is asked for its branches, and has HEAD among them. */
   async function addRemote(forge: Forge, wanted: string, defaultBranch: string): Promise<Repository> {
     remoteAddress(forge, wanted);
     const api = forges.apiOf(forge.name);
@@ -80,7 +80,7 @@ export function repositoryRoutes({ store, host, forges, ids, publicUrl, syncRepo
     store.repositories.add(repository);
     if (api !== undefined) return repository;
     try {
-      await syncRepository(repository.name);
+      await host.branches(repository.name);
     } catch (thrown) {
       store.repositories.remove(repository.name);
       throw thrown;

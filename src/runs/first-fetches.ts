@@ -13,7 +13,7 @@ import type { RunContext } from "./run-context.ts";
 export interface FirstFetches {
   /** Whether the task can be claimed. What is missing is being fetched from now on, and stands among `names`. */
   areHere(task: NextTask): boolean;
-  /** Repositories that are being fetched, will be, or could not be a moment ago: who needs them is left out of the queue. */
+  /** Repositories that are being fetched, or will be: who needs them is left out of the queue. */
   names(): ReadonlySet<string>;
   /** Ends those that no task needs any more. */
   endUnneeded(): void;
@@ -27,6 +27,7 @@ interface Fetch {
   task: TaskId;
   person: PersonId;
   stop: AbortController;
+  tried: boolean;
   stage: { kind: "waits" } | { kind: "runs" } | { kind: "failed"; cause: CcwError };
 }
 
@@ -43,19 +44,13 @@ export function createFirstFetches(
   const timers = new Set<Timer>();
   let closed = false;
 
-  const running = () => [...fetches.values()].filter(({ stage }) => stage.kind === "runs");
-
   /** The oldest of the person for whom the fewest run. */
   const nextToRun = (): [string, Fetch] | undefined => {
-    const runs = running();
-    if (runs.length >= atOnce) return undefined;
-    const load = ([, { person }]: [string, Fetch]) => runs.filter((each) => each.person === person).length;
-    return [...fetches]
-      .filter(([, { stage }]) => stage.kind === "waits")
-      .reduce<[string, Fetch] | undefined>(
-        (best, each) => (best === undefined || load(each) < load(best) ? each : best),
-        undefined,
-      );
+    const running = [...fetches.values()].filter(({ stage }) => stage.kind === "runs");
+    if (running.length >= atOnce) return undefined;
+    const loadOf = (fetch: Fetch) => running.filter(({ person }) => person === fetch.person).length;
+    const waiting = [...fetches].filter(([, { stage }]) => stage.kind === "waits");
+    return waiting.toSorted(([, a], [, b]) => loadOf(a) - loadOf(b))[0];
   };
 
   const runSome = () => {
@@ -74,40 +69,34 @@ export function createFirstFetches(
 
   const run = async (name: string, fetch: Fetch): Promise<void> => {
     try {
-      tell(name, (id) =>
-        store.events.append(id, {
-          ...{ kind: "appliance_notice", level: "info" },
-          text: `${name} is fetched for the first time.`,
-        }),
-      );
+      const text = `${name} is fetched for the first time.`;
+      if (!fetch.tried)
+        tell(name, (id) => store.events.append(id, { kind: "appliance_notice", level: "info", text }));
+      fetch.tried = true;
       await host.objectsOf(name, fetch.stop.signal);
-      end(name, fetch);
+      if (fetches.get(name) === fetch) fetches.delete(name);
     } catch (thrown) {
       if (!fetch.stop.signal.aborted) failed(name, fetch, thrown);
     }
   };
 
-  const end = (name: string, fetch: Fetch) => {
-    if (fetches.get(name) === fetch) fetches.delete(name);
-  };
-
-  /** What is refused for good fails the tasks that need it; what may pass is tried again after a while. */
+  /** What is refused for good fails the tasks that need it; what may pass is told them, and tried again after a while. */
   const failed = (name: string, fetch: Fetch, thrown: unknown) => {
     const cause = thrown instanceof CcwError ? thrown : defect(name);
     log.warn("a repository could not be fetched", { repository: name, reason: messageOf(thrown) });
+    fetch.stage = { kind: "failed", cause };
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      fetch.stage = { kind: "waits" };
+      runSome();
+    }, holdMs);
+    timers.add(timer);
     tell(name, (id) => {
       if (passes(cause)) return tellThatItWaits(store, id, cause);
       const { message: reason, hint } = cause;
       store.events.append(id, { kind: "limit_reached", reason, hint });
       store.tasks.move(id, { kind: "failed", reason, hint });
     });
-    fetch.stage = { kind: "failed", cause };
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      end(name, fetch);
-      store.wakes.wake("tasks");
-    }, holdMs);
-    timers.add(timer);
   };
 
   /** Does it to each task that needs the repository, all or none; where the disk is full, say, it is done without. */
@@ -124,7 +113,8 @@ export function createFirstFetches(
       const missing = repositories.filter((name) => !host.isHere(name));
       for (const name of missing) {
         if (fetches.has(name)) continue;
-        fetches.set(name, { task: id, person, stop: new AbortController(), stage: { kind: "waits" } });
+        const fresh = { tried: false, stop: new AbortController(), stage: { kind: "waits" } } as const;
+        fetches.set(name, { task: id, person, ...fresh });
       }
       runSome();
       return missing.length === 0;

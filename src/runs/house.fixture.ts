@@ -140,12 +140,13 @@ export function submit(
   store: Store,
   environment: Partial<EnvironmentInput> = {},
   repositories: string[] = [],
+  person = "ada",
 ): TaskId {
   const id = newId("TaskId", ids);
   store.tasks.create({
     id,
     title: "t",
-    person: store.people.ensure("ada"),
+    person: store.people.ensure(person),
     environment: environmentSchema.parse({ name: "default", ...environment }),
     agent: "claude",
     model: "",

@@ -13,11 +13,12 @@ const lease = { owner: "me", until: 9e15 };
 
 function freshQueue() {
   const store = openStore(":memory:", createSeal(new Uint8Array(32)), ids);
-  const submit = (person: string): TaskId => {
+  const submit = (person: string, ...names: string[]): TaskId => {
     const id = newId("TaskId", ids);
     store.tasks.create({
       ...{ id, title: id, person: store.people.ensure(person), environment, agent: "claude", model: "" },
-      ...{ repositories: [], prompt: { id: newId("PromptId", ids), text: "do it" } },
+      repositories: names.map((name) => ({ name, baseBranch: "main", workBranch: "claude/x" })),
+      ...{ prompt: { id: newId("PromptId", ids), text: "do it" } },
     });
     return id;
   };
@@ -55,6 +56,33 @@ test("what cannot start now stands in nobody's way", () => {
   expect(claim(first, other)).toBeUndefined();
   expect(claim(first)).toBe(other);
   expect(claim()).toBe(first);
+});
+
+test("who needs what is not here yet is left out, unless a sandbox of its sleeps; nobody else waits for it", () => {
+  const { store, submit, claim } = freshQueue();
+  const without = (...names: string[]) =>
+    store.tasks.next({ tasks: new Set(), repositories: new Set(names) })?.id;
+  const slept = submit("ada", "local", "new");
+  expect(claim()).toBe(slept);
+  store.tasks.move(slept, { kind: "paused", why: "interrupted", reason: "", hint: "" });
+  const [needy, fine] = [submit("ada", "new", "local"), submit("ada", "local")];
+  expect(store.tasks.next()).toMatchObject({ id: needy, repositories: ["new", "local"] });
+  expect(without("new", "other")).toBe(fine);
+  expect(without("new", "local")).toBeUndefined();
+  expect(store.tasks.needing("new")).toEqual([needy]);
+  store.tasks.reopen(slept);
+  expect(store.tasks.next()).toMatchObject({ id: slept, repositories: [] });
+  expect(without("new", "local")).toBe(slept);
+  expect(store.tasks.needing("new")).toEqual([needy]);
+
+  const bobs = submit("bob", "local");
+  for (let i = 0; i < 200; i++) submit("ada", "new");
+  store.tasks.move(fine, { kind: "cancelled", by: "ada" });
+  expect(claim()).toBe(slept);
+  submit("ada", "local");
+  // So far behind is not looked for one that could start; the others' are served as ever.
+  expect(without("new")).toBe(bobs);
+  expect(store.tasks.needing("new").length).toBeGreaterThan(50);
 });
 
 test("neither claims nor places go through the whole queue for one task", () => {

@@ -115,6 +115,11 @@ export function TaskPage({ id, at }: { id: string; at: number | undefined }) {
           <AccessStrip requests={requests} onMore={() => (tab.value = "egress")} />
         )}
       </div>
+      {detail.task.state === "queued" && detail.task.detail !== "" && (
+        <p class="dim" role="status">
+          {plainLine(detail.task.detail)}
+        </p>
+      )}
       <FailureNote failure={feed.failure.value} />
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`} class="tab-panel">
         {tab.value === "transcript" && <TranscriptTab feed={feed} detail={detail} at={at} />}
