@@ -136,8 +136,8 @@ test("a few are fetched at once, and whoever wants many repositories lets others
   await fetchOf("new 3");
   expect(begun).toEqual(["new 1", "new 2", "new 3"]);
   expect([flood[3], bobs].map((id) => id && reasonOf(id))).toEqual([
-    "It waits for new 4, which is fetched for the first time when 3 others are no longer at it.",
-    "It waits for new bob, which is fetched for the first time when 3 others are no longer at it.",
+    "It waits for new 4, which is fetched for the first time after others that are fetched now.",
+    "It waits for new bob, which is fetched for the first time after others that are fetched now.",
   ]);
   (await fetchOf("new 2")).end();
   (await fetchOf("new bob")).end();

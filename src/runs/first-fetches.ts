@@ -23,10 +23,12 @@ export interface FirstFetches {
 }
 
 interface Fetch {
-  /** For whom it is, as long as that one waits. */
+  /** One that needs it; another one where this one does not wait any more. */
   task: TaskId;
+  /** Whose task was the first. */
   person: PersonId;
   stop: AbortController;
+  /** Before: its tasks have been told. */
   tried: boolean;
   stage: { kind: "waits" } | { kind: "runs" } | { kind: "failed"; cause: CcwError };
 }
@@ -83,7 +85,12 @@ export function createFirstFetches(
   /** What is refused for good fails the tasks that need it; what may pass is told them, and tried again after a while. */
   const failed = (name: string, fetch: Fetch, thrown: unknown) => {
     const cause = thrown instanceof CcwError ? thrown : defect(name);
-    log.warn("a repository could not be fetched", { repository: name, reason: messageOf(thrown) });
+    if (cause !== thrown)
+      log.error("a fetch broke off", {
+        repository: name,
+        reason: messageOf(thrown),
+        stack: thrown instanceof Error ? thrown.stack : "",
+      });
     fetch.stage = { kind: "failed", cause };
     const timer = setTimeout(() => {
       timers.delete(timer);
@@ -152,7 +159,7 @@ export function createFirstFetches(
 function wordsOf(name: string, stage: Fetch["stage"]): string {
   switch (stage.kind) {
     case "waits":
-      return `It waits for ${name}, which is fetched for the first time when ${atOnce} others are no longer at it.`;
+      return `It waits for ${name}, which is fetched for the first time after others that are fetched now.`;
     case "runs":
       return `It waits for ${name}, which is fetched for the first time.`;
     case "failed":

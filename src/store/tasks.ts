@@ -112,7 +112,8 @@ export function createTaskStore(context: StoreContext): TaskStore {
       if (countIn(context, activeStateKinds) >= limit) return undefined;
       const next = id ?? queue.next()?.id;
       if (next === undefined) return undefined;
-      const kind = stateById.get({ id: next })?.state.kind ?? "queued";
+      const kind = stateById.get({ id: next })?.state.kind;
+      if (kind === undefined) return undefined;
       if (kind !== "queued") throw illegalMove(kind, "starting");
       const kept = sandboxStore.current(next);
       if (kept === undefined) sandboxStore.create(sandboxId, next);
