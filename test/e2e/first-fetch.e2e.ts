@@ -82,13 +82,13 @@ beforeEach(async () => {
     join(folder, "token"),
   );
   name = await ccw("repo", "add", "acme/widget", "--forge", "slow");
-}, 60_000);
+}, 120_000);
 afterEach(async () => {
   goOn();
   await appliance.stop();
   await forge.close();
   rmSync(folder, { recursive: true, force: true });
-}, 60_000);
+}, 120_000);
 
 const stateOf = async (id: string) => (await taskOf(appliance, id)).state;
 
@@ -122,7 +122,7 @@ test("tasks on a slow repository leave the only place to others, say why they wa
   expect(began).toContain("starting");
   const workBranch = first.repositories[0]?.workBranch ?? "";
   await git("fetch", "--quiet", join(folder, "forge/acme/widget.git"), workBranch);
-}, 240_000);
+}, 600_000);
 
 test("cancelling and deleting a task during the first fetch ends git, unless another task needs it", async () => {
   const onSlow = { prompt: "demo: slow 1", repositories: [{ name }] };
@@ -139,4 +139,4 @@ test("cancelling and deleting a task during the first fetch ends git, unless ano
   goOn();
   await reaches(appliance, three.id, "completed");
   expect(await stateOf(two.id)).toBe("cancelled");
-}, 180_000);
+}, 300_000);
