@@ -3,7 +3,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
 import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
-import { afterEvent, keepPrompts } from "./kept-prompts.ts";
+import { afterEvent, keepPrompts, neverRan } from "./kept-prompts.ts";
 import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 
@@ -18,6 +18,11 @@ export interface AgentKeeper {
   setMode(mode: AgentMode): void;
   /** Starts the process now, where it does not run. Throws as `Agent.start` does. */
   wake(): void;
+  /**
+   * What had been said to it while it slept is carried out: only from here on the agent is given anything, since an
+   * interruption may have been among it. Starts the process where there is work for it.
+   */
+  caughtUp(): void;
   kill(): Promise<void>;
   /** Rejects when the agent cannot be kept alive; never resolves. */
   readonly failed: Promise<never>;
@@ -43,13 +48,14 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let restarts = 0;
   let ending = false;
   let catchingUp = false;
+  let isHeld = true;
 
   /** Prompts that the process has which runs now. */
   let handed = new Set<string>();
 
   const giveOpen = () => {
     const { openPrompt } = state.value;
-    if (run === undefined || openPrompt === null || handed.has(openPrompt.promptId)) return;
+    if (run === undefined || isHeld || openPrompt === null || handed.has(openPrompt.promptId)) return;
     handed.add(openPrompt.promptId);
     run.prompt(openPrompt);
   };
@@ -102,6 +108,10 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     run = launched;
     handed = new Set();
     launched.exited.then(onExit).catch(failed.reject);
+    if (!isHeld) giveAll();
+  };
+  /** To a process that has nothing yet. */
+  const giveAll = () => {
     const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
     emitAll(events).catch(failed.reject);
     giveOpen();
@@ -109,6 +119,12 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   };
   const wake = () => {
     if (run === undefined && !catchingUp && !ending) launch();
+  };
+  const letGo = () => {
+    if (!isHeld) return;
+    isHeld = false;
+    if (run !== undefined) giveAll();
+    else if (state.value.openPrompt !== null || state.value.joining.length > 0) wake();
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
@@ -141,6 +157,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   return {
     prompt(given, now) {
       const { kind, prompt } = prompts.add(given, now);
+      if (isHeld) return;
       try {
         // A process that is started takes all that is kept.
         if (run === undefined) wake();
@@ -155,6 +172,13 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     },
     async interrupt() {
       await emitAll(prompts.interrupt());
+      const { openPrompt } = state.value;
+      if (isHeld && openPrompt !== null) {
+        if (!prompts.hasBegun(openPrompt.promptId) && !agent.holdsPrompt(start, openPrompt.key))
+          return emit(neverRan(openPrompt.promptId));
+        // The conversation would go on with that turn at the next prompt.
+        letGo();
+      }
       run?.interrupt();
     },
     setModel(value) {
@@ -166,6 +190,13 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       run?.setMode(value);
     },
     wake,
+    caughtUp() {
+      try {
+        letGo();
+      } catch (thrown) {
+        failed.reject(thrown);
+      }
+    },
     async kill() {
       ending = true;
       await run?.kill();

@@ -17,6 +17,8 @@ export interface KeptPrompts {
   recover(holds: (key: string) => boolean): { again: KeptPrompt[]; events: GuestEvent[] };
   /** Whether the appliance knows already what the event says. */
   isStale(event: GuestEvent): boolean;
+  /** Whether its turn has begun, as far as that was told. */
+  hasBegun(promptId: string): boolean;
   /** Whether it is the end of a turn, and not only of a prompt that never had one. */
   endsTurn(event: GuestEvent): event is Extract<GuestEvent, { kind: "turn_ended" }>;
 }
@@ -37,6 +39,7 @@ export function keepPrompts(state: StateFile): KeptPrompts {
   const isJoining = (promptId: string) =>
     state.value.joining.some((each) => each.promptId === promptId) &&
     state.value.openPrompt?.promptId !== promptId;
+  const hasBegun = (promptId: string) => state.value.lastPromptId === promptId;
 
   return {
     add(given, now) {
@@ -90,8 +93,12 @@ export function keepPrompts(state: StateFile): KeptPrompts {
       return found?.told !== false;
     },
 
+    hasBegun,
+
     endsTurn: (event): event is Extract<GuestEvent, { kind: "turn_ended" }> =>
-      event.kind === "turn_ended" && !isJoining(event.promptId),
+      event.kind === "turn_ended" &&
+      !isJoining(event.promptId) &&
+      (event.outcome !== "interrupted" || hasBegun(event.promptId)),
   };
 }
 

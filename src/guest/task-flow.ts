@@ -165,15 +165,19 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
     },
     beforeTurnEnds: snapshots.take,
   });
-  // The first prompt is on its way, or the turn that ran is to go on; else it is started by what comes.
+  // The first prompt is on its way; else it is started for the turn that ran, or by what comes.
   if (isFirst) await step(flow, "agent", agent.title, async () => keeper.wake());
-  else if (state.value.openPrompt !== null || state.value.joining.length > 0) keeper.wake();
+  const said = start.lastCommand ?? 0;
+  if (state.value.lastCommand >= said) keeper.caughtUp();
 
   const following = new AbortController();
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   const commands = session.followCommands(
     state.value.lastCommand,
-    (command) => carryOut(command, keeper, snapshots, flow, checkouts),
+    async (command) => {
+      await carryOut(command, keeper, snapshots, flow, checkouts);
+      if (command.n >= said) keeper.caughtUp();
+    },
     following.signal,
   );
   try {

@@ -234,12 +234,12 @@ test("a sandbox that floods its transcript fails its task, and a person's prompt
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   await until("started", () => engine.started === 1);
-  say(store, sandbox, started);
+  say(store, sandbox, started, { kind: "turn_started", promptId: await openPrompt(store, sandbox) });
   await until("running", () => stateOf(store, id)?.kind === "running");
   const flood = (n: number) =>
     port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
-  for (let n = 2; n <= 6; n++) expect(flood(n)).toBe(n);
-  expect(() => flood(7)).toThrow("is full");
+  for (let n = 3; n <= 7; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(8)).toThrow("is full");
   const failed = await until("failed", () => {
     const state = stateOf(store, id);
     return state?.kind === "failed" && state;

@@ -204,6 +204,92 @@ test("an interrupt takes back what was not taken yet, which may be sent again", 
   expect(house.asked.at(-1)).toContain("hello again");
 }, 60_000);
 
+test.each(["before it had it", "before the agent had begun with it"])(
+  "a prompt whose sandbox was stopped %s does not begin where an interruption follows, and may be given again",
+  async (when) => {
+    const house = await openHouse();
+    const first = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello" });
+    await house.until(endOf("prm_1"));
+    first.kill("SIGTERM");
+    await first.exited;
+    const text = "PLAY bash echo once >> file.txt";
+    house.command({ kind: "prompt", promptId: "prm_2", text });
+    if (when === "before the agent had begun with it") {
+      const busy = join(house.folder, "busy");
+      writeFileSync(busy, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+      const second = house.startGuest({ claudeCommand: busy });
+      while (agentOf(second) === 0) await Bun.sleep(50);
+      createProcesses().killTree(second.pid);
+      await second.exited;
+    }
+    house.command({ kind: "interrupt" });
+    house.startGuest();
+    await house.until(endOf("prm_2"));
+    house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
+    await house.until(endOf("prm_3"));
+    house.command({ kind: "prompt", promptId: "prm_2", text });
+    await house.until(
+      (event) => endOf("prm_2")(event) && event.kind === "turn_ended" && event.outcome === "done",
+    );
+    expect(turnsOf(house)).toEqual([
+      ...["turn_started prm_1", "turn_ended prm_1 done"],
+      "turn_ended prm_2 interrupted",
+      ...["turn_started prm_3", "turn_ended prm_3 done"],
+      ...["turn_started prm_2", "turn_ended prm_2 done"],
+    ]);
+    expect((house.asked.at(-1) ?? "").split("PLAY bash echo once").length).toBe(2);
+    expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\nonce\n");
+    // What has not begun has no state of its own to go back to.
+    expect(house.events().flatMap((event) => (event.kind === "snapshot" ? [event.promptId] : []))).toEqual([
+      "prm_1",
+      "prm_3",
+      "prm_2",
+    ]);
+  },
+  60_000,
+);
+
+test.each(["runs", "is started"])(
+  "an interruption in the instant in which a turn begins, of an agent that %s, ends it or gives its prompt back unread",
+  async (agent) => {
+    const house = await openHouse();
+    const guest = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello" });
+    await house.until(endOf("prm_1"));
+    if (agent === "is started") {
+      createProcesses().killTree(agentOf(guest));
+      while (agentOf(guest) !== 0) await Bun.sleep(20);
+    }
+    house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello two" });
+    house.command({ kind: "interrupt" });
+    await house.until(endOf("prm_2"));
+    house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello three" });
+    await house.until(endOf("prm_3"));
+    const begun = turnsOf(house).includes("turn_started prm_2");
+    process.stderr.write(`the interruption came ${begun ? "after" : "before"} the beginning\n`);
+    expect((house.asked.at(-1) ?? "").includes("hello two")).toBe(begun);
+  },
+  60_000,
+);
+
+test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
+  const house = await openHouse();
+  const first = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 3; echo done >> file.txt" });
+  await house.until((event) => event.kind === "tool_use");
+  await Bun.sleep(1000);
+  createProcesses().killTree(first.pid);
+  await first.exited;
+  house.command({ kind: "interrupt" });
+  house.startGuest();
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual([
+    "turn_ended prm_1 interrupted",
+  ]);
+  expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
+}, 60_000);
+
 test.each(["agent", "sandbox"])(
   "a prompt sent now survives the death of the %s in mid-turn, and is told to the model once",
   async (whose) => {
