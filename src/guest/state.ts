@@ -77,8 +77,10 @@ const guestStateSchema = z.object({
       session: snapshotSchema,
       /** Warnings that were given: each is given once. */
       warned: z.array(z.string()),
+      /** The prompt whose turn has none for want of disk; it is taken as long as no other turn has begun. */
+      owed: z.string().nullable().default(null),
     })
-    .default({ count: 0, repositories: [], session: null, warned: [] }),
+    .default({ count: 0, repositories: [], session: null, warned: [], owed: null }),
 });
 export type GuestState = z.infer<typeof guestStateSchema>;
 

@@ -137,6 +137,9 @@ function workspaceOf(flow: TaskFlow): WorkspaceOptions & { taskId: string; gitBa
   return { ...flow, env: variables.shell, trailers: start.trailers, taskId: start.taskId };
 }
 
+/** How often a snapshot that a full disk was in the way of is tried again while nothing is to do. */
+const owedEveryMs = 60_000;
+
 /** Follows commands until the sandbox is stopped; throws when the agent cannot go on. */
 async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFirst: boolean): Promise<void> {
   const { start, state, session, agent, signal } = flow;
@@ -180,9 +183,13 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
     },
     following.signal,
   );
+  const owing = setInterval(() => {
+    if (state.value.openPrompt === null) snapshots.takeOwed().catch(() => {});
+  }, owedEveryMs);
   try {
     await Promise.race([keeper.failed, stopped]);
   } finally {
+    clearInterval(owing);
     following.abort();
     await keeper.kill();
     await commands;
@@ -198,6 +205,8 @@ async function carryOut(
 ): Promise<void> {
   switch (command.kind) {
     case "prompt":
+      // From here on the files are those of another turn.
+      if (flow.state.value.openPrompt === null) await snapshots.takeOwed();
       keeper.prompt(await placeAttachments(command, command.attachments ?? [], flow), command.now ?? false);
       break;
     case "answer":

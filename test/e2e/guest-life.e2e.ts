@@ -463,6 +463,33 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
 }, 90_000);
 
+test("a turn that a full disk kept from its snapshot has it before the next turn begins, as it was left", async () => {
+  const house = await openHouse();
+  house.startGuest();
+  const hooks = [snapshotRepository(0), sessionSnapshots].map((place) =>
+    join(house.repos, `${place}.git/hooks/pre-receive`),
+  );
+  for (const hook of hooks)
+    writeFileSync(hook, "#!/bin/sh\necho 'fatal: No space left on device' >&2; exit 1\n", { mode: 0o755 });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+  await house.until(endOf("prm_1"));
+  expect(countOf(house, "snapshot")).toBe(0);
+  expect(textOf(house.events(), "notice")).toContain("The disk is full, so this turn is not kept");
+  for (const hook of hooks) rmSync(hook);
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo two >> file.txt" });
+  await house.until(endOf("prm_2"));
+  expect(
+    house
+      .events()
+      .flatMap((event) =>
+        event.kind === "snapshot" || event.kind === "turn_started" ? [`${event.kind} ${event.promptId}`] : [],
+      ),
+  ).toEqual(["turn_started prm_1", "snapshot prm_1", "turn_started prm_2", "snapshot prm_2"]);
+  const first = house.find("snapshot")?.repositories[0]?.commit ?? "";
+  const kept = join(house.repos, `${snapshotRepository(0)}.git`);
+  expect(await git(kept, "show", `${first}:file.txt`)).toBe("first\none");
+}, 60_000);
+
 test("what cannot be restored is said, and the task goes on from what there is", async () => {
   const gone = "0123456789012345678901234567890123456789";
   const house = await openHouse({
