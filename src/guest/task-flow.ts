@@ -222,6 +222,8 @@ async function carryOut(
       keeper.setMode(command.mode);
       break;
     case "finish": {
+      // What was said while nobody listened has a hand-over of its own at its end, or is one.
+      if (n < (flow.start.lastCommand ?? 0)) break;
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
       const last = await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report);
       // Cut off, it says nothing about the work: the next guest does it again.

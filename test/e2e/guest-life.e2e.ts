@@ -69,31 +69,36 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
 }, 60_000);
 
-test("a guest that is killed in the middle of its last push does it again", async () => {
-  const house = await openHouse();
-  const first = house.startGuest();
-  const hook = join(house.repos, "demo.git/hooks/update");
-  writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
-  await house.until(endOf("prm_1"));
-  house.command({ kind: "finish" });
-  await house.until((event) => event.kind === "step_started" && event.step === "push");
-  await Bun.sleep(300);
-  createProcesses().killTree(first.pid);
-  await first.exited;
-  rmSync(hook);
-  const second = house.startGuest();
-  await house.until((event) => event.kind === "finished");
-  expect(house.find("finished")).toMatchObject({ outcome: "completed" });
-  expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
-  second.kill("SIGTERM");
-  expect(await second.exited).toBe(143);
-  expect(countOf(house, "finished")).toBe(1);
-  // No agent is started for that.
-  expect(
-    house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
-  ).toBe(1);
-}, 60_000);
+test.each([0, 1])(
+  "a guest that is killed in the middle of its last push does it again, asked %d times more",
+  async (more) => {
+    const house = await openHouse();
+    const first = house.startGuest();
+    const hook = join(house.repos, "demo.git/hooks/update");
+    writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+    await house.until(endOf("prm_1"));
+    house.command({ kind: "finish" });
+    await house.until((event) => event.kind === "step_started" && event.step === "push");
+    await Bun.sleep(300);
+    createProcesses().killTree(first.pid);
+    await first.exited;
+    rmSync(hook);
+    for (let n = 0; n < more; n++) house.command({ kind: "finish" });
+    const second = house.startGuest();
+    await house.until((event) => event.kind === "finished");
+    expect(house.find("finished")).toMatchObject({ outcome: "completed" });
+    expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
+    second.kill("SIGTERM");
+    expect(await second.exited).toBe(143);
+    expect(countOf(house, "finished")).toBe(1);
+    // No agent is started for that.
+    expect(
+      house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
+    ).toBe(1);
+  },
+  60_000,
+);
 
 test("what ended a guest at its start is tried again when it is started again", async () => {
   const house = await openHouse();
