@@ -45,7 +45,7 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
           .from(events)
           .where(eq(events.taskId, taskId))
           .get()?.seq ?? 0;
-      db.insert(sandboxes).values({ id, taskId, startedAt: ids.now(), cursor: seen }).run();
+      db.insert(sandboxes).values({ id, taskId, cursor: seen }).run();
     },
     get(id) {
       const found = row(id);
@@ -62,10 +62,7 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       return found && recordOf(found);
     },
     wake(id) {
-      db.update(sandboxes)
-        .set({ asleepAt: null, startedAt: ids.now(), awakeMs: 0 })
-        .where(eq(sandboxes.id, id))
-        .run();
+      db.update(sandboxes).set({ asleepAt: null, awakeMs: 0 }).where(eq(sandboxes.id, id)).run();
     },
     asleepSince: (time) =>
       db
