@@ -123,8 +123,23 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   const letGo = () => {
     if (!isHeld) return;
     isHeld = false;
-    if (run !== undefined) giveAll();
-    else if (state.value.openPrompt !== null || state.value.joining.length > 0) wake();
+    try {
+      if (run !== undefined) giveAll();
+      else if (state.value.openPrompt !== null || state.value.joining.length > 0) wake();
+    } catch (thrown) {
+      failed.reject(thrown);
+    }
+  };
+  const interrupt = async () => {
+    await emitAll(prompts.interrupt());
+    const { openPrompt } = state.value;
+    if (isHeld && openPrompt !== null) {
+      if (!prompts.hasBegun(openPrompt.promptId) && !agent.holdsPrompt(start, openPrompt.key))
+        return emit(neverRan(openPrompt.promptId));
+      // The conversation would go on with that turn at the next prompt.
+      letGo();
+    }
+    run?.interrupt();
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
@@ -153,6 +168,8 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
 
   await catchUp();
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
+  const { openPrompt, interrupting } = state.value;
+  if (openPrompt !== null && openPrompt.promptId === interrupting) await interrupt();
 
   return {
     prompt(given, now) {
@@ -170,17 +187,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     async answer(requestId, answer) {
       await run?.answer(requestId, answer);
     },
-    async interrupt() {
-      await emitAll(prompts.interrupt());
-      const { openPrompt } = state.value;
-      if (isHeld && openPrompt !== null) {
-        if (!prompts.hasBegun(openPrompt.promptId) && !agent.holdsPrompt(start, openPrompt.key))
-          return emit(neverRan(openPrompt.promptId));
-        // The conversation would go on with that turn at the next prompt.
-        letGo();
-      }
-      run?.interrupt();
-    },
+    interrupt,
     setModel(value) {
       state.update({ model: { base: value, value } });
       run?.setModel(value);
@@ -190,13 +197,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       run?.setMode(value);
     },
     wake,
-    caughtUp() {
-      try {
-        letGo();
-      } catch (thrown) {
-        failed.reject(thrown);
-      }
-    },
+    caughtUp: letGo,
     async kill() {
       ending = true;
       await run?.kill();

@@ -63,11 +63,14 @@ export function keepPrompts(state: StateFile): KeptPrompts {
     },
 
     interrupt() {
-      const { joining, nextPrompts } = state.value;
+      const { openPrompt, joining, nextPrompts } = state.value;
       const waiting = nextPrompts.map((each) => ({ ...each, taken: false, told: false, withdrawn: true }));
       const joined = joining.map((each) => (each.taken ? each : { ...each, withdrawn: true }));
       // Kept until their end is told, by this guest or the next.
-      state.update({ joining: [...joined, ...waiting], nextPrompts: [] });
+      state.update({
+        ...{ joining: [...joined, ...waiting], nextPrompts: [] },
+        interrupting: openPrompt?.promptId ?? null,
+      });
       return waiting.map(({ promptId }) => neverRan(promptId));
     },
 
@@ -129,6 +132,7 @@ export function afterEvent(state: GuestState, event: GuestEvent): Partial<GuestS
         openPrompt: promoted ?? next ?? null,
         joining: [...withdrawn, ...left],
         nextPrompts: promoted === undefined ? later : nextPrompts,
+        interrupting: null,
         ...interrupted,
       };
     }

@@ -278,10 +278,44 @@ test.each(["runs", "is started"])(
   60_000,
 );
 
+test.each(["has not begun", "has begun"])(
+  "an interruption of a turn that %s outlives the guest that had carried it out",
+  async (how) => {
+    const house = await openHouse();
+    const busy = join(house.folder, "busy");
+    writeFileSync(busy, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+    let guest = house.startGuest();
+    const die = async () => {
+      createProcesses().killTree(guest.pid);
+      await guest.exited;
+    };
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20; echo done >> file.txt" });
+    if (how === "has begun") {
+      await house.until((event) => event.kind === "tool_use");
+      await Bun.sleep(1000);
+    } else await house.until((event) => event.kind === "step_started" && event.step === "agent");
+    await die();
+    // An agent that hears nothing.
+    guest = house.startGuest({ claudeCommand: busy });
+    while (agentOf(guest) === 0) await Bun.sleep(50);
+    house.command({ kind: "interrupt" });
+    const stateFile = join(house.folder, "spool/state.json");
+    while (JSON.parse(readFileSync(stateFile, "utf8")).lastCommand < 2) await Bun.sleep(50);
+    await die();
+    guest = house.startGuest();
+    await house.until(endOf("prm_1"));
+    expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual([
+      "turn_ended prm_1 interrupted",
+    ]);
+    expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
+  },
+  60_000,
+);
+
 test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
   const house = await openHouse();
   const first = house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 3; echo done >> file.txt" });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20; echo done >> file.txt" });
   await house.until((event) => event.kind === "tool_use");
   await Bun.sleep(1000);
   createProcesses().killTree(first.pid);
