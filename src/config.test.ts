@@ -32,6 +32,12 @@ test("a misspelt or misplaced setting is refused by name", () => {
   expect(() => load("", {}, { port: "70000" })).toThrow("--port");
 });
 
+test("single model requests are kept for 400 days, or as long as is set; 0 is for ever", () => {
+  expect(load("").usage.keepRequestDays).toBe(400);
+  expect(load("[usage]\nkeep_request_days = 0\n").usage.keepRequestDays).toBe(0);
+  expect(() => load("[usage]\nkeep_request_days = -1\n")).toThrow("keep_request_days");
+});
+
 test("a model key alone means the vendor's endpoint", () => {
   expect(load("", { CCW_MODEL_API_KEY: "k" }).model).toEqual({
     endpoint: {

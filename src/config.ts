@@ -69,6 +69,8 @@ export interface Config {
     calendar: Calendar;
     /** Whether tasks wait for the end of a usage limit of the model's account, or fail. */
     waitForUsageLimit: boolean;
+    /** How long single model requests are kept; 0 for ever. Their sums stay. */
+    keepRequestDays: number;
   };
   snapshots: {
     /** Of one task. */
@@ -179,6 +181,7 @@ export function loadConfig(flags: Flags, variables: Variables): Config {
       },
       calendar: createCalendar(file.usage.time_zone),
       waitForUsageLimit: file.tasks.wait_for_usage_limit,
+      keepRequestDays: file.usage.keep_request_days,
     },
     snapshots: {
       maxBytes: file.tasks.max_snapshots_mib * 1024 ** 2,

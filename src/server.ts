@@ -43,6 +43,7 @@ import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
 import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { startTicketExpiry } from "./runs/teleport.ts";
+import { createUsageExpiry } from "./runs/usage-expiry.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -215,6 +216,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       ...{ store, snapshots, log, now: ids.now },
       keepDays: config.snapshots.keepDays,
     });
+    const usageExpiry = createUsageExpiry({
+      ...{ store, log, now: ids.now },
+      keepDays: config.usage.keepRequestDays,
+    });
     const waysOut = openNotifications({
       ...{ config, authorities: authorities.trusted },
       ...{ ownPort: () => ownPort, now: ids.now },
@@ -285,6 +290,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => deletions.close(),
       () => scheduleClock.close(),
       () => snapshotExpiry.close(),
+      () => usageExpiry.close(),
     );
     follower.start();
     owed.start();
@@ -296,6 +302,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     indexer.start();
     deletions.start();
     snapshotExpiry.start();
+    usageExpiry.start();
     const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
     closers.push(() => sweep.close());
     sweep.start();

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { TaskJson } from "../client.ts";
+import type { Client, TaskJson } from "../client.ts";
 import { ageText } from "../domain/amounts.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import type { TaskShelf } from "../domain/store/tasks.ts";
@@ -16,6 +16,11 @@ export function addPutAwayCommands(cli: Cli, task: Command): void {
     if (cli.globals().json) await cli.io.out.write(jsonText(row, 2));
     else await say(`“${plainLine(row.title)}” (${shortId(row.id)}) ${text}`);
   };
+  const taskOf = async (client: Client, text: string) => {
+    const param = { id: await findTaskId(client, text) };
+    const { task: row } = await client.read(client.api.tasks[":id"].$get({ param }));
+    return { param, wasArchived: row.archivedAt !== undefined };
+  };
 
   task
     .command("archive")
@@ -26,8 +31,9 @@ export function addPutAwayCommands(cli: Cli, task: Command): void {
     .action(async (texts: string[]) => {
       const client = await cli.connect();
       for (const text of texts) {
-        const param = { id: await findTaskId(client, text) };
-        await told(await client.read(client.api.tasks[":id"].archive.$post({ param })), "is archived.");
+        const { param, wasArchived } = await taskOf(client, text);
+        const row = await client.read(client.api.tasks[":id"].archive.$post({ param }));
+        await told(row, wasArchived ? "was archived already." : "is archived.");
       }
     });
 
@@ -38,8 +44,9 @@ export function addPutAwayCommands(cli: Cli, task: Command): void {
     .action(async (texts: string[]) => {
       const client = await cli.connect();
       for (const text of texts) {
-        const param = { id: await findTaskId(client, text) };
-        await told(await client.read(client.api.tasks[":id"].archive.$delete({ param })), "is back.");
+        const { param, wasArchived } = await taskOf(client, text);
+        const row = await client.read(client.api.tasks[":id"].archive.$delete({ param }));
+        await told(row, wasArchived ? "is back." : "was not archived.");
       }
     });
 

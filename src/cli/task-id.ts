@@ -30,11 +30,11 @@ export async function findTaskId(client: Client, text: string, { deleted = false
     }
     return newest.id;
   }
-  return pick(tasks, text);
+  return pick(tasks, text, deleted ? "those that were deleted" : undefined);
 }
 
 /** Exactly one, or a CcwError. */
-export function pick(tasks: readonly TaskJson[], text: string): string {
+export function pick(tasks: readonly TaskJson[], text: string, among = `the newest ${tasks.length}`): string {
   const wanted = text.toLowerCase();
   const found =
     wanted.length < 2
@@ -46,7 +46,7 @@ export function pick(tasks: readonly TaskJson[], text: string): string {
   if (only === undefined) {
     throw new CcwError(
       "not_found",
-      `There is no task ${JSON.stringify(text.slice(0, 60))} among the newest ${tasks.length}.`,
+      `There is no task ${JSON.stringify(text.slice(0, 60))} among ${among}.`,
       "`ccw-server task list` shows the tasks; an id, its end, or `last` names one.",
     );
   }

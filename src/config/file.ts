@@ -96,7 +96,12 @@ const fileSchema = z.strictObject({
       per_day_tokens: tokenCount,
     })
     .prefault({}),
-  usage: z.strictObject({ time_zone: zone.default("UTC") }).prefault({}),
+  usage: z
+    .strictObject({
+      time_zone: zone.default("UTC"),
+      keep_request_days: z.number().int().min(0).max(36_500).default(400),
+    })
+    .prefault({}),
   model: z
     .strictObject({
       base_url: httpUrl.optional(),

@@ -34,6 +34,8 @@ export const sessionStartSchema = z.object({
   taskId: z.string(),
   /** The last event number that the appliance holds from this sandbox. */
   acked: z.number().int().nonnegative(),
+  /** The last command that was said to it so far, carried out or not. */
+  lastCommand: z.number().int().nonnegative().optional(),
   repositories: z.array(
     z.object({
       name: z.string(),

@@ -59,6 +59,7 @@ export const pauseInWords: Record<PauseReason, string> = {
   budget: "The budget is used up",
   broken: "The sandbox failed again and again",
   no_space: "A disk is full",
+  questions: "The agent asks too many questions",
 };
 
 const because = (reason: string): string => (reason === "" ? "" : `: ${reason.replace(/[.\s]+$/, "")}`);

@@ -30,9 +30,16 @@ export type TaskState =
 /**
  * `usage_limit`: of the model account, until the time that its endpoint named. `budget`: of the task, its person or the
  * day. `broken`: its sandbox died too often in a row. `interrupted`: by a person, and its sandbox sleeps by now.
- * `no_space`: a disk is full; it is tried again after a while.
+ * `no_space`: a disk is full; it is tried again after a while. `questions`: its agent asks too many.
  */
-export const pauseReasons = ["interrupted", "usage_limit", "budget", "broken", "no_space"] as const;
+export const pauseReasons = [
+  "interrupted",
+  "usage_limit",
+  "budget",
+  "broken",
+  "no_space",
+  "questions",
+] as const;
 export type PauseReason = (typeof pauseReasons)[number];
 
 export type TaskStateKind = TaskState["kind"];

@@ -3,7 +3,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
 import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
-import { afterEvent, keepPrompts } from "./kept-prompts.ts";
+import { afterEvent, keepPrompts, neverRan } from "./kept-prompts.ts";
 import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
 
@@ -18,6 +18,11 @@ export interface AgentKeeper {
   setMode(mode: AgentMode): void;
   /** Starts the process now, where it does not run. Throws as `Agent.start` does. */
   wake(): void;
+  /**
+   * What had been said to it while it slept is carried out: only from here on the agent is given anything, since an
+   * interruption may have been among it. Starts the process where there is work for it.
+   */
+  caughtUp(): void;
   kill(): Promise<void>;
   /** Rejects when the agent cannot be kept alive; never resolves. */
   readonly failed: Promise<never>;
@@ -43,13 +48,14 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   let restarts = 0;
   let ending = false;
   let catchingUp = false;
+  let isHeld = true;
 
   /** Prompts that the process has which runs now. */
   let handed = new Set<string>();
 
   const giveOpen = () => {
     const { openPrompt } = state.value;
-    if (run === undefined || openPrompt === null || handed.has(openPrompt.promptId)) return;
+    if (run === undefined || isHeld || openPrompt === null || handed.has(openPrompt.promptId)) return;
     handed.add(openPrompt.promptId);
     run.prompt(openPrompt);
   };
@@ -102,6 +108,10 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     run = launched;
     handed = new Set();
     launched.exited.then(onExit).catch(failed.reject);
+    if (!isHeld) giveAll();
+  };
+  /** To a process that has nothing yet. */
+  const giveAll = () => {
     const { again, events } = prompts.recover((key) => agent.holdsPrompt(start, key));
     emitAll(events).catch(failed.reject);
     giveOpen();
@@ -109,6 +119,27 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   };
   const wake = () => {
     if (run === undefined && !catchingUp && !ending) launch();
+  };
+  const letGo = () => {
+    if (!isHeld) return;
+    isHeld = false;
+    try {
+      if (run !== undefined) giveAll();
+      else if (state.value.openPrompt !== null || state.value.joining.length > 0) wake();
+    } catch (thrown) {
+      failed.reject(thrown);
+    }
+  };
+  const interrupt = async () => {
+    await emitAll(prompts.interrupt());
+    const { openPrompt } = state.value;
+    if (isHeld && openPrompt !== null) {
+      if (!prompts.hasBegun(openPrompt.promptId) && !agent.holdsPrompt(start, openPrompt.key))
+        return emit(neverRan(openPrompt.promptId));
+      // The conversation would go on with that turn at the next prompt.
+      letGo();
+    }
+    run?.interrupt();
   };
 
   const onExit = async ({ how, stderr }: AgentExit) => {
@@ -137,10 +168,13 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
 
   await catchUp();
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
+  const { openPrompt, interrupting } = state.value;
+  if (openPrompt !== null && openPrompt.promptId === interrupting) await interrupt();
 
   return {
     prompt(given, now) {
       const { kind, prompt } = prompts.add(given, now);
+      if (isHeld) return;
       try {
         // A process that is started takes all that is kept.
         if (run === undefined) wake();
@@ -153,10 +187,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     async answer(requestId, answer) {
       await run?.answer(requestId, answer);
     },
-    async interrupt() {
-      await emitAll(prompts.interrupt());
-      run?.interrupt();
-    },
+    interrupt,
     setModel(value) {
       state.update({ model: { base: value, value } });
       run?.setModel(value);
@@ -166,6 +197,7 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
       run?.setMode(value);
     },
     wake,
+    caughtUp: letGo,
     async kill() {
       ending = true;
       await run?.kill();

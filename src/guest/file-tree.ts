@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, lstatSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
+import { isOfNoSpace, saysNoSpace } from "../domain/disk.ts";
 import { CcwError } from "../domain/errors.ts";
 import { mustGit, type RunGit } from "./git-process.ts";
 
@@ -39,6 +40,7 @@ export async function treeOfFiles(of: FileTree): Promise<string> {
     return await writeTree(of);
   } catch (thrown) {
     of.signal.throwIfAborted();
+    if (isOfNoSpace(thrown)) throw thrown;
     // An index that speaks of objects which are gone, or that cannot be read: once more, from the beginning.
     rmSync(of.index, { force: true });
     rmSync(`${of.index}.lock`, { force: true });
@@ -80,6 +82,8 @@ async function writeTree(of: FileTree): Promise<string> {
     const args = [...plain, "update-index", "--add", "--remove", "--replace", "-z", "--stdin"];
     const { code, err } = await git(args, { ...call, input });
     if (code === 0) break;
+    // Else files would be left out for want of room.
+    if (saysNoSpace(err)) throw new CcwError("no_space", err.slice(-1000));
     const bad = /Unable to process path (.+)$/m.exec(err)?.[1];
     const rest = paths.filter((path) => Buffer.from(path, "latin1").toString("utf8") !== bad);
     if (bad === undefined || rest.length === paths.length || round >= maxBadPaths)

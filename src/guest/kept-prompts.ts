@@ -17,6 +17,8 @@ export interface KeptPrompts {
   recover(holds: (key: string) => boolean): { again: KeptPrompt[]; events: GuestEvent[] };
   /** Whether the appliance knows already what the event says. */
   isStale(event: GuestEvent): boolean;
+  /** Whether its turn has begun, as far as that was told. */
+  hasBegun(promptId: string): boolean;
   /** Whether it is the end of a turn, and not only of a prompt that never had one. */
   endsTurn(event: GuestEvent): event is Extract<GuestEvent, { kind: "turn_ended" }>;
 }
@@ -37,6 +39,7 @@ export function keepPrompts(state: StateFile): KeptPrompts {
   const isJoining = (promptId: string) =>
     state.value.joining.some((each) => each.promptId === promptId) &&
     state.value.openPrompt?.promptId !== promptId;
+  const hasBegun = (promptId: string) => state.value.lastPromptId === promptId;
 
   return {
     add(given, now) {
@@ -60,11 +63,14 @@ export function keepPrompts(state: StateFile): KeptPrompts {
     },
 
     interrupt() {
-      const { joining, nextPrompts } = state.value;
+      const { openPrompt, joining, nextPrompts } = state.value;
       const waiting = nextPrompts.map((each) => ({ ...each, taken: false, told: false, withdrawn: true }));
       const joined = joining.map((each) => (each.taken ? each : { ...each, withdrawn: true }));
       // Kept until their end is told, by this guest or the next.
-      state.update({ joining: [...joined, ...waiting], nextPrompts: [] });
+      state.update({
+        ...{ joining: [...joined, ...waiting], nextPrompts: [] },
+        interrupting: openPrompt?.promptId ?? null,
+      });
       return waiting.map(({ promptId }) => neverRan(promptId));
     },
 
@@ -90,8 +96,12 @@ export function keepPrompts(state: StateFile): KeptPrompts {
       return found?.told !== false;
     },
 
+    hasBegun,
+
     endsTurn: (event): event is Extract<GuestEvent, { kind: "turn_ended" }> =>
-      event.kind === "turn_ended" && !isJoining(event.promptId),
+      event.kind === "turn_ended" &&
+      !isJoining(event.promptId) &&
+      (event.outcome !== "interrupted" || hasBegun(event.promptId)),
   };
 }
 
@@ -122,6 +132,7 @@ export function afterEvent(state: GuestState, event: GuestEvent): Partial<GuestS
         openPrompt: promoted ?? next ?? null,
         joining: [...withdrawn, ...left],
         nextPrompts: promoted === undefined ? later : nextPrompts,
+        interrupting: null,
         ...interrupted,
       };
     }

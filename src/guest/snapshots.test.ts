@@ -294,3 +294,80 @@ test("what was pushed after the snapshot stays, and what was uncommitted is laid
   expect(await git(other.folder, "rev-parse", "HEAD", "claude/w")).toBe(`${tip}\n${tip}`);
   expect(await git(other.folder, "status", "--porcelain")).toBe("?? new.txt");
 });
+
+/** What receive-pack says when the appliance's disk is full. */
+const fill = (...places: string[]) => {
+  for (const place of places)
+    writeFileSync(
+      join(remote(place), "hooks/pre-receive"),
+      "#!/bin/sh\necho 'fatal: No space left on device' >&2; exit 1\n",
+      { mode: 0o755 },
+    );
+};
+const makeRoom = () => {
+  for (const place of [snapshotRepository(0), sessionSnapshots])
+    rmSync(join(remote(place), "hooks/pre-receive"), { force: true });
+};
+const kinds = () =>
+  events.map((event) => (event.kind === "snapshot" ? `snapshot ${event.promptId}` : event.kind));
+
+test("what a full disk is in the way of is told, and taken when there is room, once", async () => {
+  const snapshots = createSnapshots(options());
+  fill(snapshotRepository(0), sessionSnapshots);
+  writeFileSync(join(folder, "home/talk.jsonl"), "hello\n");
+  writeFileSync(file("new.txt"), "n\n");
+  await snapshots.take("prm_1");
+  await snapshots.takeOwed();
+  expect(kinds()).toEqual(["notice"]);
+  expect(notices()[0]).toContain("The disk is full, so this turn is not kept");
+  makeRoom();
+  await snapshots.takeOwed();
+  await snapshots.takeOwed();
+  expect(kinds()).toEqual(["notice", "notice", "snapshot prm_1"]);
+  expect(notices()[1]).toContain("room on the disk again");
+  const event = events.at(-1);
+  expect(await filesOf(event?.kind === "snapshot" ? event.repositories[0]?.commit : "")).toContain("new.txt");
+  expect(event).toMatchObject({ session: expect.stringMatching(/^[0-9a-f]{40}$/) });
+});
+
+test("what there is room for is kept at once, and a guest that is started again takes the rest", async () => {
+  fill(snapshotRepository(0));
+  writeFileSync(join(folder, "home/talk.jsonl"), "hello\n");
+  const { repositories, session } = await taken();
+  expect(repositories).toEqual([null]);
+  expect(session).not.toBe("");
+  makeRoom();
+  await createSnapshots(options()).takeOwed();
+  const last = events.at(-1);
+  expect(last).toMatchObject({ kind: "snapshot", promptId: "prm_1", session });
+  expect(last?.kind === "snapshot" && last.repositories[0]).not.toBeNull();
+});
+
+test("a turn that was never kept is told when the next one is", async () => {
+  const snapshots = createSnapshots(options());
+  fill(snapshotRepository(0), sessionSnapshots);
+  await snapshots.take("prm_1");
+  makeRoom();
+  await snapshots.take("prm_2");
+  await snapshots.takeOwed();
+  expect(kinds()).toEqual(["notice", "notice", "snapshot prm_2"]);
+  expect(notices()[1]).toContain("The turn before could not be kept");
+});
+
+test("a disk without room leaves no file out of what is taken later", async () => {
+  const objects = file(".git/objects");
+  writeFileSync(file("new.txt"), "n\n");
+  // Git's own words for a disk that takes no object, whatever the reason.
+  const full: SnapshotsOptions["git"] = async (args, call) =>
+    args.includes("update-index")
+      ? {
+          code: 128,
+          out: Buffer.alloc(0),
+          err: `error: unable to create temporary file in ${objects}: No space left on device\nerror: new.txt: failed to insert into database\nfatal: Unable to process path new.txt`,
+        }
+      : run(args, call);
+  await createSnapshots(options({ git: full })).take("prm_1");
+  expect(notices()).toEqual([expect.stringContaining("The disk is full")]);
+  const event = await taken();
+  expect(await filesOf(event.repositories[0]?.commit)).toContain("new.txt");
+});

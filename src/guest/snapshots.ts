@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import { isOfNoSpace } from "../domain/disk.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { sessionSnapshots, snapshotRef, snapshotRepository } from "../domain/session.ts";
 import { indexIn, quietly, treeOfFiles } from "./file-tree.ts";
 import { headOf, mustGit, type RunGit } from "./git-process.ts";
+import { roomHint } from "./last-word.ts";
 import { throughOutages } from "./outage.ts";
 import { type SessionFiles, sessionTree } from "./session-files.ts";
 import type { GuestState, StateFile } from "./state.ts";
@@ -26,13 +28,12 @@ export interface SnapshotsOptions {
 }
 
 export interface Snapshots {
-  /**
-   * Takes one and says so; of the conversation when that is `settled`. Never rejects for what goes wrong with it: the
-   * turn ends without, and a notice says why.
-   */
+  /** Takes one and says so; of the conversation when that is `settled`. What goes wrong with it is told, and rejects nothing. */
   take(promptId: string, settled?: Promise<void>): Promise<void>;
   /** The same, and nothing is said where all is as it was. */
   takeChanged(promptId: string): Promise<void>;
+  /** Tries once more what a full disk was in the way of. To be called while no turn runs. */
+  takeOwed(): Promise<void>;
 }
 
 type Kept = GuestState["snapshots"]["repositories"][number];
@@ -41,19 +42,19 @@ const maxWarned = 100;
 const maxChain = 20;
 
 /**
- * The working files of each repository as a commit whose first parent is the one that is checked out, and the
- * conversation as another: pushed to the appliance, and in no branch. What has not changed since the last one is not
- * pushed again.
+ * The working files of each repository as a commit whose first parent is the one that is checked out, and the conversation
+ * as another: pushed to the appliance, and in no branch. What has not changed since the last one is not pushed again.
  */
 export function createSnapshots(options: SnapshotsOptions): Snapshots {
   const { checkouts, session, git, gitBase, state, emit, signal, timeoutMs = 60_000 } = options;
   const env = { ...options.env, GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" };
 
+  const tell = (level: "info" | "warning", text: string) => emit({ kind: "notice", level, text });
   const warn = async (text: string, about = text) => {
     const { snapshots } = state.value;
     if (snapshots.warned.includes(about)) return;
     state.update({ snapshots: { ...snapshots, warned: [...snapshots.warned, about].slice(-maxWarned) } });
-    await emit({ kind: "notice", level: "warning", text: tailOf(text, 2000) });
+    await tell("warning", tailOf(text, 2000));
   };
 
   const warnOf = async (leftOut: Set<string>, what: string) => {
@@ -168,12 +169,15 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
       limit.abort(new CcwError("unavailable", `It took over ${Math.round(timeoutMs / 1000)} s.`));
     }, timeoutMs);
     signal.addEventListener("abort", stop);
+    const { owed } = state.value.snapshots;
+    let isFull = false;
     const soft = async (title: string, work: Promise<Kept>): Promise<Kept> => {
       try {
         return await work;
       } catch (thrown) {
         const reason = messageOf(limit.signal.aborted ? limit.signal.reason : thrown);
-        if (!signal.aborted)
+        if (!limit.signal.aborted && isOfNoSpace(thrown)) isFull = true;
+        else if (!signal.aborted)
           await warn(`The state of ${title} after the turn could not be kept: ${reason}`, title);
         return null;
       }
@@ -196,8 +200,12 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
           ...before,
           repositories: repositories.map((each, index) => each ?? before.repositories[index] ?? null),
           session: kept ?? before.session,
+          owed: isFull ? promptId : null,
         },
       });
+      if (owed !== null && owed !== promptId) await tell("warning", neverRoom);
+      if (isFull && owed !== promptId) await tell("warning", noRoom);
+      if (!isFull && owed === promptId) await tell("info", roomAgain);
       if (!isWorthIt([kept, ...repositories], before)) return;
       await emit({
         kind: "snapshot",
@@ -212,15 +220,30 @@ export function createSnapshots(options: SnapshotsOptions): Snapshots {
     }
   };
 
+  // One after another: what is owed is tried by the clock.
+  let last: Promise<void> = Promise.resolve();
+  const inTurn = (...args: Parameters<typeof takeIf>) => {
+    const taking = last.then(() => takeIf(...args));
+    last = taking.catch(() => {});
+    return taking;
+  };
   const anything = (taken: readonly Kept[]) => taken.some((each) => each !== null);
+  const anythingNew: Parameters<typeof takeIf>[2] = (taken, { session: conversation, repositories }) =>
+    taken.some((each, index) => {
+      const before = index === 0 ? conversation : repositories[index - 1];
+      return each !== null && each.commit !== before?.commit;
+    });
   return {
-    take: (promptId, settled = Promise.resolve()) => takeIf(promptId, settled, anything),
-    takeChanged: (promptId) =>
-      takeIf(promptId, Promise.resolve(), (taken, { session: conversation, repositories }) =>
-        taken.some((each, index) => {
-          const before = index === 0 ? conversation : repositories[index - 1];
-          return each !== null && each.commit !== before?.commit;
-        }),
-      ),
+    take: (promptId, settled = Promise.resolve()) => inTurn(promptId, settled, anything),
+    takeChanged: (promptId) => inTurn(promptId, Promise.resolve(), anythingNew),
+    async takeOwed() {
+      const { owed } = state.value.snapshots;
+      if (owed !== null) await inTurn(owed, Promise.resolve(), anythingNew);
+    },
   };
 }
+
+const roomAgain = "There is room on the disk again: the turn is kept now.";
+const noRoom = `The disk is full, so this turn is not kept as a whole yet: it cannot be gone back to, and its work is in the sandbox alone. It is kept as soon as there is room, unless the next turn begins before. ${roomHint}`;
+const neverRoom =
+  "The turn before could not be kept: the disk was full until the next one began. It cannot be gone back to; its work is part of the next one's.";

@@ -53,6 +53,8 @@ const guestStateSchema = z.object({
   lastCommand: z.number().int().nonnegative().default(0),
   /** Given to the agent and not ended yet: given again after a restart, which the agent takes as one. */
   openPrompt: keptPromptSchema.nullable().default(null),
+  /** The open one, where it is to be interrupted: whoever goes on with it has to know. */
+  interrupting: z.string().nullable().default(null),
   /** Beside the open one. */
   joining: z.array(joiningPromptSchema).default([]),
   /** For turns of their own when the open one's has ended. */
@@ -77,8 +79,10 @@ const guestStateSchema = z.object({
       session: snapshotSchema,
       /** Warnings that were given: each is given once. */
       warned: z.array(z.string()),
+      /** The prompt whose turn has none for want of disk; it is taken as long as no other turn has begun. */
+      owed: z.string().nullable().default(null),
     })
-    .default({ count: 0, repositories: [], session: null, warned: [] }),
+    .default({ count: 0, repositories: [], session: null, warned: [], owed: null }),
 });
 export type GuestState = z.infer<typeof guestStateSchema>;
 

@@ -137,6 +137,9 @@ function workspaceOf(flow: TaskFlow): WorkspaceOptions & { taskId: string; gitBa
   return { ...flow, env: variables.shell, trailers: start.trailers, taskId: start.taskId };
 }
 
+/** How often a snapshot that a full disk was in the way of is tried again while nothing is to do. */
+const owedEveryMs = 60_000;
+
 /** Follows commands until the sandbox is stopped; throws when the agent cannot go on. */
 async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFirst: boolean): Promise<void> {
   const { start, state, session, agent, signal } = flow;
@@ -165,20 +168,28 @@ async function letAgentWork(flow: TaskFlow, checkouts: readonly Checkout[], isFi
     },
     beforeTurnEnds: snapshots.take,
   });
-  // The first prompt is on its way, or the turn that ran is to go on; else it is started by what comes.
+  // The first prompt is on its way; else it is started for the turn that ran, or by what comes.
   if (isFirst) await step(flow, "agent", agent.title, async () => keeper.wake());
-  else if (state.value.openPrompt !== null || state.value.joining.length > 0) keeper.wake();
+  const said = start.lastCommand ?? 0;
+  if (state.value.lastCommand >= said) keeper.caughtUp();
 
   const following = new AbortController();
   const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   const commands = session.followCommands(
     state.value.lastCommand,
-    (command) => carryOut(command, keeper, snapshots, flow, checkouts),
+    async (command) => {
+      await carryOut(command, keeper, snapshots, flow, checkouts);
+      if (command.n >= said) keeper.caughtUp();
+    },
     following.signal,
   );
+  const owing = setInterval(() => {
+    if (state.value.openPrompt === null) snapshots.takeOwed().catch(() => {});
+  }, owedEveryMs);
   try {
     await Promise.race([keeper.failed, stopped]);
   } finally {
+    clearInterval(owing);
     following.abort();
     await keeper.kill();
     await commands;
@@ -194,6 +205,8 @@ async function carryOut(
 ): Promise<void> {
   switch (command.kind) {
     case "prompt":
+      // From here on the files are those of another turn.
+      if (flow.state.value.openPrompt === null) await snapshots.takeOwed();
       keeper.prompt(await placeAttachments(command, command.attachments ?? [], flow), command.now ?? false);
       break;
     case "answer":
@@ -209,6 +222,8 @@ async function carryOut(
       keeper.setMode(command.mode);
       break;
     case "finish": {
+      // What was said while nobody listened has a hand-over of its own at its end, or is one.
+      if (n < (flow.start.lastCommand ?? 0)) break;
       // A guest that dies before the end of it does it again: there is nothing new to commit and push then.
       const last = await lastWord(() => publishAll(workspaceOf(flow), checkouts), flow.report);
       // Cut off, it says nothing about the work: the next guest does it again.

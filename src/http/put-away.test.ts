@@ -177,7 +177,13 @@ test("the command line archives, deletes, restores and lists what it put away", 
   expect((await cli("task", "archive", "last")).err).toContain("is archived");
   expect((await cli("task", "list")).out).toBe("");
   expect((await cli("task", "list", "--archived")).out).toContain("completed, archived");
-  expect((await cli("task", "unarchive", short)).code).toBe(0);
+  expect((await cli("task", "archive", short)).err).toContain("was archived already");
+  expect((await cli("task", "unarchive", short)).err).toContain("is back");
+  expect((await cli("task", "unarchive", short)).err).toContain("was not archived");
+  expect(await cli("task", "restore", short)).toMatchObject({
+    code: 3,
+    err: expect.stringContaining("deleted"),
+  });
   expect((await cli("task", "delete", short)).err).toContain(`ccw-server task restore ${short}`);
   expect((await cli("task", "list", "--all")).out).toBe("");
   expect((await cli("task", "list", "--deleted")).out).toMatch(/removed in \d+(m|h)/);

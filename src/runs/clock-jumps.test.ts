@@ -66,7 +66,10 @@ test("a prompt that came after a stop is done over with its sandbox, though the 
   const ada = store.people.ensure("ada");
   const id = submit(store);
   await scheduler.start();
-  const first = await openPrompt(store, await sandboxOf(store, id));
+  const asleep = await sandboxOf(store, id);
+  const first = await openPrompt(store, asleep);
+  say(store, asleep, started, { kind: "turn_started", promptId: first });
+  await until("it is taken", () => store.prompts.list(id)[0]?.state === "taken");
   clock.offset = 5 * hour;
   cancelTask(store, id, ada);
   await until("cancelled", () => stateOf(store, id)?.kind === "cancelled");

@@ -6,7 +6,7 @@ import { isActive } from "../domain/task.ts";
 import { passes, tellThatItWaits } from "./not-now.ts";
 import { react } from "./react.ts";
 import type { NotNow, RunContext } from "./run-context.ts";
-import { sendNextPrompt } from "./turns.ts";
+import { giveBack, sendNextPrompt } from "./turns.ts";
 
 /** From here on the bringing up to date of mirrors is worth a line in the transcript. */
 const noticeableMs = 1000;
@@ -105,8 +105,9 @@ function replaceSandbox(task: TaskRow, lost: SandboxId, { store, ids }: RunConte
       ...store.prompts.underway(task.id).map(({ id }) => id),
     ];
     for (const id of again.reverse()) {
+      if (store.prompts.get(id)?.state === "sent") giveBack(store, task.id, id);
       // What was being worked on when a person stopped the task stays undone.
-      if (!wasStopped(store, task.id, id)) store.prompts.mark(id, "queued");
+      else if (!wasStopped(store, task.id, id)) store.prompts.mark(id, "queued");
     }
     store.sandboxes.update(lost, { endedAt: ids.now() });
     store.sandboxes.create(sandboxId, task.id);
@@ -202,7 +203,7 @@ export async function putBack(
     // One that has run is tried again, with what it was given to do.
     if (sandbox?.acked === 0) {
       store.sandboxes.update(sandboxId, { endedAt: ids.now() });
-      if (sandbox.busyWith !== undefined) store.prompts.mark(sandbox.busyWith, "queued");
+      if (sandbox.busyWith !== undefined) giveBack(store, task.id, sandbox.busyWith);
     }
     tellThatItWaits(store, task.id, cause);
     store.tasks.move(task.id, { kind: "queued" });

@@ -1,12 +1,12 @@
 import type { TaskEventBody } from "../domain/event.ts";
-import type { IdSource, SandboxId, TaskId } from "../domain/ids.ts";
+import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { Store } from "../domain/store.ts";
 import { isActive, type TaskState } from "../domain/task.ts";
 import { restOf, waitForRoom } from "./rest-states.ts";
 import { recordSnapshot } from "./snapshots.ts";
 import { commandOf, endTurn, goOn, interruptTurn, promptOf, type Run, waitOrRun } from "./turns.ts";
 
-/** Nobody answers so many; and the open ones are read together. */
+/** From one prompt, or word to go on, to the next. Nobody answers so many; and the open ones are read together. */
 const maxQuestions = 300;
 /** Deaths of a task's sandbox in a row, without one finished turn between them, at which the task is paused. */
 const maxDeaths = 3;
@@ -88,12 +88,9 @@ export function react(
     }
 
     case "question":
-      if (store.events.count(taskId, "question") > maxQuestions) {
-        return rest({
-          kind: "failed",
-          reason: `The agent asked more than ${maxQuestions} questions.`,
-          hint: "Say in the prompt what it may decide by itself.",
-        });
+      if (store.events.count(taskId, "question", lastWordOf(store, taskId)) > maxQuestions) {
+        interruptTurn(task);
+        return rest(askedTooMuch(task));
       }
       if (state.kind === "running")
         store.tasks.move(taskId, { kind: "waiting", sandboxId, requestId: event.requestId });
@@ -214,6 +211,23 @@ function begun({ store, taskId, sandboxId }: Run): TaskState {
   const running: TaskState = { kind: "running", sandboxId };
   store.tasks.move(taskId, running);
   return running;
+}
+
+function lastWordOf(store: Store, taskId: TaskId): number {
+  const kinds = ["prompt", "prompt_sent_now", "resume_requested"] as const;
+  return Math.max(...kinds.map((kind) => store.events.last(taskId, kind)?.seq ?? 0));
+}
+
+/** What the agent is told of it waits for a person's word, as all that waits does. */
+function askedTooMuch({ store, ids, taskId }: Run): TaskState {
+  const reason = `The agent asked more than ${maxQuestions} questions.`;
+  store.prompts.add({
+    id: newId("PromptId", ids),
+    ...{ taskId, person: { name: "" }, first: true },
+    text: `You were interrupted, since you asked more than ${maxQuestions} questions. Go on where you were: decide by yourself what you can, say what you assumed, and ask only what you cannot do without.`,
+  });
+  const hint = "Say what it may decide by itself, or let it go on: it is told to ask less.";
+  return { kind: "paused", why: "questions", reason, hint };
 }
 
 /** Brings the sandbox back, unless that was tried often enough; its work, if there was none, does not matter. */

@@ -248,7 +248,7 @@ test("an interrupted task whose sandbox falls asleep is paused, and goes on with
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   const prompt = await openPrompt(store, sandbox);
-  say(store, sandbox, started);
+  say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
   await until("running", () => stateOf(store, id)?.kind === "running");
   addPrompt(store, ids, id, bob, { text: "second" });
   interruptTask(store, id, bob);

@@ -97,6 +97,7 @@ export function createControlPort(
         sandboxId,
         taskId: task.id,
         acked: store.sandboxes.get(sandboxId)?.acked ?? 0,
+        lastCommand: store.sandboxes.lastCommand(sandboxId),
         repositories: task.repositories.map((repository, index) => ({
           ...repository,
           url: cloneUrlOf(store.repositories.get(repository.name), repository.name),

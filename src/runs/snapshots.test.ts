@@ -111,6 +111,15 @@ test("what a sandbox says of a snapshot is taken only where it can be one of its
   expect(tell(task, { repositories })).toBe(false);
 });
 
+test("what there was no room for at a turn's end is added to that turn", async () => {
+  const task = running();
+  const taken = await world.take(task.id, { "new.txt": "kept\n" });
+  const session = await world.takeSession(task.id, "talk\n");
+  tell(task, { repositories: [null], session });
+  expect(tell(task, { repositories: [taken], session: "" })).toBe(true);
+  expect(store.snapshots.list(task.id)).toMatchObject([{ turn: 1, repositories: [taken], session }]);
+});
+
 test("a new sandbox begins with the last snapshot; commits that are not there are not spoken of", async () => {
   const task = running();
   expect(await restoreOf(store, world.snapshots, taskOf(task.id))).toBeUndefined();

@@ -31,9 +31,15 @@ export function recordSnapshot(
   const prompt = promptOf(store, taskId, promptId);
   if (prompt === undefined || (prompt.state !== "taken" && prompt.state !== "sent")) return false;
   const last = store.snapshots.last(taskId);
-  if (task.state.kind === "finishing" && last?.promptId === prompt.id) {
-    // The same turn, with what it had left uncommitted on its branch now.
-    store.snapshots.replace(taskId, last.turn, { repositories, session });
+  const brings =
+    (last?.session === "" && session !== "") ||
+    repositories.some((each, index) => each !== null && last?.repositories[index] === null);
+  if (last?.promptId === prompt.id && (task.state.kind === "finishing" || brings)) {
+    // The same turn, with what it had left uncommitted on its branch now, or with what there was no room for at its end.
+    store.snapshots.replace(taskId, last.turn, {
+      repositories: repositories.map((each, index) => each ?? last.repositories[index] ?? null),
+      session: session || last.session,
+    });
     return true;
   }
   const told = store.snapshots.list(taskId).filter((each) => each.promptId === prompt.id);

@@ -22,7 +22,7 @@ import {
   until,
 } from "./house.fixture.ts";
 import { createControlPort, createScopedTokens } from "./session.ts";
-import { addPrompt, cancelTask } from "./steer.ts";
+import { addPrompt, cancelTask, resumeTask } from "./steer.ts";
 
 /** What a hostile guest, a full disk, a clock or a crash at the wrong moment may do to a task. */
 
@@ -235,12 +235,12 @@ test("a sandbox that floods its transcript fails its task, and a person's prompt
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
   await until("started", () => engine.started === 1);
-  say(store, sandbox, started);
+  say(store, sandbox, started, { kind: "turn_started", promptId: await openPrompt(store, sandbox) });
   await until("running", () => stateOf(store, id)?.kind === "running");
   const flood = (n: number) =>
     port.appendEvents(sandbox, [{ n, event: { kind: "notice", level: "info", text: "x".repeat(2000) } }]);
-  for (let n = 2; n <= 6; n++) expect(flood(n)).toBe(n);
-  expect(() => flood(7)).toThrow("is full");
+  for (let n = 3; n <= 7; n++) expect(flood(n)).toBe(n);
+  expect(() => flood(8)).toThrow("is full");
   const failed = await until("failed", () => {
     const state = stateOf(store, id);
     return state?.kind === "failed" && state;
@@ -264,17 +264,37 @@ test("a sandbox that floods its transcript fails its task, and a person's prompt
   await until("completed", () => stateOf(store, id)?.kind === "completed");
 });
 
-test("a sandbox that asks without end fails its task", async () => {
-  const { store, scheduler } = createHouse();
+test("an agent that asks without end pauses its task, is told so when a person lets it go on, and may ask again", async () => {
+  const { store, engine, scheduler } = createHouse();
+  const bob = store.people.ensure("bob");
   const id = submit(store);
-  await scheduler.start();
+  scheduler.start();
   const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started, ...Array.from({ length: 301 }, (_, i) => question(`q${i}`)));
-  const failed = await until("failed", () => {
-    const state = stateOf(store, id);
-    return state?.kind === "failed" && state;
+  const prompt = await openPrompt(store, sandbox);
+  await until("awake", () => engine.running.has(sandbox));
+  const ask = (name: string, times: number) =>
+    say(store, sandbox, ...Array.from({ length: times }, (_, i) => question(`${name}${i}`)));
+  say(store, sandbox, started, { kind: "turn_started", promptId: prompt });
+  ask("a", 300);
+  await until("waiting", () => stateOf(store, id)?.kind === "waiting");
+  // What comes after the limit counts no more when the task goes on.
+  ask("b", 301);
+  await until("asleep", () => engine.stopped.has(sandbox));
+  expect(stateOf(store, id)).toMatchObject({
+    kind: "paused",
+    why: "questions",
+    reason: expect.stringContaining("300 questions"),
   });
-  expect(failed.reason).toContain("300 questions");
+  expect(commandsOf(store, sandbox).at(-1)).toEqual({ kind: "interrupt" });
+  resumeTask(store, ids, id, bob);
+  await until("awake again", () => engine.running.has(sandbox));
+  say(store, sandbox, turnEnded(prompt, "interrupted"));
+  const told = await until("the agent is told", () => commandsOf(store, sandbox)[2]);
+  expect(told).toMatchObject({ kind: "prompt", text: expect.stringContaining("ask only what you cannot") });
+  ask("c", 300);
+  await until("waiting", () => stateOf(store, id)?.kind === "waiting");
+  ask("d", 1);
+  await until("paused again", () => stateOf(store, id)?.kind === "paused");
 });
 
 test("a door that a dead server left behind is cleared away, and one in use is not", async () => {

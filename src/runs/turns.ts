@@ -1,5 +1,5 @@
 import type { TaskEventBody } from "../domain/event.ts";
-import { type IdSource, isId, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import { type IdSource, isId, newId, type PromptId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { Prompt } from "../domain/store/prompts.ts";
 import type { Store } from "../domain/store.ts";
 import type { TaskState } from "../domain/task.ts";
@@ -29,12 +29,16 @@ export function endTurn(
   const busyWith = store.sandboxes.get(sandboxId)?.busyWith;
   if (busyWith !== undefined && String(busyWith) !== event.promptId) {
     // Sent at once, and never read: the turn was interrupted before.
-    if (prompt?.state === "sent" && prompt.now) store.prompts.mark(prompt.id, "queued");
+    if (prompt?.state === "sent" && prompt.now) giveBack(store, taskId, prompt.id);
     return false;
   }
-  if (prompt?.state === "sent" && prompt.now && event.outcome === "interrupted")
-    store.prompts.mark(prompt.id, "queued");
-  else if (prompt?.state === "sent") store.prompts.mark(prompt.id, "taken");
+  if (prompt?.state === "sent") {
+    // What has no beginning was not read. The sandbox's word for that counts where it was told to interrupt.
+    const unread =
+      event.outcome === "interrupted" && store.sandboxes.isInterruptedSince(sandboxId, prompt.id);
+    if (unread) giveBack(store, taskId, prompt.id);
+    else store.prompts.mark(prompt.id, "taken");
+  }
   store.sandboxes.setBusy(sandboxId, undefined);
   store.sandboxes.update(sandboxId, {
     failure: event.outcome === "error" ? event.text || "the agent gave no reason" : "",
@@ -50,6 +54,23 @@ export function endTurn(
     });
   }
   return true;
+}
+
+/**
+ * A prompt that was given out and that no agent has begun to read waits again: as the next one, but for what was said
+ * since the task was stopped.
+ */
+export function giveBack(store: Store, taskId: TaskId, id: PromptId): void {
+  store.prompts.mark(id, "queued");
+  const lastOf = (kind: "cancel_requested" | "limit_reached") => store.events.last(taskId, kind)?.seq ?? 0;
+  const stopped = Math.max(lastOf("cancel_requested"), lastOf("limit_reached"));
+  const since = store.events
+    .ofKinds(taskId, ["prompt"])
+    .flatMap(({ seq, body }) => (body.kind === "prompt" && seq > stopped ? [body.promptId] : []));
+  if (since.includes(id)) return;
+  const waiting = store.prompts.list(taskId).filter((each) => each.state === "queued" && each.id !== id);
+  const before = waiting.findIndex((each) => !since.includes(each.id));
+  store.prompts.place(id, (before === -1 ? waiting.length : before) + 1);
 }
 
 /** Whether the turn that ended did so because the task was paused, and not by itself. */

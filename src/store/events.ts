@@ -52,11 +52,11 @@ export function createEventStore(context: StoreContext): EventStore {
         .orderBy(events.seq)
         .all();
     },
-    count: (taskId, kind) =>
+    count: (taskId, kind, after = 0) =>
       db
         .select({ n: count() })
         .from(events)
-        .where(and(eq(events.taskId, taskId), eq(events.kind, kind)))
+        .where(and(eq(events.taskId, taskId), eq(events.kind, kind), gt(events.seq, after)))
         .get()?.n ?? 0,
     ofKinds: (taskId, kinds) =>
       db

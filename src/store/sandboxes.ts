@@ -1,5 +1,6 @@
-import { and, desc, eq, gt, isNull, lt, max, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt, max, type SQL, sql } from "drizzle-orm";
 import { CcwError } from "../domain/errors.ts";
+import type { SandboxId } from "../domain/ids.ts";
 import type { SandboxRecord, SandboxStore } from "../domain/store/sandboxes.ts";
 import type { StoreContext } from "./context.ts";
 import { events } from "./schema/events.ts";
@@ -11,6 +12,12 @@ const rowBytes = 150;
 export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): SandboxStore {
   const row = (id: Parameters<SandboxStore["get"]>[0]) =>
     db.select().from(sandboxes).where(eq(sandboxes.id, id)).get();
+  const lastOf = (id: SandboxId, which?: SQL) =>
+    db
+      .select({ n: max(commands.n) })
+      .from(commands)
+      .where(and(eq(commands.sandboxId, id), which))
+      .get()?.n ?? 0;
   const { placeholder } = sql;
   // Prepared, since it is run for every event of every task; the body is JSON already.
   const insertEvent = db
@@ -38,7 +45,7 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
           .from(events)
           .where(eq(events.taskId, taskId))
           .get()?.seq ?? 0;
-      db.insert(sandboxes).values({ id, taskId, startedAt: ids.now(), cursor: seen }).run();
+      db.insert(sandboxes).values({ id, taskId, cursor: seen }).run();
     },
     get(id) {
       const found = row(id);
@@ -55,10 +62,7 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       return found && recordOf(found);
     },
     wake(id) {
-      db.update(sandboxes)
-        .set({ asleepAt: null, startedAt: ids.now(), awakeMs: 0 })
-        .where(eq(sandboxes.id, id))
-        .run();
+      db.update(sandboxes).set({ asleepAt: null, awakeMs: 0 }).where(eq(sandboxes.id, id)).run();
     },
     asleepSince: (time) =>
       db
@@ -102,14 +106,8 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
       return last;
     },
     appendCommand(id, body) {
-      const last =
-        db
-          .select({ n: max(commands.n) })
-          .from(commands)
-          .where(eq(commands.sandboxId, id))
-          .get()?.n ?? 0;
       db.insert(commands)
-        .values({ sandboxId: id, n: last + 1, at: ids.now(), body })
+        .values({ sandboxId: id, n: lastOf(id) + 1, at: ids.now(), body })
         .run();
       wakeAfterCommit(id);
     },
@@ -121,6 +119,11 @@ export function createSandboxStore({ db, ids, wakeAfterCommit }: StoreContext): 
         .orderBy(commands.n)
         .limit(limit)
         .all(),
+    lastCommand: (id) => lastOf(id),
+    isInterruptedSince(id, promptId) {
+      const given = lastOf(id, sql`${commands.body} ->> 'promptId' = ${promptId}`);
+      return lastOf(id, sql`${commands.body} ->> 'kind' = 'interrupt'`) > given;
+    },
     borrowedFolders: () =>
       db
         .select({ folders: sandboxes.objectFolders })

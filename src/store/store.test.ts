@@ -295,6 +295,32 @@ test("a database of the version before is brought up to date with what it holds"
   expect(sqlite.query("SELECT event_bytes FROM sandboxes").all()).toEqual([]);
 });
 
+test("the column of a sandbox's start goes, and what stands beside it stays", () => {
+  const sqlite = new Database(":memory:");
+  sqlite.run("PRAGMA foreign_keys = ON");
+  const before = migrations.findIndex(({ name }) => name === "0011_sandbox-start");
+  migrate(sqlite, migrations.slice(0, before));
+  sqlite.run("INSERT INTO people (id, name, created_at) VALUES ('per_1', 'ada', 1)");
+  sqlite.run(
+    `INSERT INTO tasks (id, title, person_id, environment, sealed_environment, agent, model, repositories, state_kind, state, created_at, updated_at)
+     VALUES ('tsk_1', '', 'per_1', 'default', '', 'claude', '', '[]', 'running', '{}', 1, 1)`,
+  );
+  sqlite.run(
+    "INSERT INTO sandboxes (id, task_id, started_at, awake_ms, acked, cursor) VALUES ('sbx_1', 'tsk_1', 77, 5, 3, 9)",
+  );
+  sqlite.run(
+    "INSERT INTO commands (sandbox_id, n, at, body) VALUES ('sbx_1', 1, 1, '{\"kind\":\"interrupt\"}')",
+  );
+  migrate(sqlite);
+  expect(sqlite.query("SELECT id, task_id, awake_ms, acked, cursor FROM sandboxes").values()).toEqual([
+    ["sbx_1", "tsk_1", 5, 3, 9],
+  ]);
+  expect(sqlite.query("SELECT name FROM pragma_table_info('sandboxes')").values()).not.toContainEqual([
+    "started_at",
+  ]);
+  expect(sqlite.query("SELECT count(*) FROM commands").values()).toEqual([[1]]);
+});
+
 test("requests for access of tasks that ended under an earlier version expire", () => {
   const sqlite = new Database(":memory:");
   migrate(sqlite, migrations.slice(0, 3));

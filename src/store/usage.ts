@@ -1,4 +1,4 @@
-import { and, eq, gt, gte, inArray, lte, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, gte, inArray, lt, lte, min, type SQL, sql } from "drizzle-orm";
 import type { PromptId, TaskId } from "../domain/ids.ts";
 import type { ModelRequest } from "../domain/model.ts";
 import { isNothing } from "../domain/prices.ts";
@@ -141,6 +141,19 @@ export function createUsageStore({ db, wakeAfterCommit }: StoreContext): UsageSt
         .where(and(eq(modelRequests.taskId, taskId), eq(modelRequests.promptId, promptId)))
         .limit(1)
         .get() !== undefined,
+    forget(before, limit) {
+      const first = db
+        .select({ id: min(modelRequests.id) })
+        .from(modelRequests)
+        .get()?.id;
+      if (first == null) return 0;
+      // Ids stand in the order of time and have few gaps: no others are looked at.
+      return db
+        .delete(modelRequests)
+        .where(and(lt(modelRequests.id, first + limit), lt(modelRequests.at, before)))
+        .returning({ id: modelRequests.id })
+        .all().length;
+    },
     unpricedModels: (taskId) =>
       db
         .selectDistinct({ model: usageDays.model })

@@ -85,6 +85,10 @@ const breaches: [promise: string, breakIt: (given: Good) => unknown][] = [
   ["what was taken reached the agent", (given) => Object.assign(given, { timesSeen: () => 0 })],
   ["every prompt is taken in the end", (given) => row(given, { state: "queued" })],
   ["every prompt is taken in the end", (given) => row(given, { state: "sent" })],
+  [
+    "every prompt is taken in the end",
+    (given) => [row(given, { state: "sent" }), add(given, { kind: "cancel_requested" })],
+  ],
   ["a turn is done once", (given) => add(given, { kind: "turn_ended", promptId: "p1", outcome: "done" })],
   [
     "a prompt is taken once",

@@ -54,7 +54,7 @@ export function judge({ ledger, faults, evidence, timesSeen }: Case): Broken[] {
     const cutOff = eventsOf(row.taskId, "interrupt_requested", "cancel_requested").length > 0;
     if (row.state === "taken" && seen.every((times) => times === 0) && !cutOff)
       tell("what was taken reached the agent", row.taskId, nameOf(said));
-    if (row.state !== "taken" && row.state !== "removed" && !(cutOff && row.state === "sent"))
+    if (row.state !== "taken" && row.state !== "removed")
       tell("every prompt is taken in the end", row.taskId, `${nameOf(said)} is ${row.state}`);
 
     const ended = eventsOf(row.taskId, "turn_ended").filter(({ body }) => body["promptId"] === row.id);

@@ -109,7 +109,7 @@ export async function openHouse(setting: Setting = {}) {
     }
     if (!controlOpen) return void request.socket.destroy();
     if (url.pathname === "/session/start") {
-      response.end(JSON.stringify({ ...start, acked: received.length }));
+      response.end(JSON.stringify({ ...start, acked: received.length, lastCommand: commands.length }));
     } else if (url.pathname === "/session/events") {
       const lines = (await bodyOf(request)).split("\n").filter((line) => line !== "");
       const events = lines.map((line) => sessionEventSchema.parse(JSON.parse(line)));

@@ -69,31 +69,36 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
 }, 60_000);
 
-test("a guest that is killed in the middle of its last push does it again", async () => {
-  const house = await openHouse();
-  const first = house.startGuest();
-  const hook = join(house.repos, "demo.git/hooks/update");
-  writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
-  await house.until(endOf("prm_1"));
-  house.command({ kind: "finish" });
-  await house.until((event) => event.kind === "step_started" && event.step === "push");
-  await Bun.sleep(300);
-  createProcesses().killTree(first.pid);
-  await first.exited;
-  rmSync(hook);
-  const second = house.startGuest();
-  await house.until((event) => event.kind === "finished");
-  expect(house.find("finished")).toMatchObject({ outcome: "completed" });
-  expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
-  second.kill("SIGTERM");
-  expect(await second.exited).toBe(143);
-  expect(countOf(house, "finished")).toBe(1);
-  // No agent is started for that.
-  expect(
-    house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
-  ).toBe(1);
-}, 60_000);
+test.each([0, 1])(
+  "a guest that is killed in the middle of its last push does it again, asked %d times more",
+  async (more) => {
+    const house = await openHouse();
+    const first = house.startGuest();
+    const hook = join(house.repos, "demo.git/hooks/update");
+    writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+    await house.until(endOf("prm_1"));
+    house.command({ kind: "finish" });
+    await house.until((event) => event.kind === "step_started" && event.step === "push");
+    await Bun.sleep(300);
+    createProcesses().killTree(first.pid);
+    await first.exited;
+    rmSync(hook);
+    for (let n = 0; n < more; n++) house.command({ kind: "finish" });
+    const second = house.startGuest();
+    await house.until((event) => event.kind === "finished");
+    expect(house.find("finished")).toMatchObject({ outcome: "completed" });
+    expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
+    second.kill("SIGTERM");
+    expect(await second.exited).toBe(143);
+    expect(countOf(house, "finished")).toBe(1);
+    // No agent is started for that.
+    expect(
+      house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
+    ).toBe(1);
+  },
+  60_000,
+);
 
 test("what ended a guest at its start is tried again when it is started again", async () => {
   const house = await openHouse();
@@ -202,6 +207,126 @@ test("an interrupt takes back what was not taken yet, which may be sent again", 
     (event) => endOf("prm_2")(event) && event.kind === "turn_ended" && event.outcome === "done",
   );
   expect(house.asked.at(-1)).toContain("hello again");
+}, 60_000);
+
+test.each(["before it had it", "before the agent had begun with it"])(
+  "a prompt whose sandbox was stopped %s does not begin where an interruption follows, and may be given again",
+  async (when) => {
+    const house = await openHouse();
+    const first = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello" });
+    await house.until(endOf("prm_1"));
+    first.kill("SIGTERM");
+    await first.exited;
+    const text = "PLAY bash echo once >> file.txt";
+    house.command({ kind: "prompt", promptId: "prm_2", text });
+    if (when === "before the agent had begun with it") {
+      const busy = join(house.folder, "busy");
+      writeFileSync(busy, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+      const second = house.startGuest({ claudeCommand: busy });
+      while (agentOf(second) === 0) await Bun.sleep(50);
+      createProcesses().killTree(second.pid);
+      await second.exited;
+    }
+    house.command({ kind: "interrupt" });
+    house.startGuest();
+    await house.until(endOf("prm_2"));
+    house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
+    await house.until(endOf("prm_3"));
+    house.command({ kind: "prompt", promptId: "prm_2", text });
+    await house.until(
+      (event) => endOf("prm_2")(event) && event.kind === "turn_ended" && event.outcome === "done",
+    );
+    expect(turnsOf(house)).toEqual([
+      ...["turn_started prm_1", "turn_ended prm_1 done"],
+      "turn_ended prm_2 interrupted",
+      ...["turn_started prm_3", "turn_ended prm_3 done"],
+      ...["turn_started prm_2", "turn_ended prm_2 done"],
+    ]);
+    expect((house.asked.at(-1) ?? "").split("PLAY bash echo once").length).toBe(2);
+    expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\nonce\n");
+    // What has not begun has no state of its own to go back to.
+    expect(house.events().flatMap((event) => (event.kind === "snapshot" ? [event.promptId] : []))).toEqual([
+      "prm_1",
+      "prm_3",
+      "prm_2",
+    ]);
+  },
+  60_000,
+);
+
+test.each(["runs", "is started"])(
+  "an interruption in the instant in which a turn begins, of an agent that %s, ends it or gives its prompt back unread",
+  async (agent) => {
+    const house = await openHouse();
+    const guest = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello" });
+    await house.until(endOf("prm_1"));
+    if (agent === "is started") {
+      createProcesses().killTree(agentOf(guest));
+      while (agentOf(guest) !== 0) await Bun.sleep(20);
+    }
+    house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello two" });
+    house.command({ kind: "interrupt" });
+    await house.until(endOf("prm_2"));
+    house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello three" });
+    await house.until(endOf("prm_3"));
+    const begun = turnsOf(house).includes("turn_started prm_2");
+    process.stderr.write(`the interruption came ${begun ? "after" : "before"} the beginning\n`);
+    expect((house.asked.at(-1) ?? "").includes("hello two")).toBe(begun);
+  },
+  60_000,
+);
+
+test.each(["has not begun", "has begun"])(
+  "an interruption of a turn that %s outlives the guest that had carried it out",
+  async (how) => {
+    const house = await openHouse();
+    const busy = join(house.folder, "busy");
+    writeFileSync(busy, "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+    let guest = house.startGuest();
+    const die = async () => {
+      createProcesses().killTree(guest.pid);
+      await guest.exited;
+    };
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20; echo done >> file.txt" });
+    if (how === "has begun") {
+      await house.until((event) => event.kind === "tool_use");
+      await Bun.sleep(1000);
+    } else await house.until((event) => event.kind === "step_started" && event.step === "agent");
+    await die();
+    // An agent that hears nothing.
+    guest = house.startGuest({ claudeCommand: busy });
+    while (agentOf(guest) === 0) await Bun.sleep(50);
+    house.command({ kind: "interrupt" });
+    const stateFile = join(house.folder, "spool/state.json");
+    while (JSON.parse(readFileSync(stateFile, "utf8")).lastCommand < 2) await Bun.sleep(50);
+    await die();
+    guest = house.startGuest();
+    await house.until(endOf("prm_1"));
+    expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual([
+      "turn_ended prm_1 interrupted",
+    ]);
+    expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
+  },
+  60_000,
+);
+
+test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
+  const house = await openHouse();
+  const first = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20; echo done >> file.txt" });
+  await house.until((event) => event.kind === "tool_use");
+  await Bun.sleep(1000);
+  createProcesses().killTree(first.pid);
+  await first.exited;
+  house.command({ kind: "interrupt" });
+  house.startGuest();
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual([
+    "turn_ended prm_1 interrupted",
+  ]);
+  expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
 }, 60_000);
 
 test.each(["agent", "sandbox"])(
@@ -376,6 +501,33 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(textOf(other.events(), "notice")).toContain("Restored from turn 2: demo, The conversation");
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
 }, 90_000);
+
+test("a turn that a full disk kept from its snapshot has it before the next turn begins, as it was left", async () => {
+  const house = await openHouse();
+  house.startGuest();
+  const hooks = [snapshotRepository(0), sessionSnapshots].map((place) =>
+    join(house.repos, `${place}.git/hooks/pre-receive`),
+  );
+  for (const hook of hooks)
+    writeFileSync(hook, "#!/bin/sh\necho 'fatal: No space left on device' >&2; exit 1\n", { mode: 0o755 });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
+  await house.until(endOf("prm_1"));
+  expect(countOf(house, "snapshot")).toBe(0);
+  expect(textOf(house.events(), "notice")).toContain("The disk is full, so this turn is not kept");
+  for (const hook of hooks) rmSync(hook);
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo two >> file.txt" });
+  await house.until(endOf("prm_2"));
+  expect(
+    house
+      .events()
+      .flatMap((event) =>
+        event.kind === "snapshot" || event.kind === "turn_started" ? [`${event.kind} ${event.promptId}`] : [],
+      ),
+  ).toEqual(["turn_started prm_1", "snapshot prm_1", "turn_started prm_2", "snapshot prm_2"]);
+  const first = house.find("snapshot")?.repositories[0]?.commit ?? "";
+  const kept = join(house.repos, `${snapshotRepository(0)}.git`);
+  expect(await git(kept, "show", `${first}:file.txt`)).toBe("first\none");
+}, 60_000);
 
 test("what cannot be restored is said, and the task goes on from what there is", async () => {
   const gone = "0123456789012345678901234567890123456789";

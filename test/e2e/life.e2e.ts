@@ -102,6 +102,25 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
   }, 120_000);
 
+  test("a task that is stopped before its agent has begun does what is said next, and then what it was given", async () => {
+    const { client } = appliance;
+    const setupScript = "if [ ! -e /root/once ]; then touch /root/once; sleep 600; fi";
+    await client.read(client.api.environments.$post({ json: { name: "slow-setup", setupScript } }));
+    const task = await submit(appliance, { prompt: "demo: jot first", environment: "slow-setup" });
+    await until("it is being set up", async () =>
+      (await bodiesOf(appliance, task.id, "step_started")).some(({ step }) => step === "setup"),
+    );
+    await client.read(api().cancel.$post({ param: { id: task.id } }));
+    await reaches(appliance, task.id, "cancelled");
+    await sleeps(engine, task.id);
+    await say(appliance, task.id, "demo: jot second");
+    await reaches(appliance, task.id, "completed");
+    expect(await lastText(appliance, task.id)).toContain("second\nfirst");
+    const ended = await bodiesOf(appliance, task.id, "turn_ended");
+    expect(ended.map(({ outcome }) => outcome)).toEqual(["interrupted", "done", "done"]);
+    expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(2);
+  }, 120_000);
+
   test("a prompt sent at once is read within the turn that runs", async () => {
     const task = await submit(appliance, { prompt: "demo: many-tools 40" });
     await begun(appliance, task.id);

@@ -10,7 +10,8 @@ export interface EventStore {
   after(taskId: TaskId, seq: number, limit: number): TaskEvent[];
   /** The last ones below `seq`, in order, as many as `limit` and some MiB allow. */
   before(taskId: TaskId, seq: number, limit: number): TaskEvent[];
-  count(taskId: TaskId, kind: TaskEvent["body"]["kind"]): number;
+  /** Of those behind the event `after`. */
+  count(taskId: TaskId, kind: TaskEvent["body"]["kind"], after?: number): number;
   /** All of some kinds, in order; for kinds of which a task has few. */
   ofKinds(taskId: TaskId, kinds: readonly TaskEvent["body"]["kind"][]): TaskEvent[];
   /** The newest of one kind, undefined where none is. */

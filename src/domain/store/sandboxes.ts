@@ -44,6 +44,10 @@ export interface SandboxStore {
   appendEvents(id: SandboxId, events: SessionEvent[]): number;
   appendCommand(id: SandboxId, command: SessionCommandBody): void;
   commandsAfter(id: SandboxId, n: number, limit: number): SessionCommand[];
+  /** The number of its last command; 0 where it was given none. */
+  lastCommand(id: SandboxId): number;
+  /** Whether it was told to interrupt after it was given this prompt. */
+  isInterruptedSince(id: SandboxId, promptId: PromptId): boolean;
   /** The object folders of all sandboxes that have not ended. */
   borrowedFolders(): string[];
 }

@@ -16,6 +16,11 @@ export interface UsageStore {
   /** Turns in which the model was asked. */
   countTurns(taskId: TaskId): number;
   hasAsked(taskId: TaskId, promptId: PromptId): boolean;
+  /**
+   * Deletes requests of before this time (ms), the oldest first, among as many as `limit`; returns how many went. The sums
+   * stay; `list`, `turns`, `countTurns` and `hasAsked` know of none that went.
+   */
+  forget(before: number, limit: number): number;
   /** Models that the task used when they had no price. */
   unpricedModels(taskId: TaskId): string[];
   /** What a person set for this task alone; what is left out is as the environment has it. */

@@ -12,7 +12,6 @@ export const sandboxes = sqliteTable(
       .$type<TaskId>()
       .notNull()
       .references(() => tasks.id),
-    startedAt: integer("started_at").notNull(),
     awakeMs: integer("awake_ms").notNull().default(0),
     endedAt: integer("ended_at"),
     /** Since when its container is stopped. */
