@@ -7,6 +7,8 @@ import type { AcpDiff, AcpToolCall } from "./acp-messages.ts";
 export interface AcpTools {
   /** What came of a call now. One that is not settled yet is told when it is, or by `tell`. */
   update(call: AcpToolCall): GuestEvent[];
+  /** Whether the call was heard of and has not ended. */
+  isOpen(toolCallId: string): boolean;
   /** All that is known of calls that were not told. */
   tell(): GuestEvent[];
   /** Nothing more is heard of those that are open. */
@@ -63,6 +65,7 @@ export function createAcpTools(): AcpTools {
           return dropped;
       }
     },
+    isOpen: (toolCallId) => open.has(toolCallId),
     tell: () => [...open.values()].flatMap(use),
     endAll: () => [...open.values()].flatMap((call) => close(call, true, "The turn ended before it did.")),
   };

@@ -15,7 +15,8 @@ import {
 import { type AcpSettings, createAcpSettings } from "./acp-offers.ts";
 import { createAcpQuestions } from "./acp-questions.ts";
 import { homeOf, readRecord, recordFile, writeRecord } from "./acp-record.ts";
-import { type AcpSession, goOn, openAcpSession } from "./acp-session.ts";
+import { goOn } from "./acp-replay.ts";
+import { type AcpSession, openAcpSession } from "./acp-session.ts";
 import { createAcpTurns } from "./acp-turns.ts";
 import { connectAcp, methods } from "./acp-wire.ts";
 import type { Agent, AgentRun, AgentStart } from "./agent.ts";
@@ -62,7 +63,7 @@ export function createAcp(program: AcpProgram): Agent {
 
 function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun {
   const { title } = program;
-  const { env, cwd, instructions } = options;
+  const { env, cwd, instructions, unfinished } = options;
   let { model, mode } = options;
   const driven = driveChild(child, options);
   const { say } = driven;
@@ -129,11 +130,13 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
 
   async function open(): Promise<AcpSession> {
     const opened = await openAcpSession(wire, {
-      ...{ title, cwd, env, instructions, notice },
+      ...{ title, cwd, env, instructions, unfinished, notice },
       replay(listen) {
         replaying = listen;
       },
     });
+    void say(opened.unheard);
+    also = opened.before?.last.also ?? "";
     ownSession = opened.id;
     settings = createAcpSettings(wire, { title, sessionId: opened.id, offers: opened.offers });
     if (opened.isFresh) writeRecord(env, { sessionId: opened.id });
@@ -148,6 +151,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
   }
 
   let isFirst = true;
+  let also = "";
   const turns = createAcpTurns({
     title,
     say: (events) => void say(events),
@@ -167,8 +171,10 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       isFirst = false;
       translate.begin();
       const { key, text } = prompt;
+      if (input.kind === "prompt") also = "";
+      else if (input.text !== goOn) also = input.text;
       const remember = (state: "given" | "answered", reply: string) =>
-        writeRecord(env, { sessionId: opened.id, last: { key, state, text, reply } });
+        writeRecord(env, { sessionId: opened.id, last: { key, state, text, reply, also } });
       remember("given", "");
       const params = { sessionId: opened.id, prompt: blocks };
       const answer = await wire.request(methods.agent.session.prompt, params, promptAnswerSchema);
