@@ -41,7 +41,7 @@ export async function buildAcpImage({ docker }: EngineUnderTest, agent: AcpPacka
     .then(() => true)
     .catch(() => false);
   if (isThere) return reference;
-  const folder = await fetched(agent);
+  const folder = await fetchAcpPackage(agent);
   const tar = Bun.spawn(["tar", "-C", folder, "-c", "Containerfile", "node_modules"], { stdout: "pipe" });
   const answer = await docker.buildImage(Readable.from(tar.stdout), {
     ...{ t: reference, dockerfile: "Containerfile", networkmode: "host", buildargs: { BASE: base } },
@@ -52,7 +52,8 @@ export async function buildAcpImage({ docker }: EngineUnderTest, agent: AcpPacka
   return reference;
 }
 
-async function fetched({ name, version, omitOptional, bin }: AcpPackage): Promise<string> {
+/** A folder with it, as a package's user has it. */
+export async function fetchAcpPackage({ name, version, omitOptional, bin }: AcpPackage): Promise<string> {
   const folder = join(homedir(), ".cache/ccw-server", `acp-${bin.as}-${version}`);
   if (!existsSync(join(folder, "done"))) {
     rmSync(folder, { recursive: true, force: true });
