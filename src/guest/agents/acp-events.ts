@@ -33,11 +33,14 @@ const settleMs = 300;
 export function createAcpTranslator({
   deltas,
   late,
+  worked,
 }: {
   deltas: Deltas;
   late: (events: GuestEvent[]) => void;
+  /** A call has ended well. */
+  worked?: (call: AcpToolCall) => void;
 }): AcpTranslator {
-  const tools = createAcpTools();
+  const tools = createAcpTools(worked);
   let block: { kind: "text" | "thought"; id: string; messageId: string; text: string } | undefined;
   let lastWords = "";
   let plan = "";

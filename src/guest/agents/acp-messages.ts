@@ -110,6 +110,8 @@ const toolFields = {
 };
 export const toolCallSchema = z.object(toolFields);
 export type AcpToolCall = z.infer<typeof toolCallSchema>;
+export const diffsOf = ({ content }: AcpToolCall): AcpDiff[] =>
+  (content ?? []).flatMap((each) => (each.type === "diff" ? [each] : []));
 
 /** Tells one message from another; "" where the agent names none. */
 const messageId = z.string().max(150).catch("").default("");

@@ -5,6 +5,8 @@ import { type AcpWire, methods } from "./acp-wire.ts";
 
 /** What a session lets be chosen: modes and models, each where the agent offers it. */
 export interface AcpSettings {
+  /** Whether it has a plan mode of its own. */
+  readonly plans: boolean;
   /** Resolves with what happened in words where it is not what was wanted. */
   setMode(mode: AgentMode): Promise<string | undefined>;
   /** Empty for what it was at first. */
@@ -64,13 +66,16 @@ export function createAcpSettings(
   };
 
   return {
+    get plans() {
+      return planIn(modes()) !== undefined;
+    },
     async setMode(mode) {
       const choice = modes();
       const plan = planIn(choice);
       told = mode;
       if (choice === undefined || plan === undefined)
         return mode === "plan"
-          ? `${title} has no plan mode of its own: it is told to change nothing, and what it asks leave for is refused or put before a person.`
+          ? `${title} has no plan mode of its own: it is told to change nothing, what it asks leave for is refused or put before a person, and where it changes files without asking it is stopped.`
           : undefined;
       const usual = first.mode === plan ? choice.options.find(({ id }) => id !== plan)?.id : first.mode;
       const wanted = mode === "plan" ? plan : usual;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { AcpProgram } from "../../domain/acp-program.ts";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { Child } from "../processes.ts";
+import { changeIn } from "./acp-changes.ts";
 import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
 import { createAcpTranslator } from "./acp-events.ts";
 import { blocksOf } from "./acp-input.ts";
@@ -77,7 +78,18 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
   };
 
   const deltas = createDeltas((events) => void say(events));
-  const translate = createAcpTranslator({ deltas, late: (events) => void say(events) });
+  const translate = createAcpTranslator({
+    deltas,
+    late: (events) => void say(events),
+    worked(call) {
+      if (mode !== "plan" || settings?.plans !== false) return;
+      const changed = changeIn(cwd, call);
+      if (changed !== undefined)
+        turns.fail(
+          `${title} was stopped: in plan mode, and without asking, it changed ${changed}, which stands as it left it.`,
+        );
+    },
+  });
   const modeIs = (is: typeof mode | undefined) => {
     if (is === undefined || is === mode) return;
     mode = is;
