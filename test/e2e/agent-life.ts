@@ -100,6 +100,24 @@ export async function plansFirst(under: AgentUnderTest): Promise<void> {
   expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
 }
 
+/** Its tests are run by leave of a person, its edit is refused, and it says so. */
+export async function changesNothingYet(under: AgentUnderTest): Promise<void> {
+  const { appliance } = under;
+  const { id } = await handOver(under, { prompt: "demo: fix-test", mode: "plan" });
+  await reaches(appliance, id, "waiting");
+  const questions = await bodiesOf(appliance, id, "question");
+  expect(questions).toMatchObject([{ input: { command: expect.stringContaining("node --test") } }]);
+  const json = { requestId: questions[0]?.requestId ?? "", answer: { kind: "allow" as const } };
+  const api = appliance.client.api.tasks[":id"];
+  await appliance.client.read(api.answers.$post({ param: { id }, json }));
+  await reaches(appliance, id, "completed");
+  expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([
+    { outcome: "done", text: expect.stringContaining("The edit was refused.") },
+  ]);
+  const diffs = await appliance.client.read(api.diff.$get({ param: { id } }));
+  expect(diffs.map(({ diff }) => diff).join("")).toBe("");
+}
+
 export async function remembersElsewhere(under: AgentUnderTest): Promise<void> {
   const { appliance, engine } = under;
   const { id } = await handOver(under, { prompt: "Look around once." });
