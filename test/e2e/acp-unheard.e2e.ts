@@ -32,7 +32,6 @@ const agents: Tried[] = [
         ANTHROPIC_AUTH_TOKEN: "{model_token}",
         CLAUDE_CODE_EXECUTABLE: required("CCW_TEST_CLAUDE"),
         CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-        IS_SANDBOX: "1",
       },
     }),
     wroteDown(house, printed) {

@@ -36,7 +36,6 @@ variables.ANTHROPIC_AUTH_TOKEN = "{model_token}"
 variables.ANTHROPIC_MODEL = "{model}"
 variables.CLAUDE_CODE_EXECUTABLE = "/usr/local/bin/claude"
 variables.CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
-variables.IS_SANDBOX = "1"
 
 [agents.opencode]
 title = "OpenCode"

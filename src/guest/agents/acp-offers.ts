@@ -5,8 +5,6 @@ import { type AcpWire, methods } from "./acp-wire.ts";
 
 /** What a session lets be chosen: modes and models, each where the agent offers it. */
 export interface AcpSettings {
-  /** Whether it has a plan mode of its own. */
-  readonly plans: boolean;
   /** Resolves with what happened in words where it is not what was wanted. */
   setMode(mode: AgentMode): Promise<string | undefined>;
   /** Empty for what it was at first. */
@@ -66,9 +64,6 @@ export function createAcpSettings(
   };
 
   return {
-    get plans() {
-      return planIn(modes()) !== undefined;
-    },
     async setMode(mode) {
       const choice = modes();
       const plan = planIn(choice);

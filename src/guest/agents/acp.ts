@@ -82,7 +82,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
     deltas,
     late: (events) => void say(events),
     worked(call) {
-      if (mode !== "plan" || settings?.plans !== false) return;
+      if (mode !== "plan" || turnMode !== "plan") return;
       const changed = changeIn(cwd, call);
       if (changed !== undefined)
         turns.fail(
@@ -163,6 +163,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
   }
 
   let isFirst = true;
+  let turnMode = mode;
   let also = "";
   const turns = createAcpTurns({
     title,
@@ -181,6 +182,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       const opened = await session;
       const blocks = blocksOf(input, opened, isFirst ? instructions : undefined, mode);
       isFirst = false;
+      turnMode = mode;
       translate.begin();
       const { key, text } = prompt;
       if (input.kind === "prompt") also = "";
