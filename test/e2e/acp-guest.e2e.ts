@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AcpProgram } from "../../src/domain/acp-program.ts";
 import { createProcesses } from "../../src/guest/processes.ts";
@@ -8,7 +8,7 @@ import { type AcpPackage, claudeAcp, fetchAcpPackage, opencode } from "./acp-ima
 import { required, until } from "./appliance.ts";
 import { closeHouses, type House, openHouse, textOf } from "./guest-house.ts";
 
-/** What agents of the Agent Client Protocol say while nobody can hear it. */
+/** Agents of the Agent Client Protocol, driven by the guest on this machine: what shows in no container. */
 
 afterEach(closeHouses);
 
@@ -20,28 +20,29 @@ interface Tried {
   wroteDown(house: House, printed: string): boolean;
 }
 
-const agents: Tried[] = [
-  {
-    of: claudeAcp,
-    program: (bin) => ({
-      title: "Claude over ACP",
-      command: [process.execPath, bin],
-      conversation: [".claude/projects"],
-      variables: {
-        ANTHROPIC_BASE_URL: "{model_url}",
-        ANTHROPIC_AUTH_TOKEN: "{model_token}",
-        CLAUDE_CODE_EXECUTABLE: required("CCW_TEST_CLAUDE"),
-        CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-      },
-    }),
-    wroteDown(house, printed) {
-      const projects = join(house.home, ".claude/projects");
-      const lines = readdirSync(projects, { recursive: true, encoding: "utf8" })
-        .filter((name) => name.endsWith(".jsonl"))
-        .flatMap((name) => readFileSync(join(projects, name), "utf8").split("\n"));
-      return lines.some((line) => line.includes('"tool_result"') && line.includes(printed));
+const claude: Tried = {
+  of: claudeAcp,
+  program: (bin) => ({
+    title: "Claude over ACP",
+    command: [process.execPath, bin],
+    conversation: [".claude/projects"],
+    variables: {
+      ANTHROPIC_BASE_URL: "{model_url}",
+      ANTHROPIC_AUTH_TOKEN: "{model_token}",
+      CLAUDE_CODE_EXECUTABLE: required("CCW_TEST_CLAUDE"),
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
     },
+  }),
+  wroteDown(house, printed) {
+    const projects = join(house.home, ".claude/projects");
+    const lines = readdirSync(projects, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".jsonl"))
+      .flatMap((name) => readFileSync(join(projects, name), "utf8").split("\n"));
+    return lines.some((line) => line.includes('"tool_result"') && line.includes(printed));
   },
+};
+const agents: Tried[] = [
+  claude,
   {
     of: opencode,
     program: (bin) => ({
@@ -73,6 +74,9 @@ const agents: Tried[] = [
   },
 ];
 
+const fetched = async ({ of, program }: Pick<Tried, "of" | "program">) =>
+  program(join(await fetchAcpPackage(of), "node_modules", of.bin.path));
+
 const parts = (house: House) =>
   house
     .events()
@@ -82,9 +86,7 @@ const parts = (house: House) =>
 
 for (const { of, program, wroteDown } of agents) {
   test(`${of.bin.as}: a result that came unheard is told by the next process, once`, async () => {
-    const folder = await fetchAcpPackage(of);
-    const acp = program(join(folder, "node_modules", of.bin.path));
-    const house = await openHouse({ kind: of.bin.as, acp });
+    const house = await openHouse({ kind: of.bin.as, acp: await fetched({ of, program }) });
     const first = house.startGuest();
     house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 2; echo thro''ugh" });
     await house.until((event) => event.kind === "tool_use");
@@ -104,3 +106,15 @@ for (const { of, program, wroteDown } of agents) {
     expect(house.find("turn_ended")).toMatchObject({ outcome: "done", text: "All done." });
   }, 200_000);
 }
+
+test("claude-agent-acp: in plan mode what it would write is refused", async () => {
+  const house = await openHouse({ kind: "claude-acp", acp: await fetched(claude), mode: "plan" });
+  house.startGuest();
+  const early = join(house.checkout, "early.txt");
+  house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY write ${early}` });
+  await house.until((event) => event.kind === "turn_ended");
+  expect(house.find("tool_use")).toMatchObject({ name: "Write" });
+  expect(house.find("tool_result")).toMatchObject({ isError: true });
+  expect(house.find("turn_ended")).toMatchObject({ outcome: "done" });
+  expect(existsSync(early)).toBe(false);
+}, 100_000);
