@@ -104,7 +104,7 @@ for (const { of, program, wroteDown } of agents) {
     });
     expect(textOf(house.events(), "assistant_text")).toBe("All done.");
     expect(house.find("turn_ended")).toMatchObject({ outcome: "done", text: "All done." });
-  }, 200_000);
+  }, 600_000);
 }
 
 test("claude-agent-acp: in plan mode what it would write is refused", async () => {
@@ -117,4 +117,4 @@ test("claude-agent-acp: in plan mode what it would write is refused", async () =
   expect(house.find("tool_result")).toMatchObject({ isError: true });
   expect(house.find("turn_ended")).toMatchObject({ outcome: "done" });
   expect(existsSync(early)).toBe(false);
-}, 100_000);
+}, 600_000);

@@ -103,7 +103,7 @@ function scenario(name: string, agent: string, play: (under: AgentUnderTest) => 
       if (appliance === undefined) throw new Error("its appliance did not start");
       await play({ appliance, engine, agent });
     });
-  test(`${agent}: ${name}`, onEach, 240_000);
+  test(`${agent}: ${name}`, onEach, 600_000);
 }
 
 for (const agent of ["claude-acp", "opencode"]) {
