@@ -110,7 +110,14 @@ for (const agent of ["claude-acp", "opencode"]) {
   scenario(
     "a failing test is fixed and pushed, the requests are metered, and the turn is kept",
     agent,
-    (under) => fixesTheTest(under, "Edit"),
+    async (under) => {
+      const id = await fixesTheTest(under, "Edit");
+      // OpenCode looks for packages of its own at npm's, and does without.
+      const refused = (await bodiesOf(under.appliance, id, "egress_refused")).map(({ target }) => target);
+      expect(refused.filter((target) => agent !== "opencode" || target !== "registry.npmjs.org:443")).toEqual(
+        [],
+      );
+    },
   );
   scenario("the conversation goes on after sleep, and in another container", agent, remembersElsewhere);
 }

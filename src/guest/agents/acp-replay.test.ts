@@ -34,7 +34,7 @@ const said = [
   result("t2", "b.txt"),
   words("Done.", "m3"),
 ];
-const shown = [
+const shown: SessionUpdate[] = [
   words("Earlier", "u0", "user"),
   words("Of before.", "m0"),
   words("<system-reminder>\nMind.\n</system-reminder>", "u1", "user"),
@@ -45,6 +45,7 @@ const shown = [
   words("Meanwhile.", "m2"),
   call("t2"),
   result("t2", "b.txt"),
+  { sessionUpdate: "plan", entries: [{ content: "Look", priority: "high", status: "completed" }] },
   words("Done.", "m3"),
 ];
 

@@ -60,7 +60,8 @@ export function replayAcp(heard: Heard | null, ours: readonly string[]): AcpRepl
         };
         return;
       }
-      if (update.sessionUpdate === "available_commands_update") return;
+      // A list of what is to be done has no name: it would be told twice.
+      if (update.sessionUpdate === "available_commands_update" || update.sessionUpdate === "plan") return;
       endPrompt();
       const isBlockOfText =
         update.sessionUpdate === "agent_message_chunk" || update.sessionUpdate === "agent_thought_chunk";

@@ -39,7 +39,7 @@ export interface OpenSessionOptions {
   unfinished: AgentStart["unfinished"];
   notice: (text: string) => void;
   /** Updates that come while this listens are a conversation that is shown again: they are not for the transcript. */
-  replay: (listen: ((update: AcpUpdate) => void) | undefined) => void;
+  replay: (listen: ((update: AcpUpdate, sessionId: string) => void) | undefined) => void;
 }
 
 const answerMs = 120_000;
@@ -83,7 +83,10 @@ export async function openAcpSession(wire: AcpWire, options: OpenSessionOptions)
     // Shown again, the conversation tells whether the prompt got there, and what was said that nobody heard.
     if (loadSession && (goesOn || last?.state === "given" || !sessionCapabilities.resume)) {
       const shown = replayAcp(goesOn ? unfinished.heard : null, last === undefined ? [] : [last.also]);
-      options.replay(shown.take);
+      // Sessions of agents that it had called may be shown, too.
+      options.replay((update, of) => {
+        if (of === sessionId) shown.take(update);
+      });
       try {
         const offers = await inTime(wire.request(methods.agent.session.load, params, offersSchema));
         const { lastPrompt, unheard } = shown.end();

@@ -100,7 +100,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
     planApproved: () => modeIs("act"),
     refusedWith: (message) => turns.alsoSay(message),
   });
-  let replaying: ((update: AcpUpdate) => void) | undefined;
+  let replaying: ((update: AcpUpdate, sessionId: string) => void) | undefined;
   let settings: AcpSettings | undefined;
   let ownSession: string | undefined;
 
@@ -124,7 +124,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
         return;
       }
       const { sessionId, update } = known.data;
-      if (replaying !== undefined) return replaying(update);
+      if (replaying !== undefined) return replaying(update, sessionId);
       // Agents that this one has called have sessions of their own; what they find out, it says.
       if (ownSession !== undefined && sessionId !== ownSession) return;
       if (update.sessionUpdate === "current_mode_update") modeIs(settings?.modeIs(update.currentModeId));
