@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "ipaddr.js";
 import { type Flags, loadConfig } from "./config.ts";
+import { messageOf } from "./domain/errors.ts";
 
 const folders: string[] = [];
 afterEach(() => {
@@ -149,7 +150,7 @@ test("the Responses API has an endpoint of its own, whose address may end as its
   expect(load(toml).model?.endpoint.credential.value).toBe("a");
 });
 
-test("an agent is set up by its name; one that cannot be is refused with the line that is wrong", () => {
+test("an agent is set up by its name; all that is wrong with others is told at once, each where it is", () => {
   const [agent] = load("[agents.mine]\ncommand = ['mine', 'acp']\nvariables.KEY = '{model_token}'\n").agents;
   expect(agent).toMatchObject({ name: "mine", acp: { title: "mine", variables: { KEY: "{model_token}" } } });
   expect(() => load("[agents.codex]\ncommand = ['x']\n")).toThrow("agents.codex: this agent is built in");
@@ -157,4 +158,35 @@ test("an agent is set up by its name; one that cannot be is refused with the lin
     "agents.mine.variables.KEY: {key} is no placeholder",
   );
   expect(load("").agents).toEqual([]);
+  const all = `[http]
+prot = 1
+[agents.codex]
+comand = ['x']
+api = 'chat'
+variables.KEY = '{key}'
+variables.PATH = '{path}'
+[agents.Mine]
+command = 'mine'
+conversation = ['../x']
+`;
+  let told = "";
+  try {
+    load(all);
+  } catch (thrown) {
+    told = messageOf(thrown);
+  }
+  for (const words of [
+    'http: Unrecognized key: "prot"',
+    "agents.codex: this agent is built in",
+    "agents.codex.command: must be a list of texts",
+    'agents.codex.api: must be "messages" or "responses"',
+    'agents.codex: Unrecognized key: "comand"',
+    "agents.codex.variables.KEY: {key} is no placeholder",
+    "agents.codex.variables.PATH: is the appliance's own variable",
+    "agents.codex.variables.PATH: {path} is no placeholder",
+    "agents.Mine: an agent's name has small letters",
+    "agents.Mine.command: must be a list of texts",
+    "agents.Mine.conversation.0: must be a path below the home folder",
+  ])
+    expect(told).toContain(words);
 });

@@ -162,7 +162,9 @@ const fileSchema = z.strictObject({
 /** ccw.toml, with what is not set at its default. */
 export type ConfigFile = z.infer<typeof fileSchema>;
 
-/** Throws `invalid` with what is wrong with it, and where. Unless it `mustExist`, a file that is not there sets nothing. */
+const maxTold = 20;
+
+/** Throws `invalid` with all that is wrong with it, and where. Unless it `mustExist`, a file that is not there sets nothing. */
 export function readConfigFile(path: string, mustExist: boolean): ConfigFile {
   if (!mustExist && !existsSync(path)) return fileSchema.parse({});
   let text: string;
@@ -183,11 +185,14 @@ export function readConfigFile(path: string, mustExist: boolean): ConfigFile {
   }
   const parsed = fileSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const where = issue?.path.join(".") ?? "";
+  const told = parsed.error.issues.slice(0, maxTold).map(({ path: place, message }) => {
+    const where = place.join(".");
+    return where === "" ? message : `${where}: ${message}`;
+  });
+  const more = parsed.error.issues.length - told.length;
   throw new CcwError(
     "invalid",
-    `${path}: ${where === "" ? "" : `${where}: `}${issue?.message ?? "not valid"}.`,
+    `${path}: ${[...told, ...(more > 0 ? [`and ${more} more`] : [])].join("; ")}.`,
     "README.md lists the settings.",
   );
 }

@@ -15,8 +15,8 @@ export interface Conversation {
   prompts: string[];
   /** The model's own messages since that prompt, with what their tools answered. */
   steps: ModelStep[];
-  /** Names of the tools on offer. */
-  tools: ReadonlySet<string>;
+  /** The names of the tools on offer, and what each is given. */
+  tools: ReadonlyMap<string, readonly string[]>;
   /** The agent's working folder, where its system prompt names it. */
   folder: string | undefined;
   messageCount: number;
@@ -64,7 +64,17 @@ export const countTokensSchema = z.object({
     .union([z.string(), z.array(z.union([textBlock, otherBlock]))])
     .default("")
     .transform(asBlocks),
-  tools: z.array(z.object({ name: z.string() })).default([]),
+  tools: z
+    .array(
+      z.object({
+        name: z.string(),
+        input_schema: z
+          .object({ properties: z.record(z.string(), z.unknown()) })
+          .transform(({ properties }) => Object.keys(properties))
+          .catch([]),
+      }),
+    )
+    .default([]),
 });
 
 export const messagesRequestSchema = countTokensSchema.extend({
@@ -86,7 +96,7 @@ export function readConversation(request: MessagesRequest): Conversation {
     prompts,
     prompt,
     steps,
-    tools: new Set(request.tools.map((tool) => tool.name)),
+    tools: new Map(request.tools.map((tool) => [tool.name, tool.input_schema])),
     folder: /^ ?-? ?Primary working directory: (\/.*)$/m.exec(system)?.[1],
     messageCount: request.messages.length,
   };

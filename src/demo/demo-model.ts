@@ -7,6 +7,7 @@ import {
   messagesRequestSchema,
   readConversation,
 } from "./conversation.ts";
+import { asOffered } from "./offered-tools.ts";
 import { readResponses, responsesRequestSchema } from "./responses-conversation.ts";
 import { responsesSpeech } from "./responses-wire.ts";
 import type { ApiErrorType, Step } from "./scenario.ts";
@@ -143,7 +144,7 @@ function answerTo(conversation: Conversation, bytes: number, step: Step, id: str
     toolIdBase: id.slice(0, 22),
     model: conversation.model,
     text: "text" in step ? step.text : "",
-    tools: step.kind === "use" ? step.tools : [],
+    tools: step.kind === "use" ? step.tools.map((tool) => asOffered(tool, conversation.tools)) : [],
     inputTokens: tokensIn(bytes),
     continued: conversation.messageCount > 1,
   };

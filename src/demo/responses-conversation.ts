@@ -57,10 +57,10 @@ export function readResponses(request: z.infer<typeof responsesRequestSchema>): 
     model: request.model,
     stream: request.stream,
     session: request.prompt_cache_key ?? "",
-    tools: new Set(
+    tools: new Map(
       namesIn(offered).flatMap((name) => {
         const meant = scenarioToolOf(name);
-        return meant === undefined ? [] : [meant];
+        return meant === undefined ? [] : [[meant, []]];
       }),
     ),
     folder: request.input

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { namedRecord } from "./named-record.ts";
 
 /**
  * A program that speaks the Agent Client Protocol (https://agentclientprotocol.com) on standard input and output, as the
@@ -62,23 +63,20 @@ const belowHome = z
     'must be a path below the home folder, such as ".agent/sessions"',
   );
 
-export const acpProgramSchema: z.ZodType<AcpProgram> = z.object({
+/** Each field by itself, so that all that is wrong with a program is told at once. */
+export const acpProgramFields = {
   title: z
     .string()
     .trim()
     .min(1)
     .max(60)
     .refine((text) => !hasControl.test(text), "must not hold control characters"),
-  command: z.array(argument).min(1, "must name a program").max(100),
-  variables: z
-    .record(z.string(), variableValue)
-    .superRefine((variables, context) => {
-      for (const name of Object.keys(variables)) {
-        const message = wrongName(name);
-        // A record's own check of its keys would keep the reason to itself.
-        if (message !== undefined) context.addIssue({ code: "custom", path: [name.slice(0, 60)], message });
-      }
-    })
-    .default({}),
+  command: z
+    .array(argument, "must be a list of texts: the program and its arguments")
+    .min(1, "must name a program")
+    .max(100),
+  variables: namedRecord(wrongName, variableValue).default({}),
   conversation: z.array(belowHome).max(20).default([]),
-});
+};
+
+export const acpProgramSchema: z.ZodType<AcpProgram> = z.object(acpProgramFields);

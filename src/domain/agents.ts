@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { type AcpProgram, acpProgramSchema } from "./acp-program.ts";
+import { type AcpProgram, acpProgramFields } from "./acp-program.ts";
 import type { ModelApi } from "./model.ts";
+import { namedRecord } from "./named-record.ts";
 
 /** An agent that tasks can have. */
 export interface AgentKind {
@@ -42,40 +43,22 @@ const builtIn: Readonly<Record<string, AgentKind>> = {
 };
 
 /** `[agents.NAME]` of ccw.toml. */
-export const configuredAgentsSchema = z
-  .record(
-    z.string(),
-    z
-      .strictObject({
-        title: z.unknown().optional(),
-        command: z.unknown(),
-        variables: z.unknown().optional(),
-        conversation: z.unknown().optional(),
-        api: z.enum(["messages", "responses"], 'must be "messages" or "responses"').default("messages"),
-        image: z.string().min(1).max(300).optional(),
-      })
-      .transform(({ api, image, ...program }, context) => {
-        const acp = acpProgramSchema.safeParse({ ...program, title: program.title ?? "agent" });
-        if (acp.success) return { api, image, title: program.title, acp: acp.data };
-        for (const { path, message } of acp.error.issues)
-          context.addIssue({ code: "custom", path: [...path], message });
-        return z.NEVER;
-      }),
-  )
-  .superRefine((agents, context) => {
-    for (const name of Object.keys(agents)) {
-      const message = wrongName(name);
-      if (message !== undefined) context.addIssue({ code: "custom", path: [name.slice(0, 60)], message });
-    }
-  })
-  .transform((agents) =>
-    Object.entries(agents).map(
-      ([name, { api, image, title, acp }]): ConfiguredAgent => ({
-        ...{ name, api, image },
-        acp: { ...acp, title: title === undefined ? name : acp.title },
-      }),
-    ),
-  );
+export const configuredAgentsSchema = namedRecord(
+  wrongName,
+  z.strictObject({
+    ...acpProgramFields,
+    title: acpProgramFields.title.optional(),
+    api: z.enum(["messages", "responses"], 'must be "messages" or "responses"').default("messages"),
+    image: z.string().min(1).max(300).optional(),
+  }),
+).transform((agents) =>
+  Object.entries(agents).map(
+    ([name, { api, image, title = name, ...program }]): ConfiguredAgent => ({
+      ...{ name, api, image },
+      acp: { ...program, title },
+    }),
+  ),
+);
 
 export interface ConfiguredAgent {
   name: string;

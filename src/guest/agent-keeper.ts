@@ -3,6 +3,7 @@ import type { GuestEvent } from "../domain/event.ts";
 import type { Json } from "../domain/json.ts";
 import type { AgentMode } from "../domain/task.ts";
 import type { Agent, AgentExit, AgentRun, AgentStart } from "./agents/agent.ts";
+import { nothingHeard } from "./agents/heard.ts";
 import { afterEvent, keepPrompts, neverRan } from "./kept-prompts.ts";
 import type { KeptPrompt, StateFile } from "./state.ts";
 import { tailOf } from "./text.ts";
@@ -30,7 +31,7 @@ export interface AgentKeeper {
 
 export interface AgentKeeperOptions {
   agent: Agent;
-  start: Omit<AgentStart, "lastPromptId" | "modeChanged">;
+  start: Omit<AgentStart, "lastPromptId" | "unfinished" | "modeChanged">;
   state: StateFile;
   /** Done, and waited for, before the end of a turn is told. `settled`: the conversation is in its files by then. */
   beforeTurnEnds: (promptId: string, settled: Promise<void>) => Promise<void>;
@@ -101,10 +102,12 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   };
 
   const launch = () => {
+    const { lastPromptId, openPrompt, heard } = state.value;
     const launched = agent.start({
-      ...{ ...start, ...inForce(), emit, modeChanged },
-      lastPromptId: state.value.lastPromptId,
+      ...{ ...start, ...inForce(), emit, modeChanged, lastPromptId },
+      unfinished: openPrompt === null || heard === null ? null : { key: openPrompt.key, heard },
     });
+    if (heard === null) state.update({ heard: nothingHeard });
     run = launched;
     handed = new Set();
     launched.exited.then(onExit).catch(failed.reject);

@@ -166,6 +166,7 @@ async function bareRun(repository: string, model: RecordingModel): Promise<numbe
       sessionId: start.agent.sessionId,
       instructions: instructionsFor([checkout], folder, { asksWith: "AskUserQuestion" }),
       lastPromptId: null,
+      unfinished: null,
       trailers: [],
       emit: async () => {},
       modeChanged() {},

@@ -1,5 +1,14 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { recipeNamed, referenceOf } from "../../src/sandbox/recipe.ts";
@@ -9,70 +18,99 @@ import type { EngineUnderTest } from "./appliance.ts";
 export interface AcpPackage {
   name: string;
   version: string;
-  /** Left out of it. */
-  omitOptional: boolean;
   bin: { as: string; path: string };
 }
 
 export const claudeAcp: AcpPackage = {
   name: "@agentclientprotocol/claude-agent-acp",
   version: "0.100.0",
-  // The image has the CLI that it drives.
-  omitOptional: true,
   bin: { as: "claude-agent-acp", path: "@agentclientprotocol/claude-agent-acp/dist/index.js" },
 };
 
 export const opencode: AcpPackage = {
   name: `opencode-linux-${process.arch}`,
   version: "1.18.33",
-  omitOptional: true,
   bin: { as: "opencode", path: `opencode-linux-${process.arch}/bin/opencode` },
 };
 
-/** `slim` with the agent, as README.md tells operators to make one; packages are fetched here, once, by the runtime. */
-export async function buildAcpImage({ docker }: EngineUnderTest, agent: AcpPackage): Promise<string> {
+const folderName = ({ bin, version }: AcpPackage) => `acp-${bin.as}-${version}`;
+const cache = join(homedir(), ".cache/ccw-server");
+
+/**
+ * `slim` with the agents. README.md tells operators to have npm put them there; here they are fetched once for all engines,
+ * and one layer is copied, with no command run in it.
+ */
+export async function buildAcpImage(
+  { docker }: EngineUnderTest,
+  agents: readonly AcpPackage[],
+): Promise<string> {
   const slim = recipeNamed("slim");
   if (slim === undefined) throw new Error("there is no recipe named slim");
   const base = referenceOf(slim);
-  const reference = `localhost/ccw-test/${agent.bin.as}:${agent.version}-${base.split(":").at(-1)}`;
+  const content = new Bun.CryptoHasher("sha256")
+    .update(JSON.stringify([agents, base, layout, moved]))
+    .digest("hex")
+    .slice(0, 12);
+  const reference = `localhost/ccw-test/acp:${content}`;
   const isThere = await docker
     .getImage(reference)
     .inspect()
     .then(() => true)
     .catch(() => false);
   if (isThere) return reference;
-  const folder = await fetched(agent);
-  const tar = Bun.spawn(["tar", "-C", folder, "-c", "Containerfile", "node_modules"], { stdout: "pipe" });
-  const answer = await docker.buildImage(Readable.from(tar.stdout), {
-    ...{ t: reference, dockerfile: "Containerfile", networkmode: "host", buildargs: { BASE: base } },
-  });
-  await new Promise<void>((resolve, reject) => {
-    docker.modem.followProgress(answer, (error) => (error === null ? resolve() : reject(error)));
-  });
+  const beside = mkdtempSync(join(tmpdir(), "ccw-acp-image-"));
+  try {
+    writeFileSync(join(beside, "Containerfile"), layout);
+    mkdirSync(join(beside, "root/usr/local/bin"), { recursive: true });
+    for (const agent of agents) {
+      await fetchAcpPackage(agent);
+      const { as, path } = agent.bin;
+      symlinkSync(`/opt/${folderName(agent)}/node_modules/${path}`, join(beside, "root/usr/local/bin", as));
+    }
+    const fetched = ["-C", cache, ...agents.map((agent) => `${folderName(agent)}/node_modules`)];
+    const tar = Bun.spawn(
+      ["tar", "-c", "--transform", moved, "-C", beside, "Containerfile", "root", ...fetched],
+      {
+        stdout: "pipe",
+      },
+    );
+    const answer = await docker.buildImage(Readable.from(tar.stdout), {
+      ...{ t: reference, dockerfile: "Containerfile", networkmode: "host", buildargs: { BASE: base } },
+    });
+    await new Promise<void>((resolve, reject) => {
+      docker.modem.followProgress(answer, (error) => (error === null ? resolve() : reject(error)));
+    });
+  } finally {
+    rmSync(beside, { recursive: true });
+  }
   return reference;
 }
 
-async function fetched({ name, version, omitOptional, bin }: AcpPackage): Promise<string> {
-  const folder = join(homedir(), ".cache/ccw-server", `acp-${bin.as}-${version}`);
-  if (!existsSync(join(folder, "done"))) {
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ dependencies: { [name]: version } }));
-    const argv = ["install", ...(omitOptional ? ["--omit=optional"] : [])];
-    const child = Bun.spawn([process.execPath, ...argv], {
-      cwd: folder,
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    if ((await child.exited) !== 0) throw new Error(`${name} could not be installed from npm`);
-    writeFileSync(join(folder, "done"), "");
+/** The packages' place; what symbolic links name stays. */
+const moved = "s,^acp-,root/opt/acp-,S";
+const layout = ["ARG BASE", "FROM $" + "{BASE}", "COPY root /", ""].join("\n");
+
+/** A folder with it in `node_modules`. Whoever fetches it at the same time gets the same. */
+export async function fetchAcpPackage(agent: AcpPackage): Promise<string> {
+  const folder = join(cache, folderName(agent));
+  if (existsSync(join(folder, "done"))) return folder;
+  const { name, version, bin } = agent;
+  mkdirSync(cache, { recursive: true });
+  const fresh = mkdtempSync(join(cache, "fetching-"));
+  writeFileSync(join(fresh, "package.json"), JSON.stringify({ dependencies: { [name]: version } }));
+  // What is optional is the CLI that it drives, which is there already.
+  const child = Bun.spawn([process.execPath, "install", "--omit=optional"], {
+    cwd: fresh,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  if ((await child.exited) !== 0) throw new Error(`${name} could not be installed from npm`);
+  chmodSync(join(fresh, "node_modules", bin.path), 0o755);
+  writeFileSync(join(fresh, "done"), "");
+  try {
+    renameSync(fresh, folder);
+  } catch (thrown) {
+    rmSync(fresh, { recursive: true });
+    if (!existsSync(join(folder, "done"))) throw thrown;
   }
-  const text = [
-    "ARG BASE",
-    "FROM $" + "{BASE}",
-    "COPY node_modules /opt/agent/node_modules",
-    `RUN chmod 0755 /opt/agent/node_modules/${bin.path} && ln -s /opt/agent/node_modules/${bin.path} /usr/local/bin/${bin.as}`,
-    "",
-  ].join("\n");
-  writeFileSync(join(folder, "Containerfile"), text);
   return folder;
 }

@@ -1,18 +1,21 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../../src/domain/errors.ts";
 import { buildAcpImage, claudeAcp, opencode } from "./acp-image.ts";
 import {
+  type AgentUnderTest,
+  changesNothingYet,
   fixesTheTest,
   isInterrupted,
   isKilledInMidTurn,
   plansFirst,
   remembersElsewhere,
-  wasMeteredAndKept,
 } from "./agent-life.ts";
 import {
   type Appliance,
   bodiesOf,
+  type EngineUnderTest,
   enginesUnderTest,
   freshFolder,
   reaches,
@@ -22,29 +25,29 @@ import {
 import { begun, lastText, say } from "./turns.ts";
 
 /** As an operator sets up agents of the Agent Client Protocol: two that exist, and one that does not. */
-const configOf = (images: { claude: string; opencode: string }) => `
+const configOf = (image: string) => `
 [agents.claude-acp]
 title = "Claude over ACP"
 command = ["claude-agent-acp"]
-image = "${images.claude}"
+image = "${image}"
 conversation = [".claude/projects"]
 variables.ANTHROPIC_BASE_URL = "{model_url}"
 variables.ANTHROPIC_AUTH_TOKEN = "{model_token}"
 variables.ANTHROPIC_MODEL = "{model}"
 variables.CLAUDE_CODE_EXECUTABLE = "/usr/local/bin/claude"
 variables.CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC = "1"
-variables.IS_SANDBOX = "1"
 
 [agents.opencode]
 title = "OpenCode"
 command = ["opencode", "acp"]
-image = "${images.opencode}"
+image = "${image}"
 conversation = [".local/share/opencode"]
 variables.OPENCODE_DISABLE_AUTOUPDATE = "1"
 variables.OPENCODE_DISABLE_MODELS_FETCH = "1"
 variables.OPENCODE_CONFIG_CONTENT = '''{
   "model": "anthropic/claude-sonnet-4-5",
   "small_model": "anthropic/claude-sonnet-4-5",
+  "agent": { "plan": { "permission": { "bash": "ask" } } },
   "provider": { "anthropic": { "options": { "baseURL": "{model_url}/v1", "apiKey": "{model_token}" } } },
   "autoupdate": false,
   "share": "disabled"
@@ -55,89 +58,117 @@ title = "Nobody"
 command = ["no-such-agent", "acp"]
 `;
 
-/** Real agents behind the Agent Client Protocol, in containers, with the demo model as their model. */
-describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
-  let appliance: Appliance;
-  const dataFolder = freshFolder();
-  beforeAll(async () => {
-    const images = {
-      claude: await buildAcpImage(engine, claudeAcp),
-      opencode: await buildAcpImage(engine, opencode),
-    };
-    writeFileSync(join(dataFolder, "ccw.toml"), configOf(images));
-    appliance = await startAppliance({ engine, dataFolder });
-  }, 300_000);
-  afterAll(async () => {
-    await appliance?.stop();
-    rmSync(dataFolder, { recursive: true, force: true });
-  }, 60_000);
+/**
+ * Real agents behind the Agent Client Protocol, in containers, with the demo model as their model. Each scenario is played on
+ * all engines at once: most of it is waiting.
+ */
+const houses = enginesUnderTest().map((engine) => ({ engine, dataFolder: freshFolder() }));
+const appliances = new Map<EngineUnderTest, Appliance>();
+const onAll = <Outcome>(act: (house: (typeof houses)[number]) => Promise<Outcome>) =>
+  Promise.allSettled(houses.map(act)).then((outcomes) => {
+    const failed = outcomes.flatMap((outcome, index) =>
+      outcome.status === "rejected"
+        ? [
+            new Error(`on ${houses[index]?.engine.name}: ${messageOf(outcome.reason)}`, {
+              cause: outcome.reason,
+            }),
+          ]
+        : [],
+    );
+    if (failed.length > 0) throw failed.length === 1 ? failed[0] : new AggregateError(failed);
+  });
 
-  const api = () => appliance.client.api.tasks[":id"];
-  const claude = () => ({ appliance, engine, agent: "claude-acp" });
+beforeAll(
+  () =>
+    onAll(async ({ engine, dataFolder }) => {
+      const image = await buildAcpImage(engine, [claudeAcp, opencode]);
+      writeFileSync(join(dataFolder, "ccw.toml"), configOf(image));
+      appliances.set(engine, await startAppliance({ engine, dataFolder }));
+    }),
+  300_000,
+);
+afterAll(
+  () =>
+    onAll(async ({ engine, dataFolder }) => {
+      await appliances.get(engine)?.stop();
+      rmSync(dataFolder, { recursive: true, force: true });
+    }),
+  60_000,
+);
 
-  test(
+function scenario(name: string, agent: string, play: (under: AgentUnderTest) => Promise<void>): void {
+  const onEach = () =>
+    onAll(async ({ engine }) => {
+      const appliance = appliances.get(engine);
+      if (appliance === undefined) throw new Error("its appliance did not start");
+      await play({ appliance, engine, agent });
+    });
+  test(`${agent}: ${name}`, onEach, 600_000);
+}
+
+for (const agent of ["claude-acp", "opencode"]) {
+  scenario(
     "a failing test is fixed and pushed, the requests are metered, and the turn is kept",
-    () => fixesTheTest(claude(), "Edit"),
-    120_000,
+    agent,
+    async (under) => {
+      const id = await fixesTheTest(under, "Edit");
+      // OpenCode looks for packages of its own at npm's, and does without.
+      const refused = (await bodiesOf(under.appliance, id, "egress_refused")).map(({ target }) => target);
+      expect(refused.filter((target) => agent !== "opencode" || target !== "registry.npmjs.org:443")).toEqual(
+        [],
+      );
+    },
   );
+  scenario("the conversation goes on after sleep, and in another container", agent, remembersElsewhere);
+}
 
-  test("OpenCode does the same by its own tools", async () => {
-    const task = await submit(appliance, { prompt: "demo: jot pear", agent: "opencode" });
-    await reaches(appliance, task.id, "completed");
-    const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
-    expect(diff).toMatchObject({ pushed: true, diff: expect.stringContaining("+pear") });
-    expect(await bodiesOf(appliance, task.id, "tool_use")).toMatchObject([{ name: "Bash" }]);
-    expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-    await wasMeteredAndKept({ appliance, engine, agent: "opencode" }, task.id);
-  }, 120_000);
+scenario(
+  "in plan mode its edits are refused, and its commands are put before a person",
+  "opencode",
+  changesNothingYet,
+);
+scenario(
+  "what runs is interrupted, and what a person says next comes before what waits",
+  "claude-acp",
+  isInterrupted,
+);
+scenario(
+  "a sandbox that is killed in mid-turn is started again, and the turn goes on",
+  "claude-acp",
+  isKilledInMidTurn,
+);
+scenario("a plan is put before a person, and carried out when it is approved", "claude-acp", plansFirst);
 
-  test(
-    "what runs is interrupted, and what a person says next comes before what waits",
-    () => isInterrupted(claude()),
-    120_000,
-  );
-
-  test("a prompt sent at once has the next turn, before what waits", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 4", agent: "claude-acp" });
+scenario(
+  "a prompt sent at once has the next turn, before what waits",
+  "claude-acp",
+  async ({ appliance, agent }) => {
+    const task = await submit(appliance, { prompt: "demo: slow 4", agent });
     await begun(appliance, task.id);
     await say(appliance, task.id, "demo: jot later");
     await say(appliance, task.id, "demo: jot now", true);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(3);
     expect(await lastText(appliance, task.id)).toContain("now\nlater");
-  }, 120_000);
+  },
+);
 
-  test(
-    "a sandbox that is killed in mid-turn is started again, and the turn goes on",
-    () => isKilledInMidTurn(claude()),
-    180_000,
-  );
-
-  test(
-    "a plan is put before a person, and carried out when it is approved",
-    () => plansFirst(claude()),
-    120_000,
-  );
-
-  for (const agent of ["claude-acp", "opencode"]) {
-    test(
-      `${agent}: the conversation goes on after sleep, and in another container`,
-      () => remembersElsewhere({ appliance, engine, agent }),
-      180_000,
-    );
-  }
-
-  test("an agent that the image does not have fails its task, and says what is missing", async () => {
-    const task = await submit(appliance, { prompt: "demo: fix-test", agent: "nobody" });
+scenario(
+  "an agent that the image does not have fails its task, and says what is missing",
+  "nobody",
+  async ({ appliance, agent }) => {
+    const task = await submit(appliance, { prompt: "demo: fix-test", agent });
     const failed = await reaches(appliance, task.id, "failed");
     expect(JSON.stringify(failed)).toContain("no Nobody that can be started");
-  }, 60_000);
+  },
+);
 
-  test("the agents are named to people, and another is refused", async () => {
+scenario(
+  "agents are named to people, and one that there is not is refused",
+  "gemini",
+  async ({ appliance, agent }) => {
     const { agents } = await appliance.client.read(appliance.client.api.status.$get());
     expect(agents.map(({ title }) => title)).toContain("Claude over ACP");
-    await expect(submit(appliance, { prompt: "x", agent: "gemini" })).rejects.toThrow(
-      'no agent named "gemini"',
-    );
-  });
-});
+    await expect(submit(appliance, { prompt: "x", agent })).rejects.toThrow('no agent named "gemini"');
+  },
+);

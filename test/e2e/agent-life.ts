@@ -26,8 +26,8 @@ const handOver = ({ appliance, agent }: AgentUnderTest, task: Submission): Promi
 const commandRuns = (appliance: Appliance, id: string) =>
   until("a command runs", async () => (await bodiesOf(appliance, id, "tool_use")).length > 0);
 
-/** `editsWith`: its own tool for that. */
-export async function fixesTheTest(under: AgentUnderTest, editsWith: string): Promise<void> {
+/** `editsWith`: its own tool for that. Resolves with the task. */
+export async function fixesTheTest(under: AgentUnderTest, editsWith: string): Promise<string> {
   const { appliance } = under;
   const { id } = await handOver(under, { prompt: "demo: fix-test" });
   await reaches(appliance, id, "completed");
@@ -39,11 +39,11 @@ export async function fixesTheTest(under: AgentUnderTest, editsWith: string): Pr
   expect(tools).toContain(editsWith);
   const [turn] = await bodiesOf(appliance, id, "turn_ended");
   expect(turn).toMatchObject({ outcome: "done", text: expect.stringContaining("passes now") });
-  expect(await bodiesOf(appliance, id, "egress_refused")).toEqual([]);
   await wasMeteredAndKept(under, id);
+  return id;
 }
 
-export async function wasMeteredAndKept({ appliance }: AgentUnderTest, id: string): Promise<void> {
+async function wasMeteredAndKept({ appliance }: AgentUnderTest, id: string): Promise<void> {
   const { task } = await appliance.client.read(appliance.client.api.tasks[":id"].$get({ param: { id } }));
   expect(task.inputTokens).toBeGreaterThan(1000);
   expect(task.outputTokens).toBeGreaterThan(10);
@@ -98,6 +98,24 @@ export async function plansFirst(under: AgentUnderTest): Promise<void> {
   const [diff] = await appliance.client.read(api.diff.$get({ param: { id } }));
   expect(diff?.diff).toContain("plan.txt");
   expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
+}
+
+/** Its tests are run by leave of a person, its edit is refused, and it says so. */
+export async function changesNothingYet(under: AgentUnderTest): Promise<void> {
+  const { appliance } = under;
+  const { id } = await handOver(under, { prompt: "demo: fix-test", mode: "plan" });
+  await reaches(appliance, id, "waiting");
+  const questions = await bodiesOf(appliance, id, "question");
+  expect(questions).toMatchObject([{ input: { command: expect.stringContaining("node --test") } }]);
+  const json = { requestId: questions[0]?.requestId ?? "", answer: { kind: "allow" as const } };
+  const api = appliance.client.api.tasks[":id"];
+  await appliance.client.read(api.answers.$post({ param: { id }, json }));
+  await reaches(appliance, id, "completed");
+  expect(await bodiesOf(appliance, id, "turn_ended")).toMatchObject([
+    { outcome: "done", text: expect.stringContaining("The edit was refused.") },
+  ]);
+  const diffs = await appliance.client.read(api.diff.$get({ param: { id } }));
+  expect(diffs.map(({ diff }) => diff).join("")).toBe("");
 }
 
 export async function remembersElsewhere(under: AgentUnderTest): Promise<void> {

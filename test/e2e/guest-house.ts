@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import type { AcpProgram } from "../../src/domain/acp-program.ts";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import {
   type SessionCommandBody,
@@ -38,6 +39,8 @@ export interface Setting {
   setupScript?: string;
   baseBranch?: string;
   kind?: string;
+  /** For an agent of the Agent Client Protocol. */
+  acp?: AcpProgram;
   mode?: "plan";
   /** Another house, whose repositories and snapshots this one has, too. */
   beside?: { folder: string };
@@ -80,6 +83,7 @@ export async function openHouse(setting: Setting = {}) {
     agent: {
       ...{ kind: setting.kind ?? "claude", model: "demo", sessionId: crypto.randomUUID() },
       mode: setting.mode ?? "act",
+      ...(setting.acp === undefined ? {} : { acp: setting.acp }),
     },
     ...(setting.restore === undefined ? {} : { restore: setting.restore }),
     tokens: { model: "model-token", git: "git-token" },
@@ -103,8 +107,12 @@ export async function openHouse(setting: Setting = {}) {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url ?? "/", "http://door");
     if (url.pathname.startsWith("/model/")) {
-      expect(request.headers.authorization).toBe("Bearer model-token");
-      expect(request.headers["x-api-key"]).toBeUndefined();
+      const { authorization, "x-api-key": key } = request.headers;
+      expect([authorization, key]).toEqual(
+        setting.acp === undefined || key === undefined
+          ? ["Bearer model-token", undefined]
+          : [undefined, "model-token"],
+      );
       return playModel(request, response, url.pathname.slice("/model".length), asked);
     }
     if (!controlOpen) return void request.socket.destroy();

@@ -5,7 +5,11 @@ import { type AcpToolCall, type AcpUpdate, toolCallSchema } from "./acp-messages
 import { createAcpTools } from "./acp-tools.ts";
 import type { Deltas } from "./deltas.ts";
 
-/** What the updates of a session mean in the transcript. */
+/**
+ * What the updates of a session mean in the transcript. What is shown again of a session has the same names as when it was
+ * said: those of tools are the agent's own, and a block of text is named by its message and its place in it. So a block
+ * does not end where something else comes between its pieces, which may not stand there again.
+ */
 export interface AcpTranslator {
   update(update: AcpUpdate): GuestEvent[];
   /** The tool that leave is asked for, told if it was not. */
@@ -21,20 +25,26 @@ export interface AcpTranslator {
 
 /** A block that goes on and on is told in parts of this length, in characters. */
 const maxBlock = 200_000;
+/** Messages of one turn; an agent that begins more without an end is not to fill our memory. */
+const maxPlaces = 10_000;
 /** A call whose input has not changed for so long is told as it is then. */
 const settleMs = 300;
 
 export function createAcpTranslator({
   deltas,
   late,
+  worked,
 }: {
   deltas: Deltas;
   late: (events: GuestEvent[]) => void;
+  /** A call has ended well. */
+  worked?: (call: AcpToolCall) => void;
 }): AcpTranslator {
-  const tools = createAcpTools();
+  const tools = createAcpTools(worked);
   let block: { kind: "text" | "thought"; id: string; messageId: string; text: string } | undefined;
   let lastWords = "";
   let plan = "";
+  let places = new Map<string, number>();
   let settling: ReturnType<typeof setTimeout> | undefined;
 
   const endBlock = (): GuestEvent[] => {
@@ -47,10 +57,21 @@ export function createAcpTranslator({
     return [...deltas.flush(event), event];
   };
 
+  const nameOf = (kind: "text" | "thought", messageId: string): string => {
+    if (messageId === "") return crypto.randomUUID();
+    if (places.size > maxPlaces) places.clear();
+    const name = `${messageId}.${kind}`;
+    const place = places.get(name) ?? 0;
+    places.set(name, place + 1);
+    return `${name}.${place}`;
+  };
+
   const add = (kind: "text" | "thought", text: string, messageId: string): GuestEvent[] => {
     const isNew = block?.kind !== kind || block.messageId !== messageId || block.text.length > maxBlock;
+    // What is nothing but space may be left out where it is shown again: it begins no block.
+    if (isNew && text.trim() === "") return [];
     const before = isNew ? endBlock() : [];
-    block = isNew || block === undefined ? { kind, id: crypto.randomUUID(), messageId, text: "" } : block;
+    block = isNew || block === undefined ? { kind, id: nameOf(kind, messageId), messageId, text: "" } : block;
     const piece = cutWithNote(text, maxBlock / 4);
     block.text += piece;
     return [...before, ...(kind === "text" ? deltas.add(block.id, piece) : [])];
@@ -66,22 +87,24 @@ export function createAcpTranslator({
     update(update) {
       switch (update.sessionUpdate) {
         case "agent_message_chunk":
-          return add("text", update.content.text, update.messageId ?? "");
+          return add("text", update.content.text, update.messageId);
         case "agent_thought_chunk":
-          return add("thought", update.content.text, update.messageId ?? "");
+          return add("thought", update.content.text, update.messageId);
         case "tool_call":
-        case "tool_call_update":
-          return [...endBlock(), ...ofTool(update)];
+        case "tool_call_update": {
+          const before = tools.isOpen(update.toolCallId) ? [] : endBlock();
+          return [...before, ...ofTool(update)];
+        }
         case "plan": {
           const told = JSON.stringify(update.entries);
           if (told === plan) return [];
           plan = told;
-          return [...endBlock(), ...todoList(update.entries)];
+          return todoList(update.entries);
         }
         case "notice": {
           const text = [update.title, update.description ?? ""].filter(Boolean).join(": ");
           const level = update.severity === "info" ? "info" : "warning";
-          return [...endBlock(), { kind: "notice", level, text: cutWithNote(text, 4000) }];
+          return [{ kind: "notice", level, text: cutWithNote(text, 4000) }];
         }
         case "user_message_chunk":
         case "current_mode_update":
@@ -97,7 +120,8 @@ export function createAcpTranslator({
     asked(given) {
       const call = toolCallSchema.safeParse(given).data;
       if (call === undefined) return { call, events: endBlock() };
-      return { call, events: [...endBlock(), ...tools.update(call), ...tools.tell()] };
+      const before = tools.isOpen(call.toolCallId) ? [] : endBlock();
+      return { call, events: [...before, ...tools.update(call), ...tools.tell()] };
     },
     end() {
       clearTimeout(settling);
@@ -105,6 +129,7 @@ export function createAcpTranslator({
     },
     begin() {
       lastWords = "";
+      places = new Map();
     },
     get lastWords() {
       return block?.kind === "text" ? block.text : lastWords;

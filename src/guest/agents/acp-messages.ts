@@ -110,8 +110,12 @@ const toolFields = {
 };
 export const toolCallSchema = z.object(toolFields);
 export type AcpToolCall = z.infer<typeof toolCallSchema>;
+export const diffsOf = ({ content }: AcpToolCall): AcpDiff[] =>
+  (content ?? []).flatMap((each) => (each.type === "diff" ? [each] : []));
 
-const chunk = { content, messageId: text };
+/** Tells one message from another; "" where the agent names none. */
+const messageId = z.string().max(150).catch("").default("");
+const chunk = { content, messageId };
 const update = z.discriminatedUnion("sessionUpdate", [
   z.object({ sessionUpdate: z.literal("user_message_chunk"), ...chunk }),
   z.object({ sessionUpdate: z.literal("agent_message_chunk"), ...chunk }),

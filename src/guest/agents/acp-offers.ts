@@ -70,7 +70,7 @@ export function createAcpSettings(
       told = mode;
       if (choice === undefined || plan === undefined)
         return mode === "plan"
-          ? `${title} has no plan mode of its own: it is told to change nothing, and what it asks leave for is refused or put before a person.`
+          ? `${title} has no plan mode of its own: it is told to change nothing, what it asks leave for is refused or put before a person, and where it changes files without asking it is stopped.`
           : undefined;
       const usual = first.mode === plan ? choice.options.find(({ id }) => id !== plan)?.id : first.mode;
       const wanted = mode === "plan" ? plan : usual;

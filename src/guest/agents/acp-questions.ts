@@ -3,6 +3,7 @@ import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import type { AgentMode } from "../../domain/task.ts";
 import { boundJson, cutWithNote } from "../text.ts";
+import { isChange } from "./acp-changes.ts";
 import type { AcpToolCall } from "./acp-messages.ts";
 import { permissionAnswerSchema } from "./claude-messages.ts";
 
@@ -26,7 +27,6 @@ interface Open {
 
 /** What changes nothing. */
 const harmless = new Set(["read", "search", "think", "fetch"]);
-const editing = new Set(["edit", "delete", "move"]);
 
 export function createAcpQuestions({
   mode,
@@ -49,7 +49,7 @@ export function createAcpQuestions({
       const kind = call?.kind ?? "other";
       const isPlan = kind === "switch_mode";
       if (mode() === "act" || harmless.has(kind)) return decide(chosen(request, "allow"));
-      if (editing.has(kind)) return decide(chosen(request, "reject"));
+      if (isChange({ kind })) return decide(chosen(request, "reject"));
       const requestId = crypto.randomUUID();
       const { promise, resolve } = Promise.withResolvers<RequestPermissionResponse>();
       open.set(requestId, { request, isPlan, respond: resolve });

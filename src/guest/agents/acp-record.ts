@@ -16,6 +16,8 @@ const recordSchema = z.object({
       state: z.enum(["given", "answered"]),
       text: z.string(),
       reply: z.string(),
+      /** What was said to it in that turn beside the prompt, the last of it. */
+      also: z.string().default(""),
     })
     .optional(),
 });
@@ -43,7 +45,14 @@ export function writeRecord(env: Env, { sessionId, last }: AcpRecord): void {
   const kept =
     last === undefined
       ? {}
-      : { last: { ...last, text: last.text.slice(0, maxText), reply: tailOf(last.reply, maxReply) } };
+      : {
+          last: {
+            ...last,
+            text: last.text.slice(0, maxText),
+            reply: tailOf(last.reply, maxReply),
+            also: last.also.slice(0, maxText),
+          },
+        };
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, JSON.stringify({ sessionId, ...kept }));
   renameSync(`${path}.new`, path);

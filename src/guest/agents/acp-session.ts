@@ -1,4 +1,5 @@
 import { CcwError, messageOf } from "../../domain/errors.ts";
+import type { GuestEvent } from "../../domain/event.ts";
 import {
   type AcpCapabilities,
   type AcpOffers,
@@ -8,7 +9,9 @@ import {
   offersSchema,
 } from "./acp-messages.ts";
 import { type AcpRecord, readRecord } from "./acp-record.ts";
+import { ownWords, replayAcp } from "./acp-replay.ts";
 import { type AcpWire, isAuthRequired, methods, PROTOCOL_VERSION } from "./acp-wire.ts";
+import type { AgentStart } from "./agent.ts";
 
 /** The conversation as it was opened. */
 export interface AcpSession {
@@ -20,6 +23,8 @@ export interface AcpSession {
    * surely has not, `unsure` where the agent does not show its conversation. Undefined where there was none.
    */
   before: { last: NonNullable<AcpRecord["last"]>; prompt: "held" | "lost" | "unsure" } | undefined;
+  /** What was said in the unfinished turn and not told. */
+  unheard: GuestEvent[];
   /** The agent begins without a conversation. */
   isFresh: boolean;
   /** Its own instructions have ours in them. */
@@ -31,18 +36,16 @@ export interface OpenSessionOptions {
   cwd: string;
   env: Record<string, string>;
   instructions: string;
+  unfinished: AgentStart["unfinished"];
   notice: (text: string) => void;
   /** Updates that come while this listens are a conversation that is shown again: they are not for the transcript. */
-  replay: (listen: ((update: AcpUpdate) => void) | undefined) => void;
+  replay: (listen: ((update: AcpUpdate, sessionId: string) => void) | undefined) => void;
 }
-
-/** What is said to an agent that was cut off in the middle of a turn. */
-export const goOn = "Continue from where you left off.";
 
 const answerMs = 120_000;
 
 export async function openAcpSession(wire: AcpWire, options: OpenSessionOptions): Promise<AcpSession> {
-  const { title, cwd, env, instructions, notice } = options;
+  const { title, cwd, env, instructions, unfinished, notice } = options;
   const hello = await inTime(
     wire.request(
       methods.agent.initialize,
@@ -71,20 +74,26 @@ export async function openAcpSession(wire: AcpWire, options: OpenSessionOptions)
   };
   const record = readRecord(env);
   const last = record?.last;
-  const opened = { capabilities, isInstructed };
+  const opened = { capabilities, isInstructed, unheard: [] };
+  const goesOn = last !== undefined && last.key === unfinished?.key;
   const unsure = last === undefined ? undefined : { last, prompt: "unsure" as const };
 
   const takeUp = async ({ sessionId }: AcpRecord): Promise<AcpSession | undefined> => {
     const params = { ...settings, sessionId };
-    // Shown again, the conversation tells whether the prompt got there.
-    if (loadSession && (last?.state === "given" || !sessionCapabilities.resume)) {
-      const said = listenToPrompts(options.replay);
+    // Shown again, the conversation tells whether the prompt got there, and what was said that nobody heard.
+    if (loadSession && (goesOn || last?.state === "given" || !sessionCapabilities.resume)) {
+      const shown = replayAcp(goesOn ? unfinished.heard : null, last === undefined ? [] : [last.also]);
+      // Sessions of agents that it had called may be shown, too.
+      options.replay((update, of) => {
+        if (of === sessionId) shown.take(update);
+      });
       try {
         const offers = await inTime(wire.request(methods.agent.session.load, params, offersSchema));
-        const holds = last !== undefined && said.last().includes(last.text.trim());
+        const { lastPrompt, unheard } = shown.end();
+        const holds = last !== undefined && lastPrompt.includes(ownWords(last.text));
         const before =
           last === undefined ? undefined : { last, prompt: holds ? ("held" as const) : ("lost" as const) };
-        return { ...opened, id: sessionId, offers, before, isFresh: false };
+        return { ...opened, id: sessionId, offers, before, isFresh: false, unheard: holds ? unheard : [] };
       } finally {
         options.replay(undefined);
       }
@@ -128,28 +137,4 @@ function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
   const late = new CcwError("unavailable", `it has not answered for ${answerMs / 1000} s`);
   const timer = setTimeout(() => reject(late), answerMs);
   return Promise.race([answer, promise]).finally(() => clearTimeout(timer));
-}
-
-/** The last words of a person in a conversation that is shown again; ours for going on are nobody's. */
-function listenToPrompts(replay: OpenSessionOptions["replay"]): { last(): string } {
-  const maxKept = 64 * 1024;
-  let last = "";
-  let now: { messageId: string; text: string } | undefined;
-  const end = () => {
-    if (now !== undefined && now.text.trim() !== "" && now.text.trim() !== goOn) last = now.text;
-    now = undefined;
-  };
-  replay((update) => {
-    if (update.sessionUpdate === "available_commands_update") return;
-    if (update.sessionUpdate !== "user_message_chunk") return end();
-    const messageId = update.messageId ?? "";
-    if (now !== undefined && now.messageId !== messageId) end();
-    now = { messageId, text: ((now?.text ?? "") + update.content.text).slice(0, maxKept) };
-  });
-  return {
-    last() {
-      end();
-      return last;
-    },
-  };
 }

@@ -1,12 +1,14 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import { boundJson, cutText } from "../text.ts";
-import type { AcpDiff, AcpToolCall } from "./acp-messages.ts";
+import { type AcpDiff, type AcpToolCall, diffsOf } from "./acp-messages.ts";
 
 /** The calls of tools, which an agent describes in pieces, as one call and one result each. */
 export interface AcpTools {
   /** What came of a call now. One that is not settled yet is told when it is, or by `tell`. */
   update(call: AcpToolCall): GuestEvent[];
+  /** Whether the call was heard of and has not ended. */
+  isOpen(toolCallId: string): boolean;
   /** All that is known of calls that were not told. */
   tell(): GuestEvent[];
   /** Nothing more is heard of those that are open. */
@@ -19,7 +21,8 @@ type Call = AcpToolCall & { told: boolean };
 const maxOpen = 200;
 const maxDone = 1000;
 
-export function createAcpTools(): AcpTools {
+/** `worked`: told of each call that has ended well, with all that was said of it. */
+export function createAcpTools(worked: (call: AcpToolCall) => void = () => {}): AcpTools {
   const open = new Map<string, Call>();
   const done = new Set<string>();
 
@@ -55,14 +58,17 @@ export function createAcpTools(): AcpTools {
       const hadTold = before?.told === true;
       switch (call.status) {
         case "completed":
+          worked(call);
+          return [...dropped, ...close(call, false, resultOf(call, hadTold))];
         case "failed":
-          return [...dropped, ...close(call, call.status === "failed", resultOf(call, hadTold))];
+          return [...dropped, ...close(call, true, resultOf(call, hadTold))];
         case "in_progress":
           return [...dropped, ...use(call)];
         default:
           return dropped;
       }
     },
+    isOpen: (toolCallId) => open.has(toolCallId),
     tell: () => [...open.values()].flatMap(use),
     endAll: () => [...open.values()].flatMap((call) => close(call, true, "The turn ended before it did.")),
   };
@@ -108,9 +114,6 @@ function inputOf(call: AcpToolCall): Json {
     ...(rawInput !== undefined && rawInput !== null && typeof rawInput !== "object" && { input: rawInput }),
   };
 }
-
-const diffsOf = ({ content }: AcpToolCall): AcpDiff[] =>
-  (content ?? []).flatMap((each) => (each.type === "diff" ? [each] : []));
 
 /** `hadTold`: what stands in its input already is not said again. */
 function resultOf(call: AcpToolCall, hadTold: boolean): string {

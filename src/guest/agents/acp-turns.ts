@@ -12,6 +12,8 @@ export interface AcpTurns {
   /** More to say to the agent before the turn counts as over. */
   alsoSay(words: string): void;
   interrupt(): void;
+  /** Ends the turn that runs as one that has failed, for the reason in words. */
+  fail(why: string): void;
   readonly isRunning: boolean;
 }
 
@@ -38,6 +40,8 @@ interface Running {
   /** Given to the agent. */
   isGiven: boolean;
   isStopped: boolean;
+  /** What it was stopped for, where that was no person's word. */
+  failure: string | undefined;
   more: string[];
   usage: { inputTokens: number; outputTokens: number };
 }
@@ -61,6 +65,22 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
     if (next !== undefined) open(next);
   };
 
+  const closeStopped = (now: Running) =>
+    close(now, now.failure === undefined ? "interrupted" : "error", now.failure ?? "");
+
+  const stop = (now: Running) => {
+    now.isStopped = true;
+    if (!now.isGiven) return;
+    options.cancel();
+    timer = setTimeout(() => {
+      if (running !== now) return;
+      const text = `${title} did not stop within ${stopMs / 1000} s, and was ended.`;
+      say([...options.end().events, { kind: "notice", level: "warning", text }]);
+      closeStopped(now);
+      options.stuck();
+    }, stopMs);
+  };
+
   const turn = async (now: Running, first: AcpInput) => {
     for (let input: AcpInput | undefined = first; input !== undefined; ) {
       const answer = await options.give(input, now.prompt);
@@ -76,7 +96,7 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
   };
 
   const finish = (now: Running, stopReason: string, lastWords: string) => {
-    if (now.isStopped || stopReason === "cancelled") return close(now, "interrupted", "");
+    if (now.isStopped || stopReason === "cancelled") return closeStopped(now);
     switch (stopReason) {
       case "end_turn":
         return close(now, "done", lastWords);
@@ -105,7 +125,7 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
     }
     if (now.isStopped) {
       say([started]);
-      return close(now, "interrupted", "");
+      return closeStopped(now);
     }
     now.isGiven = true;
     say([started]);
@@ -114,13 +134,14 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
     } catch (thrown) {
       if (options.isGone()) return;
       say(options.end().events);
-      close(now, now.isStopped ? "interrupted" : "error", now.isStopped ? "" : messageOf(thrown));
+      if (now.isStopped) closeStopped(now);
+      else close(now, "error", messageOf(thrown));
     }
   };
 
   const open = (prompt: AgentPrompt) => {
     const now: Running = {
-      ...{ prompt, isGiven: false, isStopped: false, more: [] },
+      ...{ prompt, isGiven: false, isStopped: false, failure: undefined, more: [] },
       usage: { inputTokens: 0, outputTokens: 0 },
     };
     running = now;
@@ -139,18 +160,12 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
     },
     interrupt() {
       say(waiting.splice(0).map(({ promptId }) => neverRan(promptId)));
-      const now = running;
-      if (now === undefined || now.isStopped) return;
-      now.isStopped = true;
-      if (!now.isGiven) return;
-      options.cancel();
-      timer = setTimeout(() => {
-        if (running !== now) return;
-        const text = `${title} did not stop within ${stopMs / 1000} s, and was ended.`;
-        say([...options.end().events, { kind: "notice", level: "warning", text }]);
-        close(now, "interrupted", "");
-        options.stuck();
-      }, stopMs);
+      if (running !== undefined && !running.isStopped) stop(running);
+    },
+    fail(why) {
+      if (running === undefined || running.isStopped) return;
+      running.failure = why;
+      stop(running);
     },
     get isRunning() {
       return running !== undefined;

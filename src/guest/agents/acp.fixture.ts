@@ -16,6 +16,7 @@ import type { GuestEvent } from "../../domain/event.ts";
 import type { AgentMode } from "../../domain/task.ts";
 import type { Child, Processes } from "../processes.ts";
 import { createAcp } from "./acp.ts";
+import type { AgentStart } from "./agent.ts";
 
 /** An agent of the protocol, made with the SDK's own agent side, that a test plays in this process. */
 export interface PlayedAgent {
@@ -44,7 +45,12 @@ export function createAcpHouse() {
 
   function start(
     played: PlayedAgent,
-    how: { mode?: AgentMode; model?: string; program?: Partial<AcpProgram> } = {},
+    how: {
+      mode?: AgentMode;
+      model?: string;
+      program?: Partial<AcpProgram>;
+      unfinished?: AgentStart["unfinished"];
+    } = {},
   ) {
     const events: GuestEvent[] = [];
     const modes: AgentMode[] = [];
@@ -67,6 +73,7 @@ export function createAcpHouse() {
     const run = acp.start({
       ...{ processes, cwd: home, env: variables, model: how.model ?? "", mode: how.mode ?? "act" },
       ...{ sessionId: "ours", instructions: "Mind the sandbox.", trailers: [], lastPromptId: null },
+      unfinished: how.unfinished ?? null,
       emit: async (event) => void events.push(event),
       modeChanged: (mode) => void modes.push(mode),
     });

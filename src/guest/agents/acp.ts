@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { AcpProgram } from "../../domain/acp-program.ts";
 import { CcwError, messageOf } from "../../domain/errors.ts";
 import type { Child } from "../processes.ts";
+import { changeIn } from "./acp-changes.ts";
 import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
 import { createAcpTranslator } from "./acp-events.ts";
 import { blocksOf } from "./acp-input.ts";
@@ -15,7 +16,8 @@ import {
 import { type AcpSettings, createAcpSettings } from "./acp-offers.ts";
 import { createAcpQuestions } from "./acp-questions.ts";
 import { homeOf, readRecord, recordFile, writeRecord } from "./acp-record.ts";
-import { type AcpSession, goOn, openAcpSession } from "./acp-session.ts";
+import { goOn } from "./acp-replay.ts";
+import { type AcpSession, openAcpSession } from "./acp-session.ts";
 import { createAcpTurns } from "./acp-turns.ts";
 import { connectAcp, methods } from "./acp-wire.ts";
 import type { Agent, AgentRun, AgentStart } from "./agent.ts";
@@ -62,7 +64,7 @@ export function createAcp(program: AcpProgram): Agent {
 
 function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun {
   const { title } = program;
-  const { env, cwd, instructions } = options;
+  const { env, cwd, instructions, unfinished } = options;
   let { model, mode } = options;
   const driven = driveChild(child, options);
   const { say } = driven;
@@ -76,7 +78,18 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
   };
 
   const deltas = createDeltas((events) => void say(events));
-  const translate = createAcpTranslator({ deltas, late: (events) => void say(events) });
+  const translate = createAcpTranslator({
+    deltas,
+    late: (events) => void say(events),
+    worked(call) {
+      if (mode !== "plan" || turnMode !== "plan") return;
+      const changed = changeIn(cwd, call);
+      if (changed !== undefined)
+        turns.fail(
+          `${title} was stopped: in plan mode, and without asking, it changed ${changed}, which stands as it left it.`,
+        );
+    },
+  });
   const modeIs = (is: typeof mode | undefined) => {
     if (is === undefined || is === mode) return;
     mode = is;
@@ -87,7 +100,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
     planApproved: () => modeIs("act"),
     refusedWith: (message) => turns.alsoSay(message),
   });
-  let replaying: ((update: AcpUpdate) => void) | undefined;
+  let replaying: ((update: AcpUpdate, sessionId: string) => void) | undefined;
   let settings: AcpSettings | undefined;
   let ownSession: string | undefined;
 
@@ -111,7 +124,7 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
         return;
       }
       const { sessionId, update } = known.data;
-      if (replaying !== undefined) return replaying(update);
+      if (replaying !== undefined) return replaying(update, sessionId);
       // Agents that this one has called have sessions of their own; what they find out, it says.
       if (ownSession !== undefined && sessionId !== ownSession) return;
       if (update.sessionUpdate === "current_mode_update") modeIs(settings?.modeIs(update.currentModeId));
@@ -129,11 +142,13 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
 
   async function open(): Promise<AcpSession> {
     const opened = await openAcpSession(wire, {
-      ...{ title, cwd, env, instructions, notice },
+      ...{ title, cwd, env, instructions, unfinished, notice },
       replay(listen) {
         replaying = listen;
       },
     });
+    void say(opened.unheard);
+    also = opened.before?.last.also ?? "";
     ownSession = opened.id;
     settings = createAcpSettings(wire, { title, sessionId: opened.id, offers: opened.offers });
     if (opened.isFresh) writeRecord(env, { sessionId: opened.id });
@@ -148,6 +163,8 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
   }
 
   let isFirst = true;
+  let turnMode = mode;
+  let also = "";
   const turns = createAcpTurns({
     title,
     say: (events) => void say(events),
@@ -165,10 +182,13 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       const opened = await session;
       const blocks = blocksOf(input, opened, isFirst ? instructions : undefined, mode);
       isFirst = false;
+      turnMode = mode;
       translate.begin();
       const { key, text } = prompt;
+      if (input.kind === "prompt") also = "";
+      else if (input.text !== goOn) also = input.text;
       const remember = (state: "given" | "answered", reply: string) =>
-        writeRecord(env, { sessionId: opened.id, last: { key, state, text, reply } });
+        writeRecord(env, { sessionId: opened.id, last: { key, state, text, reply, also } });
       remember("given", "");
       const params = { sessionId: opened.id, prompt: blocks };
       const answer = await wire.request(methods.agent.session.prompt, params, promptAnswerSchema);

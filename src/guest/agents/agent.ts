@@ -25,7 +25,7 @@ export interface Agent {
   /**
    * What the conversation on disk holds and nobody was told: a process said it and died, or the guest did first. Asked
    * while no process runs. `heard` null: of a conversation that was never listened to everything is known. `upTo`: its
-   * last message. Undefined for an agent whose conversation cannot be read.
+   * last message. Undefined for an agent whose conversation cannot be read, or is shown by its next process alone.
    */
   unheard?(
     of: Pick<AgentStart, "env" | "sessionId">,
@@ -62,6 +62,8 @@ export interface AgentStart {
   trailers: readonly string[];
   /** The prompt that a turn which the agent starts by itself belongs to. */
   lastPromptId: string | null;
+  /** The turn that an earlier process did not come to the end of, and what was told by then; null where there is none. */
+  unfinished: { key: string; heard: Heard } | null;
   /** One event at a time, in order; the agent's output is read no faster than this resolves. */
   emit: (event: GuestEvent) => Promise<void>;
   /** It has changed its mode by itself, as by a plan that was approved. */

@@ -12,6 +12,8 @@ export interface Heard {
   parts: string[];
 }
 
+export const nothingHeard: Heard = { upTo: "", parts: [] };
+
 /** Many more than are ever said in another order than they stand in the conversation. */
 const maxParts = 1000;
 

@@ -1,0 +1,120 @@
+import { Database } from "bun:sqlite";
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AcpProgram } from "../../src/domain/acp-program.ts";
+import { createProcesses } from "../../src/guest/processes.ts";
+import { type AcpPackage, claudeAcp, fetchAcpPackage, opencode } from "./acp-image.ts";
+import { required, until } from "./appliance.ts";
+import { closeHouses, type House, openHouse, textOf } from "./guest-house.ts";
+
+/** Agents of the Agent Client Protocol, driven by the guest on this machine: what shows in no container. */
+
+afterEach(closeHouses);
+
+interface Tried {
+  of: AcpPackage;
+  /** How it is started from the folder that it was fetched to. */
+  program(bin: string): AcpProgram;
+  /** Whether what the command has printed is in its own conversation. */
+  wroteDown(house: House, printed: string): boolean;
+}
+
+const claude: Tried = {
+  of: claudeAcp,
+  program: (bin) => ({
+    title: "Claude over ACP",
+    command: [process.execPath, bin],
+    conversation: [".claude/projects"],
+    variables: {
+      ANTHROPIC_BASE_URL: "{model_url}",
+      ANTHROPIC_AUTH_TOKEN: "{model_token}",
+      CLAUDE_CODE_EXECUTABLE: required("CCW_TEST_CLAUDE"),
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    },
+  }),
+  wroteDown(house, printed) {
+    const projects = join(house.home, ".claude/projects");
+    const lines = readdirSync(projects, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".jsonl"))
+      .flatMap((name) => readFileSync(join(projects, name), "utf8").split("\n"));
+    return lines.some((line) => line.includes('"tool_result"') && line.includes(printed));
+  },
+};
+const agents: Tried[] = [
+  claude,
+  {
+    of: opencode,
+    program: (bin) => ({
+      title: "OpenCode",
+      command: [bin, "acp"],
+      conversation: [".local/share/opencode"],
+      variables: {
+        OPENCODE_DISABLE_AUTOUPDATE: "1",
+        OPENCODE_DISABLE_MODELS_FETCH: "1",
+        OPENCODE_CONFIG_CONTENT: JSON.stringify({
+          model: "anthropic/claude-sonnet-4-5",
+          small_model: "anthropic/claude-sonnet-4-5",
+          provider: { anthropic: { options: { baseURL: "{model_url}/v1", apiKey: "{model_token}" } } },
+          ...{ autoupdate: false, share: "disabled" },
+        }),
+      },
+    }),
+    wroteDown(house, printed) {
+      const folder = join(house.home, ".local/share/opencode");
+      const name = readdirSync(folder).find((each) => each.endsWith(".db"));
+      const database = new Database(join(folder, name ?? "none"), { readonly: true });
+      try {
+        const rows = database.query("SELECT data FROM part").values();
+        return rows.some(([data]) => String(data).includes('"completed"') && String(data).includes(printed));
+      } finally {
+        database.close();
+      }
+    },
+  },
+];
+
+const fetched = async ({ of, program }: Pick<Tried, "of" | "program">) =>
+  program(join(await fetchAcpPackage(of), "node_modules", of.bin.path));
+
+const parts = (house: House) =>
+  house
+    .events()
+    .flatMap((event) =>
+      event.kind === "tool_use" || event.kind === "tool_result" ? [`${event.kind} ${event.toolUseId}`] : [],
+    );
+
+for (const { of, program, wroteDown } of agents) {
+  test(`${of.bin.as}: a result that came unheard is told by the next process, once`, async () => {
+    const house = await openHouse({ kind: of.bin.as, acp: await fetched({ of, program }) });
+    const first = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 2; echo thro''ugh" });
+    await house.until((event) => event.kind === "tool_use");
+    first.kill("SIGSTOP");
+    await until("its result is written down", () => wroteDown(house, "through"));
+    expect(parts(house)).toHaveLength(1);
+    createProcesses().killTree(first.pid);
+    await first.exited;
+    house.startGuest();
+    await house.until((event) => event.kind === "turn_ended");
+    expect(parts(house).map((part) => part.split(" ")[0])).toEqual(["tool_use", "tool_result"]);
+    expect(house.find("tool_result")).toMatchObject({
+      isError: false,
+      text: expect.stringContaining("through"),
+    });
+    expect(textOf(house.events(), "assistant_text")).toBe("All done.");
+    expect(house.find("turn_ended")).toMatchObject({ outcome: "done", text: "All done." });
+  }, 600_000);
+}
+
+test("claude-agent-acp: in plan mode what it would write is refused", async () => {
+  const house = await openHouse({ kind: "claude-acp", acp: await fetched(claude), mode: "plan" });
+  house.startGuest();
+  const early = join(house.checkout, "early.txt");
+  house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY write ${early}` });
+  await house.until((event) => event.kind === "turn_ended");
+  expect(house.find("tool_use")).toMatchObject({ name: "Write" });
+  expect(house.find("tool_result")).toMatchObject({ isError: true });
+  expect(house.find("turn_ended")).toMatchObject({ outcome: "done" });
+  expect(existsSync(early)).toBe(false);
+}, 600_000);
