@@ -9,7 +9,7 @@ import { executable } from "./appliance.ts";
 
 /** `ccw-server git-proxy` of the compiled executable between git's own client and git's own http-backend. */
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const own = "refs/heads/claude/x";
 const password = `Basic ${Buffer.from("ann:hunter2").toString("base64")}`;

@@ -94,7 +94,7 @@ test("on a full disk the mirror is as it was, and goes on when there is room", a
     await root("umount", small);
     rmSync(folder, { recursive: true, force: true });
   }
-}, 60_000);
+}, 180_000);
 
 describe.each(engines.map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
   test(

@@ -21,7 +21,7 @@ beforeAll(async () => {
   await buildWeb(assets);
   appliance = startAppServer({ assetsFolder: assets, send: async () => answer });
   browser = await launchBrowser();
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -83,7 +83,7 @@ test("a channel is added, tried, narrowed and removed; its secret is shown once;
     await section.getByRole("button", { name: "Yes, remove" }).click();
     await section.getByText("https://hooks.example/").waitFor({ state: "detached" });
   });
-}, 60_000);
+}, 180_000);
 
 test("on a phone nothing of it goes off the side", async () => {
   appliance.store.notifications.addChannel(
@@ -103,7 +103,7 @@ test("on a phone nothing of it goes off the side", async () => {
     );
     expect(wide).toBe(0);
   }, 390);
-}, 60_000);
+}, 180_000);
 
 test("a browser that was asked to shows what happens to the person's tasks while nobody looks at the page", async () => {
   await visit(async ({ page }) => {
@@ -141,4 +141,4 @@ test("a browser that was asked to shows what happens to the person's tasks while
     await Bun.sleep(1000);
     expect(await shown()).toEqual(["Failed: Hidden"]);
   });
-}, 60_000);
+}, 180_000);

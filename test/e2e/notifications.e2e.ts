@@ -67,7 +67,7 @@ beforeAll(async () => {
     `[notifications]\nallowed_ranges = ["127.0.0.1"]\n[egress]\nca_file = "${ca}"\n[smtp]\nhost = "localhost"\nport = ${port}\nuser = "ccw"\npassword = "secret"\nfrom = "Agents <ccw@example.com>"\n`,
   );
   await start();
-}, 120_000);
+}, 180_000);
 
 afterAll(async () => {
   await appliance?.stop();
@@ -124,4 +124,4 @@ test("a question is told when it is asked; a test says what came of it", async (
   await Bun.sleep(3000);
   expect((await ccw("notify", "test", "1")).err).toContain("It answers 404.");
   answer = 200;
-}, 120_000);
+}, 180_000);

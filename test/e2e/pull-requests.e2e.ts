@@ -49,7 +49,7 @@ let browser: Browser;
 beforeAll(async () => {
   appliance = await startAppliance({ engine, dataFolder });
   browser = await launchBrowser();
-}, 120_000);
+}, 180_000);
 afterEach(closeHouses);
 afterAll(async () => {
   await browser?.close();
@@ -260,7 +260,7 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
     await follower.close();
     await github.close();
   }
-}, 60_000);
+}, 180_000);
 
 test("GitHub, with the executable: the task is reopened in a new sandbox, mends what failed, and the answer names the commit", async () => {
   const github = await startGithub();

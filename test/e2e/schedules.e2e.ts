@@ -67,7 +67,7 @@ test("schedules that come due while the server is killed again and again make on
   await Bun.sleep(1500);
   expect(await tasksOf(appliance)).toHaveLength(names.length);
   for (const name of names) expect((await show(name)).runs).toMatchObject([{ kind: "task", cause: "time" }]);
-}, 90_000);
+}, 180_000);
 
 test("a missed time is skipped or made up for by one run, as the schedule says", async () => {
   dataFolder = freshFolder();
@@ -107,7 +107,7 @@ test("a missed time is skipped or made up for by one run, as the schedule says",
     const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", timeZone: "Europe/Berlin" });
     expect(hour.format(schedule.next[0])).toBe("03");
   }
-}, 60_000);
+}, 180_000);
 
 test("a program starts a task by a trigger, once for one key, and what it sends is fenced", async () => {
   dataFolder = freshFolder();
@@ -135,7 +135,7 @@ test("a program starts a task by a trigger, once for one key, and what it sends 
   expect(await cli("schedule", "list")).toContain("paused");
   await cli("schedule", "remove", "on-alert");
   expect(await cli("schedule", "list", "--json")).toBe("[]\n");
-}, 60_000);
+}, 180_000);
 
 test("three attempts at one prompt run side by side, are compared, and one is kept", async () => {
   dataFolder = freshFolder();

@@ -22,7 +22,7 @@ beforeAll(async () => {
   world = await createSnapshotWorld({ "README.md": "hello\n", "src/basket.js": "let sum = 0;\n" });
   appliance = startAppServer({ assetsFolder: assets, snapshots: world.snapshots });
   browser = await launchBrowser();
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await browser?.close();

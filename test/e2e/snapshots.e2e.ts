@@ -173,5 +173,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       expect(await refused(`git ls-remote ${door}/${place}.git`)).toMatch(/not found|no such|404/i);
     }
     expect(await inside(id, `git ls-remote ${own} 'refs/ccw/*'`)).toBe(refs);
-  }, 120_000);
+  }, 180_000);
 });

@@ -49,7 +49,7 @@ beforeAll(async () => {
   };
   const url = `${appliance.url.replace("http://", `http://me:${appliance.token}@`)}/git/demo.git`;
   expect((await run(["git", "clone", "-q", url, checkout], { env })).code).toBe(0);
-}, 120_000);
+}, 180_000);
 afterAll(async () => {
   await appliance?.stop();
   await model.close();

@@ -57,7 +57,7 @@ test("a result is told that came unheard, to an answer that the agent had to ask
   await house.until((event) => event.kind === "turn_ended");
   expect(told(house)).toEqual(written(house));
   expect(textOf(house.events(), "assistant_text")).toBe("In one piece.All done.");
-}, 90_000);
+}, 180_000);
 
 test("a guest that is stopped and killed again and again leaves nothing out, and tells nothing twice", async () => {
   const house = await openHouse();
