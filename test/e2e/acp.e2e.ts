@@ -98,7 +98,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   );
 
   test("a prompt sent at once has the next turn, before what waits", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 4", agent: "claude-acp" });
+    const task = await submit(appliance, { prompt: "demo: slow 12", agent: "claude-acp" });
     await begun(appliance, task.id);
     await say(appliance, task.id, "demo: jot later");
     await say(appliance, task.id, "demo: jot now", true);

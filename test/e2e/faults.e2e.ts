@@ -174,7 +174,7 @@ test("a disk that fills while tasks run: submitting says so, and all goes on whe
 test("a disk that is full at the push: the task waits with its work, and hands it over by itself when there is room", async () => {
   const server = await appliance();
   const repository = join(server.dataFolder, "repositories/demo.git");
-  const task = await submit(server, { prompt: "demo: slow 5" });
+  const task = await submit(server, { prompt: "demo: slow 15" });
   await reaches(server, task.id, "running");
   const copy = join(newFolder(), "demo.git");
   await run(["cp", "-a", repository, copy]);

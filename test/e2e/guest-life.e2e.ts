@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import { sessionSnapshots, snapshotRepository } from "../../src/domain/session.ts";
 import { createProcesses, listProcesses } from "../../src/guest/processes.ts";
+import { until } from "../until.ts";
 import { closeHouses, git, type House, openHouse, textOf } from "./guest-house.ts";
 
 /** What the guest does beyond one turn: goes on after its work, is told things in mid-turn, and moves to another sandbox. */
@@ -27,6 +28,13 @@ const countOf = (house: House, kind: GuestEvent["kind"]) =>
   house.events().filter((event) => event.kind === kind).length;
 const agentOf = (guest: Bun.Subprocess) =>
   listProcesses().find(({ parent, state }) => parent === guest.pid && state !== "Z")?.pid ?? 0;
+/** Until the guest, whose child it is, has seen its end. */
+async function endAgent(guest: Bun.Subprocess): Promise<void> {
+  const agent = agentOf(guest);
+  createProcesses().killTree(agent);
+  await until("it is no process any more", () => !listProcesses().some(({ pid }) => pid === agent));
+  await Bun.sleep(200);
+}
 
 test("after its work is pushed the session goes on, in the same process of the agent", async () => {
   const house = await openHouse();
@@ -73,12 +81,12 @@ test("a guest that is killed in the middle of its last push does it again", asyn
   const house = await openHouse();
   const first = house.startGuest();
   const hook = join(house.repos, "demo.git/hooks/update");
-  writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
+  const pushing = join(house.folder, "pushing");
+  writeFileSync(hook, `#!/bin/sh\ntouch ${pushing}; sleep 60; exit 1\n`, { mode: 0o755 });
   house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
   await house.until(endOf("prm_1"));
   house.command({ kind: "finish" });
-  await house.until((event) => event.kind === "step_started" && event.step === "push");
-  await Bun.sleep(300);
+  await until("it pushes", () => existsSync(pushing));
   createProcesses().killTree(first.pid);
   await first.exited;
   rmSync(hook);
@@ -116,8 +124,7 @@ test("an agent that ends while nothing is to do is started again by the next pro
   const guest = house.startGuest();
   house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello blue moon" });
   await house.until(endOf("prm_1"));
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello" });
   await house.until(endOf("prm_2"));
   expect(house.asked.at(-1)).toContain("blue moon");
@@ -181,15 +188,15 @@ test("what comes too late for a turn has one of its own; a prompt that waits has
 test("an interrupt takes back what was not taken yet, which may be sent again", async () => {
   const house = await openHouse();
   house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20" });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 60" });
   await house.until((event) => event.kind === "tool_use");
   await Bun.sleep(500);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello again", now: true });
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello later", now: true });
   await Bun.sleep(300);
   house.command({ kind: "interrupt" });
-  await house.until(endOf("prm_1"));
-  await Bun.sleep(2500);
+  for (const prompt of ["prm_1", "prm_2", "prm_3"]) await house.until(endOf(prompt));
+  await Bun.sleep(1000);
   expect(turnsOf(house).toSorted()).toEqual([
     "turn_ended prm_1 interrupted",
     "turn_ended prm_2 interrupted",
@@ -255,8 +262,7 @@ test("the model is changed between turns", async () => {
   const modelOf = (raw: string | undefined) =>
     z.object({ model: z.string() }).parse(JSON.parse(raw ?? "{}")).model;
   expect(modelOf(house.asked.at(-1))).toBe("other-model");
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
   await house.until(endOf("prm_3"));
   expect(modelOf(house.asked.at(-1))).toBe("other-model");
@@ -281,8 +287,7 @@ test("a plan is asked for, and what is approved is done without further question
   expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\nplanned\n");
 
   // Not planning again in a new process, and planning again when that is asked for.
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo more >> file.txt" });
   await house.until(endOf("prm_2"));
   expect(countOf(house, "question")).toBe(1);
@@ -330,9 +335,8 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
     "echo committed >> file.txt; git commit -qam More; echo open >> file.txt; echo new > new.txt; git add new.txt; echo beside > ../beside.txt";
   house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash ${script}` });
   await house.until(endOf("prm_1"));
-  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo last > last.txt; sleep 20" });
-  await house.until((event) => event.kind === "tool_use" && JSON.stringify(event.input).includes("last.txt"));
-  await Bun.sleep(1000);
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo last > last.txt; sleep 60" });
+  await until("the command runs", () => existsSync(join(house.checkout, "last.txt")));
   const [status, head] = [
     await git(house.checkout, "status", "--porcelain"),
     await git(house.checkout, "rev-parse", "HEAD"),

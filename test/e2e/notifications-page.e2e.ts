@@ -8,6 +8,7 @@ import type { SendOutcome } from "../../src/domain/notification.ts";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import { until } from "../until.ts";
 
 /** Notifications on the settings page, in a real browser, against the real HTTP app. */
 
@@ -33,14 +34,6 @@ const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
   visitPage(browser, appliance, work, width);
 
 const channelOf = () => appliance.store.notifications.channels(appliance.store.people.ensure("ada").id)[0];
-
-async function until(what: string, probe: () => boolean): Promise<void> {
-  for (let i = 0; i < 200; i += 1) {
-    if (probe()) return;
-    await Bun.sleep(20);
-  }
-  throw new Error(`never happened: ${what}`);
-}
 
 const failing = (title: string) => {
   const { store, ids } = appliance;
@@ -138,7 +131,8 @@ test("a browser that was asked to shows what happens to the person's tasks while
     await page.evaluate(() => Object.defineProperty(document, "hidden", { value: true }));
     for (const id of [hidden, others])
       appliance.store.tasks.move(id, { kind: "failed", reason: "r", hint: "" });
-    await Bun.sleep(1000);
+    await until("it is shown", async () => (await shown()).length > 0);
+    await Bun.sleep(600);
     expect(await shown()).toEqual(["Failed: Hidden"]);
   });
 }, 180_000);

@@ -7,6 +7,7 @@ import type { SandboxId, TaskId } from "../../src/domain/ids.ts";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import { until } from "../until.ts";
 
 /** The queue of prompts, steering and attachments in a real browser; the test plays the sandboxes' part. */
 
@@ -53,7 +54,7 @@ const queueOn = async (page: Page) =>
 const queueOf = (id: TaskId) =>
   appliance.store.prompts.list(id).flatMap(({ state, text }) => (state === "queued" ? [text] : []));
 async function shows(page: Page, wanted: string[]): Promise<void> {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     if (Bun.deepEquals(await queueOn(page), wanted)) return;
     await Bun.sleep(25);
   }
@@ -253,8 +254,7 @@ test("an upload shows how far it is, and is given up when it is taken away", asy
     const bar = page.getByRole("progressbar");
     const far = async () => Number(await bar.getAttribute("value"));
     await bar.waitFor();
-    for (let tries = 0; tries < 100 && (await far()) < 0.1; tries++) await Bun.sleep(50);
-    expect(await far()).toBeGreaterThan(0.1);
+    await until("a part of it is there", async () => (await far()) > 0.1);
     expect(await page.getByRole("button", { name: "Queue", exact: true }).isDisabled()).toBe(true);
     await picture(page, "uploading");
     await page.getByLabel("Do not attach slow.bin").click();

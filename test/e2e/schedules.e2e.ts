@@ -56,14 +56,13 @@ test("schedules that come due while the server is killed again and again make on
     await appliance.client.read(appliance.client.api.schedules.$post({ json: { name, time, task } }));
   }
   let kills = 0;
-  while (Date.now() < dueAt + names.length * 700) {
+  while (Date.now() < dueAt + names.length * 700 || kills < 5) {
     await Bun.sleep(50 + ((kills * 137) % 500));
     await appliance.killHard();
     appliance = await start();
     kills += 1;
   }
-  expect(kills).toBeGreaterThan(4);
-  await until("all have run", async () => (await tasksOf(appliance)).length >= names.length, 15);
+  await until("all have run", async () => (await tasksOf(appliance)).length >= names.length);
   await Bun.sleep(1500);
   expect(await tasksOf(appliance)).toHaveLength(names.length);
   for (const name of names) expect((await show(name)).runs).toMatchObject([{ kind: "task", cause: "time" }]);
