@@ -161,7 +161,7 @@ describe("in force at once", () => {
     const runs = (name: string) =>
       until("it runs", async () => Number((await box.sh(`grep -c drop ${name}`)).out) > 1);
     const ends = (name: string) =>
-      until("it is cut", async () => (await box.sh(`ls ${name}-ended`)).code === 0, 5);
+      until("it is cut", async () => (await box.sh(`ls ${name}-ended`)).code === 0);
     for (const url of ["https://open.test/", "http://open.test/"])
       expect(await statusOf(box, url)).toStartWith("403");
     const grant = await requestFor(world, box, "open.test");

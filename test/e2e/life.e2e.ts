@@ -61,7 +61,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   test("a container that is removed in mid-turn is built again, and the turn done once more", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
     await reaches(appliance, task.id, "completed");
-    await say(appliance, task.id, "demo: slow 4");
+    await say(appliance, task.id, "demo: slow 10");
     await begun(appliance, task.id, 2);
     await removeContainer(engine, task.id);
     await doneAgain(appliance, task.id, 2);
@@ -71,7 +71,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 180_000);
 
   test("a sandbox that dies again and again pauses its task, nobody else's, and a person lets it go on", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 8" });
+    const task = await submit(appliance, { prompt: "demo: slow 12" });
     for (let death = 1; death <= 3; death++) {
       await reaches(appliance, task.id, "running");
       await killContainer(engine, task.id);

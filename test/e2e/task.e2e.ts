@@ -155,7 +155,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
 
   test("more prompts are taken one a turn, with the conversation as it was", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 3" });
+    const task = await submit(appliance, { prompt: "demo: slow 10" });
     await reaches(appliance, task.id, "running");
     await say(appliance, task.id, "demo: fix-test");
     await reaches(appliance, task.id, "completed");
@@ -229,7 +229,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
 
   test("a sandbox that is killed in mid-turn is started again, and the agent goes on with the same turn", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 6" });
+    const task = await submit(appliance, { prompt: "demo: slow 10" });
     await reaches(appliance, task.id, "running");
     await until(
       "the turn has begun",
