@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -174,6 +175,18 @@ test("an index of ours that is broken is made anew", async () => {
   await taken();
   writeFileSync(file(".git/ccw-snapshot-index"), "not an index");
   writeFileSync(file("file.txt"), "two\n");
+  const { repositories } = await taken();
+  expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
+});
+
+test("what is changed in the second of the last commit is taken, however late and of the same length", async () => {
+  const then = new Date(1_790_000_000_000);
+  // Of the times of a file, the one that a test can set.
+  await git(checkout().folder, "config", "core.trustctime", "false");
+  utimesSync(file("file.txt"), then, then);
+  await git(checkout().folder, "update-index", "--refresh");
+  writeFileSync(file("file.txt"), "two\n");
+  for (const name of ["file.txt", ".git/index"]) utimesSync(file(name), then, then);
   const { repositories } = await taken();
   expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
 });

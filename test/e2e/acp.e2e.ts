@@ -66,11 +66,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     };
     writeFileSync(join(dataFolder, "ccw.toml"), configOf(images));
     appliance = await startAppliance({ engine, dataFolder });
-  }, 300_000);
+  }, 600_000);
   afterAll(async () => {
     await appliance?.stop();
     rmSync(dataFolder, { recursive: true, force: true });
-  }, 180_000);
+  }, 600_000);
 
   const api = () => appliance.client.api.tasks[":id"];
   const claude = () => ({ appliance, engine, agent: "claude-acp" });
@@ -78,7 +78,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   test(
     "a failing test is fixed and pushed, the requests are metered, and the turn is kept",
     () => fixesTheTest(claude(), "Edit"),
-    180_000,
+    600_000,
   );
 
   test("OpenCode does the same by its own tools", async () => {
@@ -89,12 +89,12 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await bodiesOf(appliance, task.id, "tool_use")).toMatchObject([{ name: "Bash" }]);
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
     await wasMeteredAndKept({ appliance, engine, agent: "opencode" }, task.id);
-  }, 180_000);
+  }, 600_000);
 
   test(
     "what runs is interrupted, and what a person says next comes before what waits",
     () => isInterrupted(claude()),
-    180_000,
+    600_000,
   );
 
   test("a prompt sent at once has the next turn, before what waits", async () => {
@@ -105,25 +105,25 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(3);
     expect(await lastText(appliance, task.id)).toContain("now\nlater");
-  }, 180_000);
+  }, 600_000);
 
   test(
     "a sandbox that is killed in mid-turn is started again, and the turn goes on",
     () => isKilledInMidTurn(claude()),
-    180_000,
+    600_000,
   );
 
   test(
     "a plan is put before a person, and carried out when it is approved",
     () => plansFirst(claude()),
-    180_000,
+    600_000,
   );
 
   for (const agent of ["claude-acp", "opencode"]) {
     test(
       `${agent}: the conversation goes on after sleep, and in another container`,
       () => remembersElsewhere({ appliance, engine, agent }),
-      180_000,
+      600_000,
     );
   }
 
@@ -131,7 +131,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const task = await submit(appliance, { prompt: "demo: fix-test", agent: "nobody" });
     const failed = await reaches(appliance, task.id, "failed");
     expect(JSON.stringify(failed)).toContain("no Nobody that can be started");
-  }, 180_000);
+  }, 600_000);
 
   test("the agents are named to people, and another is refused", async () => {
     const { agents } = await appliance.client.read(appliance.client.api.status.$get());

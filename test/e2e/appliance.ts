@@ -122,7 +122,7 @@ export async function startAppliance(options: {
 export async function until<Value>(
   what: string,
   probe: () => Value | undefined | false | Promise<Value | undefined | false>,
-  seconds = 120,
+  seconds = 240,
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end) {
@@ -168,7 +168,7 @@ export function reaches(appliance: Appliance, id: string, ...states: TaskJson["s
       }
       return false;
     },
-    150,
+    400,
   );
 }
 

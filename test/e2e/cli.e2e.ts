@@ -20,7 +20,7 @@ beforeAll(() => {
   program = join(folder, "ccw-server");
   copyFileSync(executable, program);
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await server.close();
@@ -156,7 +156,7 @@ test("a task is followed live to its end, and the exit code tells how it ended",
   expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
   const rest = await run(["task", "follow", id, "--json", "--after", String(seqs.at(-2))]);
   expect(rest.out.trimEnd().split("\n")).toHaveLength(1);
-}, 180_000);
+}, 600_000);
 
 test("a failed and a cancelled task are told apart by the exit code", async () => {
   const failed = await submit("fail");
@@ -186,7 +186,7 @@ test("following goes on where it was when the server comes back", async () => {
   expect(await child.exited).toBe(0);
   await said.over;
   for (const word of ["before", "meanwhile", "after"]) expect(said.text.split(`${word}\n`)).toHaveLength(2);
-}, 180_000);
+}, 600_000);
 
 test("an interrupted follow leaves the task alone and says how to go on", async () => {
   const id = await submit("interrupt me");
@@ -221,7 +221,7 @@ test("a long transcript goes whole through a slow pipe, and `head` ends it witho
   expect(await cut.exited).toBe(0);
   expect((await new Response(cut.stdout).text()).split("\n")).toHaveLength(4);
   expect(await new Response(cut.stderr).text()).toBe("");
-}, 180_000);
+}, 600_000);
 
 test("a question is shown and answered; a prompt and an interruption reach the task", async () => {
   const id = await submit("ask me");
@@ -327,7 +327,7 @@ test("the ledger is followed until one has seen enough", async () => {
   child.kill("SIGINT");
   await child.exited;
   expect(seen.trimEnd().split("\n")).toHaveLength(2);
-}, 180_000);
+}, 600_000);
 
 test("a token that is made works from another machine, and not after it is revoked", async () => {
   const secret = (await run(["token", "add", "laptop", "--person", "grace"])).out.trim();

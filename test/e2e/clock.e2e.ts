@@ -20,7 +20,7 @@ import { clockIn } from "./clock.ts";
 
 /** The machine's clock is set by hours, ahead and back, while tasks run, wait, sleep, and are planned (libfaketime, on the server alone). */
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(600_000);
 
 const engine = enginesUnderTest().find(({ name }) => name === "podman");
 if (engine === undefined) throw new Error("there is no podman");

@@ -246,7 +246,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     ])
       expect((await box.sh(speak(text))).out).toContain("HTTP/1.1 400");
     expect(world.seen.filter(({ host }) => host.includes(port))).toEqual([]);
-  }, 180_000);
+  }, 600_000);
 });
 
 /** Neither transcript nor ledger nor log nor the database file holds the value in clear. */

@@ -169,7 +169,7 @@ test("a disk that fills while tasks run: submitting says so, and all goes on whe
   await reaches(server, before.id, "completed");
   const after = await submit(server, { prompt: "demo: fix-test" });
   await reaches(server, after.id, "completed");
-}, 180_000);
+}, 600_000);
 
 test("a disk that is full at the push: the task waits with its work, and hands it over by itself when there is room", async () => {
   const server = await appliance();
@@ -192,7 +192,7 @@ test("a disk that is full at the push: the task waits with its work, and hands i
   );
   expect((await bodiesOf(server, task.id, "pushed")).at(-1)).toMatchObject({ repository: "demo" });
   expect(await bodiesOf(server, task.id, "resume_requested")).toEqual([]);
-}, 240_000);
+}, 600_000);
 
 test("an engine that is down: the server runs and says so, tasks wait, and run when it is back", async () => {
   const link = join(newFolder(), "engine.sock");
@@ -209,7 +209,7 @@ test("an engine that is down: the server runs and says so, tasks wait, and run w
   expect((await taskOf(server, task.id)).state).toBe("queued");
   await run(["ln", "-s", engine.socket, link]);
   await reaches(server, task.id, "completed");
-}, 180_000);
+}, 600_000);
 
 test("an image that is missing is named, with the command that brings it", async () => {
   const server = await appliance();
@@ -242,13 +242,13 @@ test("a model endpoint that refuses the connection fails the task with its addre
   expect(JSON.stringify(notice)).not.toContain("sk-very-secret");
   await server.client.read(server.client.api.tasks[":id"].cancel.$post({ param: { id: task.id } }));
   expect(server.output()).not.toContain("sk-very-secret");
-}, 180_000);
+}, 600_000);
 
 test("a model endpoint that cuts its answer is survived by trying again", async () => {
   const server = await appliance();
   const task = await submit(server, { prompt: "demo: cut 1" });
   await reaches(server, task.id, "completed");
-}, 180_000);
+}, 600_000);
 
 test("a model key on the page reaches the endpoint and nobody else", async () => {
   const seen: (string | null)[] = [];
@@ -275,7 +275,7 @@ test("a model key on the page reaches the endpoint and nobody else", async () =>
   const failed = await reaches(server, task.id, "failed");
   expect(seen).toContain("sk-real-key");
   expect(JSON.stringify([failed, await bodiesOf(server, task.id, "unknown")])).not.toContain("sk-real-key");
-}, 180_000);
+}, 600_000);
 
 test("a sandbox that uses up its memory fails its own task with the reason", async () => {
   const server = await appliance();
@@ -292,7 +292,7 @@ test("a sandbox that uses up its memory fails its own task with the reason", asy
   const task = await submit(server, { prompt: "x", environment: "small" });
   const failed = await reaches(server, task.id, "failed");
   expect(failed.detail).toMatch(/memory|137|Killed/i);
-}, 180_000);
+}, 600_000);
 
 test("a task over its time ends with the limit as the reason", async () => {
   const server = await appliance();
@@ -301,7 +301,7 @@ test("a task over its time ends with the limit as the reason", async () => {
   const task = await submit(server, { prompt: "demo: slow 300", environment: "brief" });
   const failed = await reaches(server, task.id, "failed");
   expect(failed.detail).toContain("1 min, which is the limit");
-}, 180_000);
+}, 600_000);
 
 test("the executable runs with no source tree and no node_modules in reach", async () => {
   const folder = newFolder();
@@ -336,7 +336,7 @@ test("the executable runs with no source tree and no node_modules in reach", asy
     env: { CCW_ENGINE_SOCKET: engine.socket },
   });
   expect(JSON.parse(images.out)).toContainEqual(expect.objectContaining({ name: "slim", present: true }));
-}, 180_000);
+}, 600_000);
 
 async function mountTmpfs(folder: string, size: string): Promise<void> {
   const { code, err } = await run(["mount", "-t", "tmpfs", "-o", `size=${size}`, "none", folder]);

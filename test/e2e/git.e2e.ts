@@ -124,7 +124,7 @@ test(
     expect(pushed.grown).toBeLessThan(allowance);
     expect(cloned.grown).toBeLessThan(allowance);
   },
-  { timeout: 120_000 },
+  { timeout: 600_000 },
 );
 
 test(
@@ -155,7 +155,7 @@ test(
     client.destroy();
     await until("its git has ended", () => uploads() === 0);
   },
-  { timeout: 180_000 },
+  { timeout: 600_000 },
 );
 
 /** upload-pack processes that serve this test's repository. */

@@ -56,7 +56,7 @@ test("after its work is pushed the session goes on, in the same process of the a
     { outcome: "completed" },
     { outcome: "completed" },
   ]);
-}, 180_000);
+}, 600_000);
 
 test("a push that fails is told, and mended by the next prompt", async () => {
   const house = await openHouse();
@@ -75,7 +75,7 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   house.command({ kind: "finish" });
   await house.until(() => countOf(house, "finished") === 2);
   expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
-}, 180_000);
+}, 600_000);
 
 test("a guest that is killed in the middle of its last push does it again", async () => {
   const house = await openHouse();
@@ -101,7 +101,7 @@ test("a guest that is killed in the middle of its last push does it again", asyn
   expect(
     house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
   ).toBe(1);
-}, 180_000);
+}, 600_000);
 
 test("what ended a guest at its start is tried again when it is started again", async () => {
   const house = await openHouse();
@@ -117,7 +117,7 @@ test("what ended a guest at its start is tried again when it is started again", 
   ]);
   house.startGuest();
   await house.until(endOf("prm_1"));
-}, 180_000);
+}, 600_000);
 
 test("an agent that ends while nothing is to do is started again by the next prompt, and knows what was said", async () => {
   const house = await openHouse();
@@ -129,7 +129,7 @@ test("an agent that ends while nothing is to do is started again by the next pro
   await house.until(endOf("prm_2"));
   expect(house.asked.at(-1)).toContain("blue moon");
   expect(textOf(house.events(), "notice")).not.toContain("ended by itself");
-}, 180_000);
+}, 600_000);
 
 test("a stopped sandbox that is started again with a prompt asks the model at once, with all that was said", async () => {
   const house = await openHouse();
@@ -146,7 +146,7 @@ test("a stopped sandbox that is started again with a prompt asks the model at on
   process.stderr.write(`from a stopped guest to its turn: ${Math.round(performance.now() - began)} ms\n`);
   await house.until(endOf("prm_2"));
   expect(house.asked[asked]).toContain("blue moon");
-}, 180_000);
+}, 600_000);
 
 test("prompts sent now reach the agent within its turn, each once", async () => {
   const house = await openHouse();
@@ -165,7 +165,7 @@ test("prompts sent now reach the agent within its turn, each once", async () => 
   const last = house.asked.at(-1) ?? "";
   expect(last.split("mind the gap").length).toBe(2);
   expect(last.split("and the step").length).toBe(2);
-}, 180_000);
+}, 600_000);
 
 test("what comes too late for a turn has one of its own; a prompt that waits has its own after that", async () => {
   const house = await openHouse();
@@ -183,7 +183,7 @@ test("what comes too late for a turn has one of its own; a prompt that waits has
     "turn_started prm_3",
     "turn_ended prm_3 done",
   ]);
-}, 180_000);
+}, 600_000);
 
 test("an interrupt takes back what was not taken yet, which may be sent again", async () => {
   const house = await openHouse();
@@ -209,7 +209,7 @@ test("an interrupt takes back what was not taken yet, which may be sent again", 
     (event) => endOf("prm_2")(event) && event.kind === "turn_ended" && event.outcome === "done",
   );
   expect(house.asked.at(-1)).toContain("hello again");
-}, 180_000);
+}, 600_000);
 
 test.each(["agent", "sandbox"])(
   "a prompt sent now survives the death of the %s in mid-turn, and is told to the model once",
@@ -233,7 +233,7 @@ test.each(["agent", "sandbox"])(
     expect((house.asked.at(-1) ?? "").split("mind the gap").length).toBe(2);
     expect(house.events().filter((event) => event.kind === "prompt_taken").length).toBeLessThan(2);
   },
-  180_000,
+  600_000,
 );
 
 test("what the agent had just taken when it died is told to it again, and once", async () => {
@@ -249,7 +249,7 @@ test("what the agent had just taken when it died is told to it again, and once",
   await Bun.sleep(3000);
   expect((house.asked.at(-1) ?? "").split("mind the gap").length).toBe(2);
   expect(countOf(house, "prompt_taken")).toBe(1);
-}, 180_000);
+}, 600_000);
 
 test("the model is changed between turns", async () => {
   const house = await openHouse();
@@ -266,7 +266,7 @@ test("the model is changed between turns", async () => {
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
   await house.until(endOf("prm_3"));
   expect(modelOf(house.asked.at(-1))).toBe("other-model");
-}, 180_000);
+}, 600_000);
 
 test("a plan is asked for, and what is approved is done without further questions", async () => {
   const house = await openHouse({ mode: "plan" });
@@ -294,7 +294,7 @@ test("a plan is asked for, and what is approved is done without further question
   house.command({ kind: "set_mode", mode: "plan" });
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY plan" });
   await house.until(() => countOf(house, "question") === 2);
-}, 180_000);
+}, 600_000);
 
 test("attachments are placed and named, pictures are shown, and one that is missing is said", async () => {
   const pixel = Buffer.from(
@@ -326,7 +326,7 @@ test("attachments are placed and named, pictures are shown, and one that is miss
   expect(asked).toContain(pixel.toString("base64"));
   expect(textOf(house.events(), "notice")).toContain("The attachment gone.txt could not be fetched");
   expect(await git(house.checkout, "status", "--porcelain")).toBe("");
-}, 180_000);
+}, 600_000);
 
 test("what a turn left is in its snapshot, an interrupted turn's too, and goes on in another sandbox", async () => {
   const house = await openHouse();
@@ -379,7 +379,7 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(await git(other.checkout, "status", "--porcelain")).toBe("M file.txt\n?? last.txt\n?? new.txt");
   expect(textOf(other.events(), "notice")).toContain("Restored from turn 2: demo, The conversation");
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
-}, 180_000);
+}, 600_000);
 
 test("what cannot be restored is said, and the task goes on from what there is", async () => {
   const gone = "0123456789012345678901234567890123456789";
@@ -393,4 +393,4 @@ test("what cannot be restored is said, and the task goes on from what there is",
   expect(said).toContain("demo could not be restored from turn 9");
   expect(said).toContain("The conversation could not be restored from turn 9");
   expect(said).not.toContain("Restored from");
-}, 180_000);
+}, 600_000);

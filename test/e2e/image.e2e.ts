@@ -72,7 +72,7 @@ test("a root file system becomes an image, and anything else is refused in words
   expect(images.importImage(text, how)).rejects.toMatchObject({ code: "invalid" });
   expect(images.importImage(join(folder, "nowhere.tar"), how)).rejects.toMatchObject({ code: "not_found" });
   expect(images.buildImage("nonesuch", how)).rejects.toMatchObject({ code: "not_found" });
-}, 180_000);
+}, 600_000);
 
 test("the tools work in it with no network", async () => {
   for (const { connection, images } of engines) {
@@ -110,4 +110,4 @@ test("the tools work in it with no network", async () => {
       await container.remove({ force: true });
     }
   }
-}, 180_000);
+}, 600_000);

@@ -22,7 +22,7 @@ beforeAll(async () => {
   await buildWeb(assets);
   appliance = startAppServer({ assetsFolder: assets, send: async () => answer });
   browser = await launchBrowser();
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -76,7 +76,7 @@ test("a channel is added, tried, narrowed and removed; its secret is shown once;
     await section.getByRole("button", { name: "Yes, remove" }).click();
     await section.getByText("https://hooks.example/").waitFor({ state: "detached" });
   });
-}, 180_000);
+}, 600_000);
 
 test("on a phone nothing of it goes off the side", async () => {
   appliance.store.notifications.addChannel(
@@ -96,7 +96,7 @@ test("on a phone nothing of it goes off the side", async () => {
     );
     expect(wide).toBe(0);
   }, 390);
-}, 180_000);
+}, 600_000);
 
 test("a browser that was asked to shows what happens to the person's tasks while nobody looks at the page", async () => {
   await visit(async ({ page }) => {
@@ -135,4 +135,4 @@ test("a browser that was asked to shows what happens to the person's tasks while
     await Bun.sleep(600);
     expect(await shown()).toEqual(["Failed: Hidden"]);
   });
-}, 180_000);
+}, 600_000);

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await page.setContent("<body style='background:linear-gradient(45deg,teal,gold)'><h1>It looks so</h1>");
   await page.screenshot({ path: shot });
   await page.close();
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -105,7 +105,7 @@ test("prompts are queued, edited in place, moved by keys and by dragging, sent n
     say({ kind: "prompt_taken", promptId: sent?.id ?? "" });
     await page.locator(".item.prompt", { hasText: "stop that" }).waitFor();
   });
-}, 180_000);
+}, 600_000);
 
 test("words that were being changed are not lost when the agent takes the prompt meanwhile", async () => {
   const { id, say } = begin("taken");
@@ -121,7 +121,7 @@ test("words that were being changed are not lost when the agent takes the prompt
     await page.getByRole("button", { name: "Make it a new prompt" }).click();
     expect(await page.getByLabel("Another prompt").inputValue()).toBe("do it with care");
   });
-}, 180_000);
+}, 600_000);
 
 test("an interrupted task holds its queue and says so; a word lets it go on", async () => {
   const { id, sandboxId } = begin("held");
@@ -141,7 +141,7 @@ test("an interrupted task holds its queue and says so; a word lets it go on", as
     await page.locator(".hold").waitFor({ state: "detached" });
     expect(tasks.get(id)?.held).toBe(false);
   });
-}, 180_000);
+}, 600_000);
 
 test("a paused task says why and until when, and a finished one is continued", async () => {
   const { id } = begin("paused");
@@ -169,7 +169,7 @@ test("a paused task says why and until when, and a finished one is continued", a
     await page.getByText("Queued", { exact: false }).first().waitFor();
     expect(queueOf(done.id)).toEqual(["one more thing"]);
   });
-}, 180_000);
+}, 600_000);
 
 test("model and mode are changed in mid-task; a plan is read as text and approved, or sent back with a word", async () => {
   const { id, say } = begin("plan");
@@ -198,7 +198,7 @@ test("model and mode are changed in mid-task; a plan is read as text and approve
     { requestId: "p1", answer: { behavior: "deny", message: "smaller" } },
     { requestId: "p2", answer: { behavior: "allow" } },
   ]);
-}, 180_000);
+}, 600_000);
 
 test("files are attached by button, by pasting and by dropping, seen small, and left out again", async () => {
   const { id } = begin("files");
@@ -240,7 +240,7 @@ test("files are attached by button, by pasting and by dropping, seen small, and 
     const sent = appliance.store.prompts.list(id).at(-1);
     expect(sent?.attachments.map(({ name }) => name)).toEqual(["shot.png", "no<b>tes.txt", "paste.png"]);
   });
-}, 180_000);
+}, 600_000);
 
 test("an upload shows how far it is, and is given up when it is taken away", async () => {
   const { id } = begin("slow");
@@ -262,7 +262,7 @@ test("an upload shows how far it is, and is given up when it is taken away", asy
     expect(await page.locator(".note.bad").count()).toBe(0);
     await network.send("Network.emulateNetworkConditions", { ...speed, uploadThroughput: -1 });
   });
-}, 180_000);
+}, 600_000);
 
 test("a file that is too large says so, and what was typed stays", async () => {
   const { id } = begin("large");
@@ -277,7 +277,7 @@ test("a file that is too large says so, and what was typed stays", async () => {
     expect(complaints.filter((line) => !/413/.test(line))).toEqual([]);
     complaints.length = 0;
   });
-}, 180_000);
+}, 600_000);
 
 test("a task is submitted with a file, a model and a mode", async () => {
   await visit(async ({ page }) => {
@@ -294,7 +294,7 @@ test("a task is submitted with a file, a model and a mode", async () => {
   });
   const [task] = appliance.store.tasks.list({ limit: 1 });
   expect(task).toMatchObject({ model: "opus", mode: "plan" });
-}, 180_000);
+}, 600_000);
 
 test("all of it fits a phone, and every button can be reached by keys", async () => {
   const { id } = begin("phone");
@@ -328,4 +328,4 @@ test("all of it fits a phone, and every button can be reached by keys", async ()
     for (const name of ["Move prompt 1 down", "Edit prompt 1", "Take prompt 2 back", "Send now", "Interrupt"])
       expect([...reached]).toContain(name);
   }, 375);
-}, 180_000);
+}, 600_000);

@@ -53,7 +53,7 @@ for (const { name, socket } of enginesUnderTest()) {
         path: process.env["PATH"] ?? "",
       });
       await images.buildImage("slim", { onProgress() {}, signal: never });
-    }, 300_000);
+    }, 600_000);
 
     afterAll(async () => {
       for (const id of started) await engine.remove(id);

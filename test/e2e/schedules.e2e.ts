@@ -66,7 +66,7 @@ test("schedules that come due while the server is killed again and again make on
   await Bun.sleep(1500);
   expect(await tasksOf(appliance)).toHaveLength(names.length);
   for (const name of names) expect((await show(name)).runs).toMatchObject([{ kind: "task", cause: "time" }]);
-}, 180_000);
+}, 600_000);
 
 test("a missed time is skipped or made up for by one run, as the schedule says", async () => {
   dataFolder = freshFolder();
@@ -106,7 +106,7 @@ test("a missed time is skipped or made up for by one run, as the schedule says",
     const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", timeZone: "Europe/Berlin" });
     expect(hour.format(schedule.next[0])).toBe("03");
   }
-}, 180_000);
+}, 600_000);
 
 test("a program starts a task by a trigger, once for one key, and what it sends is fenced", async () => {
   dataFolder = freshFolder();
@@ -134,7 +134,7 @@ test("a program starts a task by a trigger, once for one key, and what it sends 
   expect(await cli("schedule", "list")).toContain("paused");
   await cli("schedule", "remove", "on-alert");
   expect(await cli("schedule", "list", "--json")).toBe("[]\n");
-}, 180_000);
+}, 600_000);
 
 test("three attempts at one prompt run side by side, are compared, and one is kept", async () => {
   dataFolder = freshFolder();
@@ -177,4 +177,4 @@ test("three attempts at one prompt run side by side, are compared, and one is ke
   expect(branches).toMatchObject([{ pushed: true }]);
   const again = await run([executable, "--data", dataFolder, "group", "keep", tasks[0]?.id ?? ""]);
   expect(again.err).toContain("Another attempt is kept already");
-}, 180_000);
+}, 600_000);

@@ -79,7 +79,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       await appliance.stop();
       rmSync(dataFolder, { recursive: true, force: true });
     }
-  }, 300_000);
+  }, 600_000);
 });
 
 function search({ client }: Appliance, q: string) {

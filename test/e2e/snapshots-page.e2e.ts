@@ -23,7 +23,7 @@ beforeAll(async () => {
   world = await createSnapshotWorld({ "README.md": "hello\n", "src/basket.js": "let sum = 0;\n" });
   appliance = startAppServer({ assetsFolder: assets, snapshots: world.snapshots });
   browser = await launchBrowser();
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();

@@ -153,7 +153,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(known).toContain("demo: fix-test");
     expect(known).not.toContain("demo: slow 2");
     expect((await taskOf(appliance, fork)).repositories[0]?.workBranch).not.toBe(branch);
-  }, 240_000);
+  }, 600_000);
 
   test("a sandbox cannot reach another task's snapshots, nor change its own", async () => {
     const { id } = await submit(appliance, { prompt: "demo: fix-test" });
@@ -173,5 +173,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       expect(await refused(`git ls-remote ${door}/${place}.git`)).toMatch(/not found|no such|404/i);
     }
     expect(await inside(id, `git ls-remote ${own} 'refs/ccw/*'`)).toBe(refs);
-  }, 180_000);
+  }, 600_000);
 });

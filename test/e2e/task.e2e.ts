@@ -282,7 +282,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(events.filter(({ body }) => body.kind === "turn_ended")).toHaveLength(1);
     await sleeps(engine, task.id);
     await server.stop();
-  }, 180_000);
+  }, 600_000);
 
   test("a server that is stopped and started finds its tasks, queue and sandboxes as they were", async () => {
     const dataFolder = newFolder();
@@ -297,5 +297,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await reaches(second, running.id, "completed");
     await reaches(second, waiting.id, "completed");
     await second.stop();
-  }, 180_000);
+  }, 600_000);
 });

@@ -8,7 +8,7 @@ import { createTeleportWorld, type Machine, type TeleportWorld } from "../fixtur
  * checkout is as it was, files, index, HEAD, branches and stashes.
  */
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(600_000);
 
 let task: TeleportWorld;
 let eve: Machine;

@@ -49,7 +49,7 @@ beforeAll(async () => {
   };
   const url = `${appliance.url.replace("http://", `http://me:${appliance.token}@`)}/git/demo.git`;
   expect((await run(["git", "clone", "-q", url, checkout], { env })).code).toBe(0);
-}, 180_000);
+}, 600_000);
 afterAll(async () => {
   await appliance?.stop();
   await model.close();
@@ -107,4 +107,4 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   expect(back.code).toBe(0);
   const [, other = ""] = /^claude --resume (\S+)$/m.exec(back.out) ?? [];
   expect(await locally(other, "demo: remember")).toContain("demo: jot plum");
-}, 240_000);
+}, 600_000);

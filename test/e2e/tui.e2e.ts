@@ -20,7 +20,7 @@ beforeAll(() => {
   program = join(folder, "ccw-server");
   copyFileSync(executable, program);
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
-}, 180_000);
+}, 600_000);
 
 afterAll(async () => {
   await server.close();
@@ -103,7 +103,7 @@ test("tasks appear by themselves, one is opened and followed live to its end", a
   await tmux("send-keys", "q");
   await shows("ended with 0");
   await isRestored();
-}, 180_000);
+}, 600_000);
 
 test("a task is cancelled only after a yes", async () => {
   await open();
@@ -119,7 +119,7 @@ test("a task is cancelled only after a yes", async () => {
   await tmux("send-keys", "y", "Enter");
   await shows("- cancelled");
   expect(server.store.tasks.get(task)?.state).toEqual({ kind: "cancelled", by: "ada" });
-}, 180_000);
+}, 600_000);
 
 test("a task is submitted, asked and answered from the keyboard", async () => {
   await open({ columns: 160, rows: 50 });
@@ -157,7 +157,7 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
     answer: { updatedInput: { answers: { "Which?": "Two" } } },
   });
   end({ id: claimed.id, sandboxId });
-}, 180_000);
+}, 600_000);
 
 test("a refused host is seen at once, and allowed or denied from the keyboard", async () => {
   server.store.environments.save(environmentSchema.parse({ name: "default", access: "limited" }));
@@ -202,7 +202,7 @@ test("a refused host is seen at once, and allowed or denied from the keyboard", 
   await tmux("send-keys", "q");
   await shows("● running");
   end({ id, sandboxId });
-}, 180_000);
+}, 600_000);
 
 test("the window may change its size", async () => {
   await open();
@@ -217,7 +217,7 @@ test("the window may change its size", async () => {
     const small = (await screen()).trimEnd().split("\n");
     return small.length === 10 && small[0]?.startsWith(" ccw-server") === true;
   });
-}, 180_000);
+}, 600_000);
 
 test("a server that goes away is said to, and its tasks go on when it is back", async () => {
   await open();
@@ -227,7 +227,7 @@ test("a server that goes away is said to, and its tasks go on when it is back", 
   submit("Born meanwhile");
   await shows("DEMO MODEL");
   await shows("Born meanwhile");
-}, 180_000);
+}, 600_000);
 
 test.each(["SIGTERM", "SIGHUP"] as const)(
   "%s gives the terminal back",
@@ -237,7 +237,7 @@ test.each(["SIGTERM", "SIGHUP"] as const)(
     await shows(signal === "SIGTERM" ? "ended with 143" : "ended with 129");
     await isRestored();
   },
-  180_000,
+  600_000,
 );
 
 test("control-c gives the terminal back", async () => {
@@ -245,7 +245,7 @@ test("control-c gives the terminal back", async () => {
   await tmux("send-keys", "C-c");
   await shows("ended with 0");
   await isRestored();
-}, 180_000);
+}, 600_000);
 
 test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
   "it works with TERM=%s",
@@ -257,7 +257,7 @@ test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
     await tmux("send-keys", "q");
     await shows("ended with 0");
   },
-  180_000,
+  600_000,
 );
 
 test("no path of the machine it was built on is in the executable's terminal part", async () => {

@@ -15,7 +15,7 @@ import {
   until,
 } from "./appliance.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(600_000);
 
 /** Usage, budgets and the account's usage limit: the compiled executable, a real engine, the real agent CLI, the demo model. */
 const engine = enginesUnderTest().find(({ name }) => name === "podman");
