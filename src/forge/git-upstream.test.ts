@@ -54,7 +54,7 @@ beforeAll(async () => {
   }
   await mkdir(join(folder, "quarantine/push-left"), { recursive: true });
   upstream = createGitUpstream({
-    http: createUpstreamHttp({ connectMs: 2000 }),
+    http: createUpstreamHttp({ connectMs: 30_000 }),
     access: { authorizationFor: () => token(), refused: () => void refusedTokens++ },
     log,
     maxTaskPackBytes: 4 * 1024 ** 2,
@@ -538,7 +538,7 @@ test("a company's proxy opens tunnels for https, and the forge proves itself ins
   const url = new URL("https://localhost:9/acme/demo.git/info/refs");
   const get = (http: ReturnType<typeof createUpstreamHttp>) =>
     http.send({ url, method: "GET", headers: {}, signal });
-  const trusting = createUpstreamHttp({ proxy: setting, authorities: [testCertificate], connectMs: 500 });
+  const trusting = createUpstreamHttp({ proxy: setting, authorities: [testCertificate], connectMs: 30_000 });
   const answer = await get(trusting);
   expect(await Array.fromAsync(answer.body).then((chunks) => Buffer.concat(chunks).toString())).toBe(
     "localhost:9 /acme/demo.git/info/refs",

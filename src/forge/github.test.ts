@@ -34,7 +34,7 @@ function apiOf(github: GithubStandIn, credential: ForgeCredential, patience: Pat
   const fetch = createForgeFetch({
     origin: github.apiUrl,
     network: { proxy: undefined, authorities: [github.authority] },
-    withinMs: 1000,
+    withinMs: 30_000,
   });
   const forge = { name: "work", url: github.url, apiUrl: github.apiUrl };
   return createGithub({ forge, credential, fetch, now: Date.now, patience, pace });

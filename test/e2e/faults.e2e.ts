@@ -185,11 +185,7 @@ test("a disk that is full at the push: the task waits with its work, and hands i
   expect(paused).toMatchObject({ why: "no_space", reason: expect.stringContaining("the disk is full") });
   expect(await bodiesOf(server, task.id, "pushed")).toEqual([]);
   rmSync(join(repository, "filler"));
-  await until(
-    "its work is handed over",
-    async () => (await taskOf(server, task.id)).state === "completed",
-    150,
-  );
+  await until("its work is handed over", async () => (await taskOf(server, task.id)).state === "completed");
   expect((await bodiesOf(server, task.id, "pushed")).at(-1)).toMatchObject({ repository: "demo" });
   expect(await bodiesOf(server, task.id, "resume_requested")).toEqual([]);
 }, 600_000);
@@ -237,7 +233,6 @@ test("a model endpoint that refuses the connection fails the task with its addre
   const notice = await until(
     "a notice of the agent",
     async () => (await bodiesOf(server, task.id, "notice"))[0],
-    90,
   );
   expect(JSON.stringify(notice)).not.toContain("sk-very-secret");
   await server.client.read(server.client.api.tasks[":id"].cancel.$post({ param: { id: task.id } }));

@@ -144,16 +144,12 @@ test("three attempts at one prompt run side by side, are compared, and one is ke
   const groupId = (await cli("task", "create", "--repo", "demo", "--attempts", "3", "demo: fix-test")).trim();
   const { client } = appliance;
   const group = () => client.read(client.api.groups[":id"].$get({ param: { id: groupId } }));
-  const { tasks } = await until(
-    "all are done",
-    async () => {
-      const now = await group();
-      const failed = now.tasks.find(({ state }) => state === "failed");
-      if (failed !== undefined) throw new Error(failed.detail);
-      return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
-    },
-    120,
-  );
+  const { tasks } = await until("all are done", async () => {
+    const now = await group();
+    const failed = now.tasks.find(({ state }) => state === "failed");
+    if (failed !== undefined) throw new Error(failed.detail);
+    return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
+  });
   const text = await cli("group", "show", groupId);
   expect(text).toContain("Comparison");
   for (const { id } of tasks) {

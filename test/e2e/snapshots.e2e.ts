@@ -86,7 +86,6 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await until(
       `the turn of ${prompt}`,
       async () => (await bodiesOf(appliance, id, "finished")).length > before,
-      120,
     );
     await reaches(appliance, id, "idle");
   };

@@ -95,7 +95,7 @@ test("a task goes on in the local CLI, and a local conversation as a task: what 
   const texts = async () => (await bodiesOf(appliance, next, "assistant_text")).map(({ text }) => text);
   expect((await texts()).join("\n")).toContain("demo: jot apple\ndemo: remember\ndemo: jot pear");
   await say(appliance, next, "demo: jot plum");
-  await until("the next turn", async () => (await texts()).at(-1)?.includes("apple\npear\nplum"), 120);
+  await until("the next turn", async () => (await texts()).at(-1)?.includes("apple\npear\nplum"));
   await reaches(appliance, next, "completed");
   expect((await state()).out).toBe(before.out);
   expect(await bodiesOf(appliance, id, "teleported")).toHaveLength(1);
