@@ -5,8 +5,8 @@ import { Glob } from "bun";
 import { type Parts, prepareParts } from "./parts.ts";
 
 /**
- * Every check and test, in three lanes side by side: scenarios wait more than they work, and each file of them is a process
- * of its own. Ends with the line `N passed, N failed`. `./ccw test WORD` runs only the scenario files whose name has the word.
+ * Every check and test, in three lanes side by side, and a fourth for what waits by the clock: scenarios wait more than they
+ * work, and each file of them is a process of its own. Ends with the line `N passed, N failed`. `./ccw test WORD` runs only the scenario files whose name has the word.
  */
 const root = join(import.meta.dir, "..");
 const only = process.argv[2] ?? "";
@@ -126,21 +126,13 @@ async function prepare(): Promise<Parts & { built: boolean }> {
   return { ...parts, built };
 }
 
+/** These wait by the clock for most of their time: beside the others they cost little. */
+const patient = ["clock", "faults", "search", "usage", "schedules", "notifications"];
 /** The longest first, so that no lane goes on alone at the end. */
-const long = [
-  "acp",
-  "clock",
-  "faults",
-  "chaos",
-  "task",
-  "toolchains",
-  "search",
-  "life",
-  "remote-faults",
-  "codex",
-];
+const long = ["acp", "chaos", "task", "toolchains", "life", "remote-faults", "codex"];
+const nameOf = (file: string) => basename(file, ".e2e.ts");
 const placeOf = (file: string) => {
-  const place = long.indexOf(basename(file, ".e2e.ts"));
+  const place = long.indexOf(nameOf(file));
   return place < 0 ? long.length : place;
 };
 
@@ -150,7 +142,8 @@ const files = [...new Glob("*.e2e.ts").scanSync(folder)]
   .filter((file) => file.includes(only))
   .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b));
 const inOrder = files.filter(playsInternet);
-const others = files.filter((file) => !playsInternet(file));
+const waiting = files.filter((file) => patient.includes(nameOf(file)));
+const others = files.filter((file) => !inOrder.includes(file) && !waiting.includes(file));
 
 const prepared = prepare();
 async function scenarios(queue: string[]): Promise<void> {
@@ -165,6 +158,7 @@ await Promise.all([
   (whole ? checks() : Promise.resolve()).then(() => scenarios(others)),
   (whole ? unitTests() : Promise.resolve()).then(() => scenarios(others)),
   scenarios(inOrder).then(() => scenarios(others)),
+  scenarios(waiting),
 ]);
 await (await prepared).close();
 rmSync(reports, { recursive: true });
