@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
+import { until } from "../../test/until.ts";
 import type { EgressEntry } from "../domain/egress.ts";
 import { isActive } from "../domain/task.ts";
 import { editOf } from "./environment-flags.ts";
@@ -65,7 +66,7 @@ test("the ledger is listed, narrowed, followed from its newest and summed up", a
     status: 403,
   };
   store.egress.ledger.open(refused)(refused);
-  await Bun.sleep(150);
+  await until("both are written", () => store.egress.lastId() === 2);
   const tail = (await run("egress", "tail")).out.trimEnd().split("\n");
   expect(tail).toHaveLength(2);
   expect(tail[0]).toContain(
@@ -88,24 +89,21 @@ test("the ledger is listed, narrowed, followed from its newest and summed up", a
 test("a follower sees what lasts when it begins and how it ended, and by its verdict the end alone", async () => {
   const house = serve();
   const { taskId } = house.startTask();
-  const until = async (what: () => boolean) => {
-    for (let i = 0; i < 300 && !what(); i++) await Bun.sleep(10);
-  };
   const tunnel = { kind: "tunnel", method: "CONNECT", path: "" } as const;
   const early = house.request(taskId, { ...tunnel, host: "early.example" });
-  await until(() => house.store.egress.lastId() === 1);
+  await until("it is written", () => house.store.egress.lastId() === 1);
   const all = house.begin("egress", "tail", "-f");
   const cut = house.begin("egress", "tail", "-f", "--verdict", "cut");
   const lines = ({ written }: typeof all) => written.out.trimEnd().split("\n");
-  await until(() => all.written.out.includes("early.example"));
+  await until("all are told of", () => all.written.out.includes("early.example"));
 
   const late = house.request(taskId, { ...tunnel, host: "late.example" });
-  await until(() => all.written.out.includes("late.example"));
+  await until("the late one, too", () => all.written.out.includes("late.example"));
   const end = { status: 200, bytesUp: 2048, bytesDown: 4096, ms: 1500 };
   early({ ...end, verdict: "cut", reason: "policy-changed" });
-  await until(() => cut.written.out.includes("early.example"));
+  await until("the cut one", () => cut.written.out.includes("early.example"));
   late({ ...end, verdict: "allowed", reason: "late.example (environment)" });
-  await until(() => lines(all).length === 4);
+  await until("both ends", () => lines(all).length === 4);
   // Neither is told twice.
   await Bun.sleep(1200);
   expect(lines(all)).toEqual([

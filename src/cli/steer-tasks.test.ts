@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
+import { until } from "../../test/until.ts";
 import type { TaskId } from "../domain/ids.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { beginCli } from "./wiring.fixture.ts";
@@ -94,8 +95,7 @@ test("following ends when nothing is left to do, though the sandbox is awake, an
   store.tasks.move(id, { kind: "idle", sandboxId, summary: "First.", interrupted: false });
   store.tasks.move(id, { kind: "running", sandboxId });
   const { written, ended } = beginCli(all.dataFolder, ["task", "follow", id]);
-  await Bun.sleep(300);
-  expect(written.out).toContain("Idle: First.");
+  await until("it follows", () => written.out.includes("Idle: First."));
   store.tasks.move(id, { kind: "idle", sandboxId, summary: "Second.", interrupted: false });
   expect((await ended).code).toBe(exitCodes.ok);
   expect(written.out).toEndWith("= Idle: Second.\n");

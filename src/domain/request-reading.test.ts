@@ -82,5 +82,6 @@ test("a long hostile path is judged at once", () => {
     whyNotReading({ method: "GET", target: `/info/refs?${bit.repeat(20_000)}`, headers: [] });
     credentialIn({ method: "GET", target: `/?${bit.repeat(20_000)}`, headers: [["cookie", target]] }, false);
   }
-  expect(performance.now() - before).toBeLessThan(3000);
+  // A pattern that backtracks would take hours; a busy machine takes its time.
+  expect(performance.now() - before).toBeLessThan(20_000);
 });

@@ -212,4 +212,4 @@ test("refusals are told in words; limits and outages are waited out", async () =
     code: "rate_limited",
     hint: "Try again in 60 s.",
   });
-}, 10_000);
+}, 180_000);

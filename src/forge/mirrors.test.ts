@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { commandLines } from "../../test/machine.ts";
+import { until } from "../../test/until.ts";
 import type { RemoteRepository } from "../domain/repository.ts";
 import { testCertificate, testKey } from "../gateway/model/tls.fixture.ts";
 import type { MirrorOptions } from "./mirror-generations.ts";
@@ -21,7 +22,7 @@ import { createMirrors } from "./mirrors.ts";
 import { authorization, password, type RemoteServer, startRemoteServer } from "./remote-server.fixture.ts";
 
 // Real git on a busy machine takes its time.
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 const path = "/usr/local/bin:/usr/bin:/bin";
 
 let folder = "";
@@ -195,10 +196,10 @@ test("a refresh that nobody waits for any more is ended, and the next one works"
   server.behaviour = { kind: "slow" };
   const stop = new AbortController();
   const refreshing = house.refresh(repository(), stop.signal);
-  await until(() => server.requests.filter((each) => each.startsWith("POST")).length >= 3);
+  await until("it fetches", () => server.requests.filter((each) => each.startsWith("POST")).length >= 3);
   stop.abort(new Error("gone"));
   await expect(refreshing).rejects.toThrow("gone");
-  await until(() => gitProcesses() === 0);
+  await until("it has ended", () => gitProcesses() === 0);
   server.behaviour = { kind: "git" };
   const { folder: mirror } = await house.refresh(repository(), signal);
   git(mirror, "fsck", "--full");
@@ -328,7 +329,7 @@ test("the credential stands in no file, no log line and no argument", async () =
   commit("large", "main", 65_536);
   const stop = new AbortController();
   const refreshing = Promise.allSettled([house.refresh(repository(), stop.signal)]);
-  await until(() => gitProcesses() > 0);
+  await until("git runs", () => gitProcesses() > 0);
   const lines = spawnSync("ps", ["axww", "-o", "args"], { encoding: "utf8" }).stdout;
   stop.abort();
   await refreshing;
@@ -460,6 +461,7 @@ test("a fetch that a killed server left running is ended, and what it left is ti
     stdio: ["ignore", "ignore", "inherit"],
   });
   await until(
+    "it fetches",
     () => server.requests.filter((each) => each.startsWith("POST")).length >= 3 && gitProcesses() > 0,
   );
   child.kill("SIGKILL");
@@ -467,7 +469,7 @@ test("a fetch that a killed server left running is ended, and what it left is ti
   expect(gitProcesses()).toBeGreaterThan(0);
   server.behaviour = { kind: "git" };
   const { folder: mirror } = await mirrors().refresh(repository(), signal);
-  expect(gitProcesses()).toBe(0);
+  await until("nothing is left", () => gitProcesses() === 0);
   git(mirror, "fsck", "--full");
   expect(readdirSync(join(mirror, "..")).filter((name) => name.startsWith(".new-"))).toEqual([]);
 });
@@ -517,12 +519,4 @@ function halve(path: string | undefined): void {
 function gitProcesses(): number {
   const mirrors = join(folder, "mirrors");
   return commandLines().filter(({ line }) => line.includes(mirrors) && line.includes(" fetch ")).length;
-}
-
-async function until(probe: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
-    if (probe()) return;
-    await Bun.sleep(25);
-  }
-  throw new Error("did not happen");
 }

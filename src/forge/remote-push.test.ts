@@ -15,7 +15,7 @@ import { authorization, password, type RemoteServer, startRemoteServer } from ".
 
 /** What the appliance itself pushes: merges on plain git servers, and work that waited for its forge. */
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 const { signal } = new AbortController();
 const log = { info() {}, warn() {}, error() {} };
 const name = "git.example/acme/widget";

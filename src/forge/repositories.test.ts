@@ -13,7 +13,7 @@ import { authorization, type RemoteServer, startRemoteServer } from "./remote-se
 import { createRepositories } from "./repositories.ts";
 
 // Real git on a busy machine takes its time.
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 const quiet = { info() {}, warn() {}, error() {} };
 const name = "git.example/acme/widget";

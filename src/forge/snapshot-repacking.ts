@@ -15,10 +15,11 @@ export function createSnapshotRepacking({ manyPacks, log }: { manyPacks: number;
   const git = createMirrorGit();
   const waiting = new Set<string>();
   const closing = new AbortController();
-  const { signal } = closing;
+  /** The repository that is packed now. */
+  let current: { path: string; stop: AbortController; ended: Promise<void> } | undefined;
   let working: Promise<void> | undefined;
 
-  async function repack(path: string): Promise<void> {
+  async function repack(path: string, signal: AbortSignal): Promise<void> {
     const packs = await readdir(join(path, "objects/pack")).catch(() => []);
     if (packs.filter((name) => name.endsWith(".pack")).length <= manyPacks) return;
     const verbs = [
@@ -38,12 +39,16 @@ export function createSnapshotRepacking({ manyPacks, log }: { manyPacks: number;
     // What is added meanwhile has its turn, too.
     for (const path of waiting) {
       waiting.delete(path);
-      try {
-        await repack(path);
-      } catch (thrown) {
+      if (closing.signal.aborted) return;
+      const stop = new AbortController();
+      const signal = AbortSignal.any([closing.signal, stop.signal]);
+      const ended = repack(path, signal).catch((thrown: unknown) => {
         if (signal.aborted) return;
         log.warn("snapshots could not be packed", { folder: path, reason: messageOf(thrown) });
-      }
+      });
+      current = { path, stop, ended };
+      await ended;
+      current = undefined;
     }
   }
 
@@ -54,6 +59,14 @@ export function createSnapshotRepacking({ manyPacks, log }: { manyPacks: number;
       working ??= work().finally(() => {
         working = undefined;
       });
+    },
+    /** Ends what is done below the folder, which is about to be removed: git would make parts of it anew. */
+    async leave(folder: string): Promise<void> {
+      const isBelow = (path: string) => path.startsWith(`${folder}/`);
+      for (const path of waiting) if (isBelow(path)) waiting.delete(path);
+      if (current === undefined || !isBelow(current.path)) return;
+      current.stop.abort();
+      await current.ended;
     },
     async close(): Promise<void> {
       closing.abort();

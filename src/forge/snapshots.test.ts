@@ -9,7 +9,7 @@ import { createSnapshotWorld, type SnapshotWorld } from "./snapshots.fixture.ts"
 import { createSnapshots } from "./snapshots.ts";
 
 // Real git on a busy machine takes its time.
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 const quiet = { info() {}, warn() {}, error() {} };
 const ids = { now: Date.now, randomBytes: (count: number) => crypto.getRandomValues(new Uint8Array(count)) };

@@ -117,7 +117,10 @@ export function createSnapshots(
       return existsSync(path) ? path : undefined;
     },
 
-    remove: (taskId) => removeWhole(folder, folderOf(taskId)),
+    async remove(taskId) {
+      await repacking.leave(folderOf(taskId));
+      await removeWhole(folder, folderOf(taskId));
+    },
 
     tasks: () => readdirSync(folder).filter((name): name is TaskId => isId("TaskId", name)),
 

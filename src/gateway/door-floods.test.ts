@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { settled, until } from "../../test/until.ts";
 import type { SandboxId } from "../domain/ids.ts";
 import { closeDoors, http, line, openDoor, post, raw, taskId } from "./door.fixture.ts";
 
@@ -35,23 +36,23 @@ test("commands wait in the database while the guest does not read them", async (
     },
   });
   unread(socket, get("/session/commands?after=0"));
-  await Bun.sleep(300);
-  expect(taken).toBeGreaterThan(0);
-  expect(taken).toBeLessThan(20);
+  await until("the first is taken", () => taken > 0);
+  expect(await settled(() => taken)).toBeLessThan(20);
 });
 
 test("a newer stream of commands ends the older one", async () => {
   let open = 0;
+  let opened = 0;
   const { socket } = await openDoor({
     async *commands(_id, _after, signal) {
       open += 1;
+      opened += 1;
       await new Promise((resolve) => signal.addEventListener("abort", resolve));
       open -= 1;
     },
   });
   for (let i = 0; i < 10; i++) unread(socket, get("/session/commands?after=0"));
-  await Bun.sleep(300);
-  expect(open).toBe(1);
+  await until("all have come, and one is left", () => opened === 10 && open === 1);
 });
 
 test("a stalled request with events is superseded, and its events may be sent again", async () => {
@@ -61,7 +62,7 @@ test("a stalled request with events is superseded, and its events may be sent ag
     `POST /session/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n${line(1)}`,
   );
   const ended = new Promise((resolve) => stalled.on("close", resolve).resume());
-  await Bun.sleep(50);
+  await settled(() => taken.length);
   expect((await post(socket, line(1))).status).toBe(200);
   await ended;
   expect(taken.map(({ n }) => n)).toEqual([1]);
@@ -100,8 +101,8 @@ test("pipelined requests are not answered while the answer before them is unread
     },
   });
   unread(socket, get("/session/start").repeat(500));
-  await Bun.sleep(200);
-  expect(answered).toBe(1);
+  await until("the first is answered", () => answered > 0);
+  expect(await settled(() => answered)).toBe(1);
 });
 
 test("connections are counted, and those beyond the limit are closed", async () => {
@@ -111,8 +112,8 @@ test("connections are counted, and those beyond the limit are closed", async () 
     unread(socket, "")
       .on("close", () => (closed += 1))
       .resume();
-  await Bun.sleep(300);
-  expect(closed).toBe(700 - 512);
+  await until("those beyond the limit are closed", () => closed >= 700 - 512);
+  expect(await settled(() => closed)).toBe(700 - 512);
 });
 
 test("nesting without end is refused, not written", async () => {

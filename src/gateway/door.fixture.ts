@@ -56,7 +56,7 @@ export function raw(socket: string, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
     const connection = connect(socket, () => connection.write(bytes));
-    connection.setTimeout(1500, () => connection.destroy());
+    connection.setTimeout(30_000, () => connection.destroy());
     connection.on("data", (chunk) => (text += chunk));
     connection.on("close", () => resolve(text));
     connection.on("error", reject);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../../test/until.ts";
 import { CcwError } from "../domain/errors.ts";
 import { maxEventLine } from "../domain/event.ts";
 import type { SandboxId } from "../domain/ids.ts";
@@ -178,8 +179,7 @@ test("commands stream as they come, and the stream ends with the client", async 
   gate.resolve();
   expect(JSON.parse((await reader?.read())?.value ?? "")).toEqual({ n: 6, command: { kind: "finish" } });
   client.abort();
-  for (let i = 0; i < 200 && !aborted; i++) await Bun.sleep(5);
-  expect(aborted).toBe(true);
+  await until("it is aborted", () => aborted);
 });
 
 test("doors are listed with those that a dead server left, and any of them can be closed", async () => {

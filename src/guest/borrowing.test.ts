@@ -20,7 +20,7 @@ import { initSubmodules } from "./submodules.ts";
 import { type Checkout, cloneCheckout, placeCheckouts } from "./workspace.ts";
 
 // Real git on a busy machine takes its time.
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 let folder = "";
 let env: Record<string, string> = {};

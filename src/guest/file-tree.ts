@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, lstatSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, lstatSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { bytesText } from "../domain/amounts.ts";
 import { isOfNoSpace, saysNoSpace } from "../domain/disk.ts";
@@ -71,7 +71,10 @@ async function writeTree(of: FileTree): Promise<string> {
   const plain = await withoutFilters(of, env);
   if (!existsSync(index) && seed !== undefined) {
     if (existsSync(seed)) {
+      const { atime, mtime } = statSync(seed);
       copyFileSync(seed, `${index}.new`);
+      // Of what was changed in the second of its index git looks at the bytes, and not elsewhere (git's racy-git.txt).
+      utimesSync(`${index}.new`, atime, mtime);
       renameSync(`${index}.new`, index);
     } else await mustGit(git([...plain, "read-tree", "HEAD"], call), "What is checked out could not be read");
   }

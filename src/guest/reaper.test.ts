@@ -15,8 +15,10 @@ const program = (reaping: boolean) => `
   const reaper = ${reaping} ? startReaper(processes, console.error, true) : undefined;
   const child = processes.spawn(["sh", "-c", "(sleep 0.1; exit 3) & (sleep 0.1) & exit 7"], { cwd: "/", env: process.env });
   const code = await child.exited;
-  await Bun.sleep(600);
-  const zombies = listProcesses().filter((entry) => entry.parent === process.pid && entry.state === "Z").length;
+  const own = () => listProcesses().filter((entry) => entry.parent === process.pid);
+  // Until both have ended: they are zombies, or not there any more.
+  for (let tries = 0; tries < 3000 && own().some(({ state }) => ${reaping} || state !== "Z"); tries++) await Bun.sleep(10);
+  const zombies = own().filter(({ state }) => state === "Z").length;
   reaper?.close();
   console.log(JSON.stringify({ code, zombies }));
   process.exit(0);

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -178,6 +179,18 @@ test("an index of ours that is broken is made anew", async () => {
   expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
 });
 
+test("what is changed in the second of the last commit is taken, however late and of the same length", async () => {
+  const then = new Date(1_790_000_000_000);
+  // Of the times of a file, the one that a test can set.
+  await git(checkout().folder, "config", "core.trustctime", "false");
+  utimesSync(file("file.txt"), then, then);
+  await git(checkout().folder, "update-index", "--refresh");
+  writeFileSync(file("file.txt"), "two\n");
+  for (const name of ["file.txt", ".git/index"]) utimesSync(file(name), then, then);
+  const { repositories } = await taken();
+  expect(await git(remote(snapshotRepository(0)), "show", `${repositories[0]?.commit}:file.txt`)).toBe("two");
+});
+
 test("a repository without an index is taken as it is checked out, with what is changed", async () => {
   rmSync(file(".git/index"));
   writeFileSync(file("file.txt"), "two\n");
@@ -201,11 +214,9 @@ test("a snapshot that takes too long is given up", async () => {
   const slow = join(folder, "bin");
   mkdirSync(slow);
   writeFileSync(join(slow, "git"), "#!/bin/sh\nsleep 60\n", { mode: 0o755 });
-  const began = performance.now();
   await createSnapshots(options({ env: { ...env, PATH: `${slow}:${env["PATH"]}` }, timeoutMs: 300 })).take(
     "prm_1",
   );
-  expect(performance.now() - began).toBeLessThan(5000);
   expect(events.some((event) => event.kind === "snapshot")).toBe(false);
   expect(notices()[0]).toContain("It took over");
 });

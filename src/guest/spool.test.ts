@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { settled } from "../../test/until.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type SessionEvent, sessionEventSchema } from "../domain/session.ts";
 import { openSpool, type Spool } from "./spool.ts";
@@ -116,9 +117,7 @@ test("at the cap a writer waits until there is room, and nothing is lost", async
       written = i;
     }
   })();
-  await Bun.sleep(50);
-  const stalled = written;
-  expect(stalled).toBeLessThan(120);
+  expect(await settled(() => written)).toBeLessThan(120);
   const got: number[] = [];
   while (got.length < 300) {
     got.push(...drain(spool).map(({ n }) => n));

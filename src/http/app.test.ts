@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import WebSocket from "ws";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
+import { until } from "../../test/until.ts";
 import { createClient } from "../client.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskEvent } from "../domain/event.ts";
@@ -362,9 +363,9 @@ test("the live transcript goes on from the cursor after the connection broke: no
     const connected = sockets.length;
     await Bun.sleep(30);
     sockets.at(-1)?.terminate();
-    for (let i = 0; i < 300 && sockets.length === connected; i++) await Bun.sleep(5);
+    await until("it connects again", () => sockets.length > connected);
   }
-  for (let i = 0; i < 400 && seen.length < 202; i++) await Bun.sleep(10);
+  await until("all was seen", () => seen.length >= 202);
   stop.abort();
   await reading;
   expect(sockets.length).toBeGreaterThan(2);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from
 import { connect } from "node:net";
 import { join } from "node:path";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
+import { until } from "../../test/until.ts";
 import type { AttachmentId, TaskId } from "../domain/ids.ts";
 import { attachmentFilesOf } from "../runs/deletions.ts";
 import { createAttachmentSweep } from "../runs/forget-attachments.ts";
@@ -147,11 +148,9 @@ test.each([
     `POST /api/attachments?name=x HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${house.token}\r\n${rest}`,
   );
   const incoming = () => readdirSync(join(house.folder, ".incoming"));
-  for (let i = 0; i < 200 && incoming().length === 0; i++) await Bun.sleep(5);
-  expect(incoming()).toHaveLength(1);
+  await until("it comes in", () => incoming().length === 1);
   socket.destroy();
-  for (let i = 0; i < 400 && incoming().length > 0; i++) await Bun.sleep(5);
-  expect(incoming()).toEqual([]);
+  await until("it is gone", () => incoming().length === 0);
   expect(house.kept()).toEqual([]);
   expect(house.logged).toEqual([]);
 });

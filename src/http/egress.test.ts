@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import WebSocket from "ws";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
+import { until } from "../../test/until.ts";
 import { createClient } from "../client.ts";
 import type { EgressEntry } from "../domain/egress.ts";
 import type { SandboxId, TaskId } from "../domain/ids.ts";
@@ -82,7 +83,7 @@ test("the ledger is read by task, host and verdict, page by page, and followed",
   for (let i = 0; i < 3; i++) open(entry({ ...one, path: `/${i}` }))(entry(one));
   const refused = { verdict: "refused", reason: "host-not-allowed", host: "evil.example" } as const;
   open(entry({ ...two, ...refused }))(entry({ ...two, ...refused, bytesUp: 0, bytesDown: 0 }));
-  await Bun.sleep(150);
+  await until("all are written", () => store.egress.lastId() === 4);
   const idsOf = async (query: string) =>
     (await call("GET", `/egress?${query}`)).json.map(({ id }: { id: number }) => id);
   expect(await idsOf("limit=2")).toEqual([4, 3]);
@@ -118,9 +119,9 @@ test("a request is granted through the API in effect at once, and whoever watche
     for await (const { requests } of client.watchAppliance(stop.signal))
       seen.push(requests.map(({ host }) => host).join());
   })();
-  for (let i = 0; i < 100 && seen.length === 0; i++) await Bun.sleep(10);
+  await until("it watches", () => seen.length > 0);
   port.requestAccess(sandboxId, "a.example", 443, "host-not-allowed");
-  for (let i = 0; i < 100 && !seen.includes("a.example"); i++) await Bun.sleep(10);
+  await until("it comes", () => seen.includes("a.example"));
   expect((await call("GET", "/access-requests?state=pending")).json).toMatchObject([
     {
       id: 1,
@@ -137,7 +138,7 @@ test("a request is granted through the API in effect at once, and whoever watche
   const granted = await call("POST", "/access-requests/1", { decision: "environment" });
   expect(granted.json).toMatchObject({ state: "granted", scope: "environment", person: "ada" });
   expect((await call("GET", "/environments/default")).json.egress.allow).toEqual(["a.example"]);
-  for (let i = 0; i < 100 && seen.at(-1) !== ""; i++) await Bun.sleep(10);
+  await until("it goes", () => seen.at(-1) === "");
   stop.abort();
   await watching;
   expect([seen[0], seen.at(-1)]).toEqual(["", ""]);

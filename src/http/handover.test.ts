@@ -6,7 +6,7 @@ import { isId, type TaskId } from "../domain/ids.ts";
 
 /** A conversation that is handed over by the command of the page: real git, curl and shells, and the real routes. */
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 
 let world: TeleportWorld;
 beforeAll(async () => {

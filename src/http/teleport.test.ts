@@ -5,7 +5,7 @@ import { createTeleportWorld, type TeleportWorld } from "../../test/fixtures/tel
 
 /** The command as a person pastes it: real git, curl and shells against the real routes. */
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(180_000);
 
 let task: TeleportWorld;
 beforeAll(async () => {

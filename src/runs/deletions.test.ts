@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../test/until.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { Log, TaskBelongings } from "../domain/ports.ts";
@@ -119,14 +120,6 @@ function sweep(store: Store, folder: string, belongings?: TaskBelongings[], now:
   closers.push(() => deletions.close());
   deletions.start();
   return deletions;
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  const end = Date.now() + 4000;
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`it never came: ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 test("what is archived leaves the list and its sandbox, and comes back with a word", async () => {

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { decideConnection } from "../domain/egress-policy.ts";
 import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
@@ -254,7 +255,7 @@ test("a refused host is asked about once, however often it is refused", async ()
   expect(eventsOf(taskId)).toEqual([
     { kind: "access_requested", requestId: 1, host: "a.example", port: 443, reason: "host-not-allowed" },
   ]);
-  await Bun.sleep(150);
+  await until("all are counted", () => store.access.list({ limit: 9 })[0]?.count === 5);
   expect(store.access.list({ limit: 9 })).toMatchObject([{ count: 5, state: { kind: "pending" } }]);
 });
 

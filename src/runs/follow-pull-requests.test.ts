@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { CcwError } from "../domain/errors.ts";
 import { newId } from "../domain/ids.ts";
 import { createPullRequestFollower } from "./follow-pull-requests.ts";
@@ -12,7 +13,6 @@ import {
   started,
   stateOf,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { createReviewHouse, remoteName, workBranch } from "./pull-requests.fixture.ts";
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { until } from "../../test/until.ts";
 import { createAgents } from "../domain/agents.ts";
 import { type EnvironmentInput, environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
@@ -154,15 +155,6 @@ export function submit(
     prompt: { id: newId("PromptId", ids), text: "first" },
   });
   return id;
-}
-
-export async function until<Value>(what: string, probe: () => Value | undefined | false): Promise<Value> {
-  for (let i = 0; i < 400; i++) {
-    const value = probe();
-    if (value !== undefined && value !== false) return value;
-    await Bun.sleep(5);
-  }
-  throw new Error(`never happened: ${what}`);
 }
 
 export const stateOf = (store: Store, id: TaskId) => store.tasks.get(id)?.state;

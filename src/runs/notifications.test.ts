@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../test/until.ts";
 import { type IdSource, newId, type TaskId } from "../domain/ids.ts";
 import {
   type NotificationKind,
@@ -14,7 +15,7 @@ import type { ChannelSettings } from "../domain/notification-channel.ts";
 import type { Store } from "../domain/store.ts";
 import { createSeal } from "../store/seal.ts";
 import { openStore } from "../store/store.ts";
-import { ids, submit, until } from "./house.fixture.ts";
+import { ids, submit } from "./house.fixture.ts";
 import { createNotifications, pauseAfter } from "./notifications.ts";
 
 const closers: (() => unknown)[] = [];

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { CcwError } from "../domain/errors.ts";
-import { closeHouses, createHouse, sandboxOf, stateOf, submit, until } from "./house.fixture.ts";
+import { closeHouses, createHouse, sandboxOf, stateOf, submit } from "./house.fixture.ts";
 import { cancelTask } from "./steer.ts";
 
 afterEach(closeHouses);

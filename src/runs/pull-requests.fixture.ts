@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../test/until.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { ForgeApi, ForgeCheck, ForgeComment, ForgePullRequest } from "../domain/forge.ts";
@@ -20,7 +21,6 @@ import {
   started,
   stateOf,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { createPullRequests } from "./pull-requests.ts";
 

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { CcwError } from "../domain/errors.ts";
-import { closeHouses, until } from "./house.fixture.ts";
+import { closeHouses } from "./house.fixture.ts";
 import { createOwedPullRequests } from "./owed-pull-requests.ts";
 import { createReviewHouse, remoteName, workBranch } from "./pull-requests.fixture.ts";
 import { createPullRequests } from "./pull-requests.ts";

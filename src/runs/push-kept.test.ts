@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import type { GitEndpoint } from "../domain/git-server.ts";
 import type { KeptWork } from "../domain/ports.ts";
 import { keptRepository } from "../domain/session.ts";
@@ -13,7 +14,6 @@ import {
   stateOf,
   submit,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { pushKeptWork } from "./push-kept.ts";
 import { createGitPort } from "./session.ts";

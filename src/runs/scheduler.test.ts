@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { settled, until } from "../../test/until.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { CcwError } from "../domain/errors.ts";
 import { newId, type PromptId } from "../domain/ids.ts";
@@ -16,7 +17,6 @@ import {
   stateOf,
   submit,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { addPrompt, answerQuestion, cancelTask, interruptTask, resumeTask } from "./steer.ts";
 
@@ -284,7 +284,8 @@ test("a prompt sent at once reaches the turn that runs; one that was not read be
 });
 
 test("a paused task is cut off in its turn, and goes on by itself when its time has come", async () => {
-  const { store, engine, scheduler } = createHouse({ leaseMs: 90 });
+  const clock = { ...ids, ahead: 0, now: () => Date.now() + clock.ahead };
+  const { store, engine, scheduler } = createHouse({ leaseMs: 90 }, undefined, undefined, clock);
   const id = submit(store);
   await scheduler.start();
   const sandbox = await sandboxOf(store, id);
@@ -298,12 +299,13 @@ test("a paused task is cut off in its turn, and goes on by itself when its time 
       reason: "The account has reached its limit.",
       hint: "",
     },
-    until: Date.now() + 300,
+    until: Date.now() + 3_600_000,
   });
   // The agent's turn fails of it, and says so before or after the pause.
   say(store, sandbox, turnEnded(prompt, "error"));
   await until("paused", () => stateOf(store, id)?.kind === "paused");
   await until("asleep", () => engine.stopped.has(sandbox));
+  clock.ahead = 3_600_000;
   await until("awake", () => engine.running.has(sandbox));
   const next = await until("the turn goes on", () => commandsOf(store, sandbox)[1]);
   expect(next).toMatchObject({ kind: "prompt", text: expect.stringContaining("Go on where you were") });
@@ -448,8 +450,8 @@ test("what an agent only says is not written down a second time, and what follow
   const prompt = await openPrompt(store, sandbox);
   say(store, sandbox, started);
   await until("running", () => stateOf(store, id)?.kind === "running");
-  await Bun.sleep(10); // the state's own event
-  const before = store.sandboxes.get(sandbox)?.cursor;
+  // With the state's own event.
+  const before = await settled(() => store.sandboxes.get(sandbox)?.cursor ?? 0);
   for (let i = 0; i < 3; i++) {
     say(store, sandbox, { kind: "assistant_text", blockId: `b${i}`, text: "word" });
     await Bun.sleep(10);
@@ -457,7 +459,7 @@ test("what an agent only says is not written down a second time, and what follow
   expect(store.sandboxes.get(sandbox)?.cursor).toBe(before);
   say(store, sandbox, turnEnded(prompt));
   await until("finish", () => commandsOf(store, sandbox).at(-1)?.kind === "finish");
-  expect(store.sandboxes.get(sandbox)?.cursor).toBeGreaterThan((before ?? 0) + 3);
+  expect(store.sandboxes.get(sandbox)?.cursor).toBeGreaterThan(before + 3);
 });
 
 test("a sandbox cannot call its own task completed before the work was done", async () => {

@@ -63,13 +63,10 @@ export function createAgenda(start: string, path = ":memory:") {
 
 export const tasksOf = (store: Store) => store.tasks.list({ limit: 500 });
 
-/** Waits for something, or for long enough that it would have happened. */
-export async function soon(probe: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 60; i++) {
-    if (probe()) return true;
-    await Bun.sleep(5);
-  }
-  return false;
+/** Waits for long enough that it would have happened, and says whether it has. */
+export async function happens(probe: () => boolean): Promise<boolean> {
+  for (let i = 0; i < 60 && !probe(); i++) await Bun.sleep(5);
+  return probe();
 }
 
 function furnish(store: Store): void {

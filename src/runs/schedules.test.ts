@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { maxFailures } from "../domain/schedule.ts";
-import { createAgenda, soon, tasksOf } from "./schedules.fixture.ts";
+import { createAgenda, happens, tasksOf } from "./schedules.fixture.ts";
 import { changeSchedule, runSchedule } from "./schedules.ts";
 
 let open: { close(): Promise<void> }[] = [];
@@ -26,16 +27,16 @@ test("a time that comes makes one task, in the name of its person, and says wher
   const agenda = agendaAt("2026-11-21T02:59:00Z");
   const { id } = agenda.add();
   agenda.startClock();
-  expect(await soon(() => tasksOf(agenda.store).length > 0)).toBe(false);
+  expect(await happens(() => tasksOf(agenda.store).length > 0)).toBe(false);
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   const [task] = tasksOf(agenda.store);
   expect(task).toMatchObject({ title: "Update the dependencies", person: { name: "ada" } });
   if (task === undefined) throw new Error("no task");
   const [notice] = agenda.store.events.ofKinds(task.id, ["appliance_notice"]);
   expect(notice?.body).toMatchObject({ text: "Started by the schedule “nightly”." });
   expect(agenda.store.schedules.get(id)?.nextAt).toBe(Date.parse("2026-11-22T03:00:00Z"));
-  expect(await soon(() => tasksOf(agenda.store).length > 1)).toBe(false);
+  expect(await happens(() => tasksOf(agenda.store).length > 1)).toBe(false);
 });
 
 test("two servers on one database, or one that died in between, make one task of one time", async () => {
@@ -44,11 +45,11 @@ test("two servers on one database, or one that died in between, make one task of
   agenda.startClock();
   agenda.startClock();
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   // As if the row had not been moved on.
   agenda.store.schedules.update(id, { nextAt: Date.parse("2026-11-21T03:00:00Z") });
   cancelAll(agenda);
-  expect(await soon(() => tasksOf(agenda.store).length > 1)).toBe(false);
+  expect(await happens(() => tasksOf(agenda.store).length > 1)).toBe(false);
   expect(agenda.store.schedules.get(id)?.nextAt).toBe(Date.parse("2026-11-22T03:00:00Z"));
 });
 
@@ -60,7 +61,7 @@ test("times missed while the appliance was away: none is made up for, or one for
   agenda.startClock();
   const next = Date.parse("2026-11-22T03:00:00Z");
   const { schedules } = agenda.store;
-  expect(await soon(() => [skips, runs].every(({ id }) => schedules.get(id)?.nextAt === next))).toBe(true);
+  await until("it is so", () => [skips, runs].every(({ id }) => schedules.get(id)?.nextAt === next));
   expect(tasksOf(agenda.store)).toHaveLength(1);
   expect(reasonsOf(agenda, skips.id)).toMatchObject([{ kind: "skipped" }]);
   expect(reasonsOf(agenda, runs.id)).toMatchObject([{ kind: "task" }]);
@@ -74,22 +75,25 @@ test("a clock that was ahead and is set back runs what lies ahead again, and not
   });
   agenda.startClock();
   agenda.at("2026-11-21T03:00:01Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   agenda.at("2031-01-01T00:30:00Z");
-  expect(
-    await soon(() => (agenda.store.schedules.get(id)?.nextAt ?? 0) > Date.parse("2031-01-01T00:30:00Z")),
-  ).toBe(true);
+  await until(
+    "it is so",
+    () => (agenda.store.schedules.get(id)?.nextAt ?? 0) > Date.parse("2031-01-01T00:30:00Z"),
+  );
   agenda.at("2026-11-21T02:30:00Z");
-  expect(
-    await soon(() => agenda.store.schedules.get(id)?.nextAt === Date.parse("2026-11-21T03:00:00Z")),
-  ).toBe(true);
+  await until(
+    "it is so",
+    () => agenda.store.schedules.get(id)?.nextAt === Date.parse("2026-11-21T03:00:00Z"),
+  );
   agenda.at("2026-11-21T03:00:05Z");
-  expect(
-    await soon(() => agenda.store.schedules.get(id)?.nextAt === Date.parse("2026-11-21T04:00:00Z")),
-  ).toBe(true);
+  await until(
+    "it is so",
+    () => agenda.store.schedules.get(id)?.nextAt === Date.parse("2026-11-21T04:00:00Z"),
+  );
   expect(tasksOf(agenda.store)).toHaveLength(1);
   agenda.at("2026-11-21T04:00:05Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 2)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 2);
 });
 
 test("a time is skipped while the last task is at work, unless the schedule allows it", async () => {
@@ -97,15 +101,15 @@ test("a time is skipped while the last task is at work, unless the schedule allo
   const { id } = agenda.add({ time: { kind: "cron", expression: "0 * * * *", zone: "UTC" } });
   agenda.startClock();
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   agenda.at("2026-11-21T04:00:00Z");
-  expect(await soon(() => reasonsOf(agenda, id)[0]?.kind === "skipped")).toBe(true);
+  await until("it is so", () => reasonsOf(agenda, id)[0]?.kind === "skipped");
   cancelAll(agenda);
   agenda.at("2026-11-21T05:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 2)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 2);
   changeSchedule(agenda.context, id, agenda.person, { overlap: "allow" });
   agenda.at("2026-11-21T06:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 3)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 3);
 });
 
 test("a branch that is gone is told on the schedule, which is paused after failures in a row, and mended by a change", async () => {
@@ -118,7 +122,7 @@ test("a branch that is gone is told on the schedule, which is paused after failu
   agenda.startClock();
   for (let hour = 3; hour < 3 + maxFailures; hour++) {
     agenda.at(`2026-11-21T0${hour}:00:00Z`);
-    expect(await soon(() => reasonsOf(agenda, id).length === hour - 2)).toBe(true);
+    await until("it is so", () => reasonsOf(agenda, id).length === hour - 2);
   }
   const paused = agenda.store.schedules.get(id);
   expect(paused).toMatchObject({ enabled: false, nextAt: undefined, failures: maxFailures });
@@ -144,13 +148,11 @@ test("a forge that is away for a while costs no run", async () => {
   agenda.forge.away = true;
   agenda.startClock();
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => agenda.store.schedules.get(id)?.lastError.includes("tried again") === true)).toBe(
-    true,
-  );
+  await until("it is so", () => agenda.store.schedules.get(id)?.lastError.includes("tried again") === true);
   // Longer than what counts as missed.
   agenda.at("2026-11-21T03:20:00Z");
   agenda.forge.away = false;
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   expect(agenda.store.schedules.get(id)).toMatchObject({ failures: 0, lastError: "" });
 });
 
@@ -160,11 +162,9 @@ test("a forge that stays away is a failure in the end, and no loop", async () =>
   agenda.forge.away = true;
   agenda.startClock();
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => agenda.store.schedules.get(id)?.lastError.includes("tried again") === true)).toBe(
-    true,
-  );
+  await until("it is so", () => agenda.store.schedules.get(id)?.lastError.includes("tried again") === true);
   agenda.at("2026-11-21T03:40:00Z");
-  expect(await soon(() => reasonsOf(agenda, id)[0]?.kind === "failed")).toBe(true);
+  await until("it is so", () => reasonsOf(agenda, id)[0]?.kind === "failed");
   expect(agenda.forge.asked).toBeLessThan(10);
 });
 
@@ -175,7 +175,7 @@ test("a one-off time runs once; a paused schedule not at all, but by hand", asyn
   changeSchedule(agenda.context, paused.id, agenda.person, { enabled: false });
   agenda.startClock();
   agenda.at("2026-11-21T03:00:00Z");
-  expect(await soon(() => tasksOf(agenda.store).length === 1)).toBe(true);
+  await until("it is so", () => tasksOf(agenda.store).length === 1);
   expect(agenda.store.schedules.get(once.id)?.nextAt).toBeUndefined();
   await runSchedule(agenda.context, paused.id);
   expect(tasksOf(agenda.store)).toHaveLength(2);

@@ -17,7 +17,7 @@ import { recordSnapshot, restoreOf, rollBack } from "./snapshots.ts";
 /** A real store and real git; what the sandbox says is written as its guest's events. */
 
 // Real git on a busy machine takes its time.
-setDefaultTimeout(20_000);
+setDefaultTimeout(180_000);
 
 let now = Date.now();
 const ids: IdSource = { now: () => ++now, randomBytes: (count) => randomBytes(count) };

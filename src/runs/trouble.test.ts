@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { createAgents } from "../domain/agents.ts";
 import { usualAttribution } from "../domain/attribution.ts";
 import { CcwError } from "../domain/errors.ts";
@@ -19,7 +20,6 @@ import {
   stateOf,
   submit,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { createControlPort, createScopedTokens } from "./session.ts";
 import { addPrompt, cancelTask, resumeTask } from "./steer.ts";

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../../test/until.ts";
 import type { EgressEnd, EgressEntry } from "../domain/egress.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
@@ -64,7 +65,9 @@ const end = (fields: Partial<EgressEnd> = {}): EgressEnd => ({
   ms: 5,
   ...fields,
 });
-const flushed = () => Bun.sleep(150);
+/** Once what was begun so far is written, with its end where it has one. */
+const written = (egress: Pick<Store["egress"], "lastId">, id: number) =>
+  until(`entry ${id} is written`, () => egress.lastId() >= id);
 
 /** A sandbox of a task, as the budget of uploaded bytes needs one. */
 function sandboxIn(store: Store): SandboxId {
@@ -107,13 +110,13 @@ test("an entry is written soon after it began, and its end soon after that", asy
   const { egress } = freshStore();
   const close = egress.ledger.open(entry());
   expect(egress.list({ limit: 10 })).toEqual([]);
-  await flushed();
+  await written(egress, 1);
   expect(egress.list({ limit: 10 })).toMatchObject([
     { id: 1, host: "registry.npmjs.org", open: true, bytesUp: 0 },
   ]);
   close(end({ verdict: "cut", reason: "upload-budget", bytesUp: 7 }));
   close(end({ bytesUp: 999 }));
-  await flushed();
+  await until("it has ended", () => egress.list({ limit: 1 })[0]?.open === false);
   expect(egress.list({ limit: 10 })).toMatchObject([
     { id: 1, open: false, verdict: "cut", reason: "upload-budget", bytesUp: 7 },
   ]);
@@ -122,7 +125,7 @@ test("an entry is written soon after it began, and its end soon after that", asy
 test("what ends before it was written is there once, whole", async () => {
   const { egress } = freshStore();
   for (let i = 0; i < 1200; i++) egress.ledger.open(entry({ path: `/${i}` }))(end({ bytesDown: i }));
-  await flushed();
+  await written(egress, 1200);
   const rows = egress.after(0, { limit: 5000 });
   expect(rows.map(({ id, path, bytesDown, open }) => [id, path, bytesDown, open])).toEqual(
     Array.from({ length: 1200 }, (_, i) => [i + 1, `/${i}`, i, false]),
@@ -142,12 +145,12 @@ test("what was under way when the server was killed is marked so, and ids go on"
   const store = freshStore(join(folder, "db"));
   store.egress.ledger.open(entry({ host: "open.example" }));
   store.egress.ledger.open(entry({ host: "ended.example" }))(end());
-  await flushed();
+  await written(store.egress, 2);
   for (const suffix of ["", "-wal"])
     copyFileSync(join(folder, `db${suffix}`), join(folder, `after${suffix}`));
   const { egress } = freshStore(join(folder, "after"));
   egress.ledger.open(entry({ host: "next.example" }))(end());
-  await flushed();
+  await written(egress, 3);
   expect(
     egress
       .list({ limit: 10 })
@@ -166,7 +169,7 @@ test("uploaded bytes count at once, and a restart does not forget them", async (
   first.egress.ledger.open(entry({ sandboxId: sandbox }));
   first.egress.ledger.sent(sandbox, 100);
   expect(first.egress.uploaded(sandbox)).toBe(100);
-  await flushed();
+  await written(first.egress, 1);
   // Another server would know of them now, though the request is still under way.
   expect(freshStore(path).egress.uploaded(sandbox)).toBe(100);
   first.egress.ledger.sent(sandbox, 11);
@@ -183,7 +186,7 @@ test("a full queue loses entries, counts them, and neither throws nor forgets th
     store.egress.ledger.sent(sandbox, 1);
     close(end({ bytesUp: 1 }));
   }
-  await flushed();
+  await written(store.egress, 10);
   expect(store.egress.list({ limit: 100 })).toHaveLength(10);
   expect(await store.egress.stats({})).toMatchObject({ lost: 15, total: { requests: 10 } });
   expect(store.egress.uploaded(sandbox)).toBe(25);
@@ -196,13 +199,12 @@ test("a ledger that cannot be written slows and stops nothing, and goes on when 
   closers.push(() => ledger.close());
   db.run("ALTER TABLE egress_requests RENAME TO away");
   const ends = Array.from({ length: 605 }, () => ledger.store.ledger.open(entry()));
-  await flushed();
+  await until("it was tried", () => ledger.logged.length > 0);
   for (const each of ends) each(end());
   ledger.store.ledger.open(entry());
-  await flushed();
-  expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
+  expect(ledger.logged[0]).toBe("the egress ledger cannot be written; trying again");
   db.run("ALTER TABLE away RENAME TO egress_requests");
-  await Bun.sleep(1100);
+  await written(ledger.store, 600);
   expect(await ledger.store.stats({})).toMatchObject({ lost: 6, total: { requests: 600, bytesUp: 6000 } });
 });
 
@@ -212,20 +214,24 @@ test("while another process holds the database, nothing waits for the ledger; wh
   closers.push(close);
   const ledger = ledgerOn(db, {});
   closers.push(() => ledger.close());
+  // How long a write would wait for another program, in milliseconds, each time that the ledger writes.
+  const waits: unknown[] = [];
+  const { transaction } = db;
+  Object.assign(db, {
+    transaction(...how: Parameters<typeof transaction>) {
+      waits.push(db.$client.query("PRAGMA busy_timeout").get());
+      return transaction.apply(db, how);
+    },
+  });
   const other = new Database(path);
   closers.push(() => other.close());
   other.run("BEGIN IMMEDIATE");
   ledger.store.ledger.open(entry())(end());
-  let longest = 0;
-  for (let last = performance.now(), i = 0; i < 50; i++) {
-    await Bun.sleep(5);
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  }
-  expect(longest).toBeLessThan(200);
-  expect(ledger.logged).toEqual(["the egress ledger cannot be written; trying again"]);
+  await until("it was tried", () => ledger.logged.length > 0);
+  expect(waits[0]).toEqual({ timeout: 0 });
+  expect(ledger.logged[0]).toBe("the egress ledger cannot be written; trying again");
   other.run("ROLLBACK");
-  await Bun.sleep(1100);
+  await written(ledger.store, 1);
   expect(await ledger.store.stats({})).toMatchObject({ lost: 0, total: { requests: 1 } });
   // Who cannot do without its write waits for it as before.
   expect(db.$client.query("PRAGMA busy_timeout").get()).toEqual({ timeout: 1000 });
@@ -238,7 +244,7 @@ test("entries go by age and by number, the oldest first, a batch at a time", asy
   closers.push(() => ledger.close());
   const old = Date.now() - 25 * 3600 * 1000;
   for (let i = 0; i < 4000; i++) ledger.store.ledger.open(entry({ at: i < 300 ? old : Date.now() }))(end());
-  await Bun.sleep(300);
+  await written(ledger.store, 4000);
   expect([ledger.prune(), ledger.prune(), ledger.prune()]).toEqual([1000, 500, 0]);
   expect(ledger.store.after(0, { limit: 1 })[0]?.id).toBe(1501);
   const aged = ledgerOn(db, { keepDays: 1 });
@@ -255,7 +261,7 @@ test("entries are found by task, host, verdict and time, with a cursor", async (
   egress.ledger.open(entry({ at: 2000, host: "evil.example", ...refused }))(end(refused));
   egress.ledger.open(entry({ at: 3000, taskId: other }))(end());
   egress.ledger.open(entry({ at: 4000, host: "evil.example", taskId: other, ...refused }))(end(refused));
-  await flushed();
+  await written(egress, 4);
   const found = (filter: Parameters<typeof egress.list>[0]) => egress.list(filter).map(({ id }) => id);
   expect(found({ limit: 2 })).toEqual([4, 3]);
   expect(found({ limit: 2, before: 3 })).toEqual([2, 1]);
@@ -318,14 +324,14 @@ test("after the store was closed, the ledger takes what still comes without a wo
   store.close();
   close(end());
   store.egress.ledger.open(entry())(end());
-  await flushed();
+  await Bun.sleep(150);
   expect(logged).toEqual([]);
 });
 
 test("statistics over more than one portion miss nothing and count nothing twice", async () => {
   const { egress } = freshStore();
   for (let i = 0; i < 9001; i++) egress.ledger.open(entry({ at: i, host: `h${i % 3}.example` }))(end());
-  for (let i = 0; i < 50 && egress.lastId() < 9001; i++) await Bun.sleep(20);
+  await written(egress, 9001);
   const { total, hosts } = await egress.stats({});
   expect(total).toEqual({ requests: 9001, refused: 0, bytesUp: 90_010, bytesDown: 180_020 });
   expect(hosts.map(({ host, requests }) => [host, requests])).toEqual([
@@ -340,7 +346,7 @@ test("statistics over more than one portion miss nothing and count nothing twice
 test("no field makes a row longer than it may be", async () => {
   const { egress } = freshStore();
   egress.ledger.open(entry({ path: `/${"x".repeat(100_000)}`, host: "h".repeat(5000) }))(end());
-  await flushed();
+  await written(egress, 1);
   const [row] = egress.list({ limit: 1 });
   expect([row?.path.length, row?.host.length]).toEqual([1000, 1000]);
 });

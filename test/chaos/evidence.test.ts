@@ -25,14 +25,15 @@ test("left-over sockets, processes, temporary and half-written files are found, 
   writeFileSync(join(tmpFolder, "ccw-env-c3"), "");
   const socket = join(dataFolder, "doors/sbx_1/door.sock");
   const server = Bun.listen({ unix: socket, socket: { data() {} } });
-  const child = Bun.spawn(["sh", "-c", "sleep 60 & wait", dataFolder]);
+  // By itself: what a shell starts has the shell's own command line for a moment.
+  const child = Bun.spawn(["sh", "-c", "read -r line", dataFolder], { stdin: "pipe" });
   const found = await leftOversAfter(stage);
   child.kill();
   server.stop(true);
   expect(found.sort()).toEqual(
     [
       `socket that is listened at: ${socket}`,
-      `process ${child.pid}: sh -c sleep 60 & wait ${dataFolder} `,
+      `process ${child.pid}: sh -c read -r line ${dataFolder} `,
       "temporary file: ccw-env-c3",
       "unfinished: .new-b2",
       "unfinished: doors/sbx_1/door.sock",

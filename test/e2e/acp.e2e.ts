@@ -85,7 +85,7 @@ beforeAll(
       writeFileSync(join(dataFolder, "ccw.toml"), configOf(image));
       appliances.set(engine, await startAppliance({ engine, dataFolder }));
     }),
-  300_000,
+  600_000,
 );
 afterAll(
   () =>
@@ -93,7 +93,7 @@ afterAll(
       await appliances.get(engine)?.stop();
       rmSync(dataFolder, { recursive: true, force: true });
     }),
-  60_000,
+  600_000,
 );
 
 function scenario(name: string, agent: string, play: (under: AgentUnderTest) => Promise<void>): void {
@@ -143,7 +143,7 @@ scenario(
   "a prompt sent at once has the next turn, before what waits",
   "claude-acp",
   async ({ appliance, agent }) => {
-    const task = await submit(appliance, { prompt: "demo: slow 4", agent });
+    const task = await submit(appliance, { prompt: "demo: slow 12", agent });
     await begun(appliance, task.id);
     await say(appliance, task.id, "demo: jot later");
     await say(appliance, task.id, "demo: jot now", true);

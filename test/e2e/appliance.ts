@@ -122,7 +122,7 @@ export async function startAppliance(options: {
 export async function until<Value>(
   what: string,
   probe: () => Value | undefined | false | Promise<Value | undefined | false>,
-  seconds = 60,
+  seconds = 240,
 ): Promise<Value> {
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end) {
@@ -168,7 +168,7 @@ export function reaches(appliance: Appliance, id: string, ...states: TaskJson["s
       }
       return false;
     },
-    120,
+    400,
   );
 }
 
@@ -239,15 +239,11 @@ async function removeLeftOversOf({ docker }: EngineUnderTest): Promise<void> {
 }
 
 /** Waits until the task's container is there and does not run. */
-export function sleeps(engine: EngineUnderTest, taskId: string, seconds = 60): Promise<unknown> {
-  return until(
-    "its sandbox sleeps",
-    async () => {
-      const containers = await containersOf(engine, taskId);
-      return containers.length === 1 && containers[0]?.State === "exited";
-    },
-    seconds,
-  );
+export function sleeps(engine: EngineUnderTest, taskId: string): Promise<unknown> {
+  return until("its sandbox sleeps", async () => {
+    const containers = await containersOf(engine, taskId);
+    return containers.length === 1 && containers[0]?.State === "exited";
+  });
 }
 
 /** Containers of one task on the engine. */

@@ -25,11 +25,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   const dataFolder = freshFolder();
   beforeAll(async () => {
     appliance = await startAppliance({ engine, dataFolder });
-  }, 60_000);
+  }, 600_000);
   afterAll(async () => {
     await appliance?.stop();
     rmSync(dataFolder, { recursive: true, force: true });
-  }, 60_000);
+  }, 600_000);
 
   const api = () => appliance.client.api.tasks[":id"];
   const codex = () => ({ appliance, engine, agent: "codex" });
@@ -37,7 +37,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   test(
     "a failing test is fixed and pushed, the requests are metered, and every turn is kept",
     () => fixesTheTest(codex(), "apply_patch"),
-    120_000,
+    600_000,
   );
 
   test("a question is put before a person, and the answer goes to the model", async () => {
@@ -57,7 +57,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await reaches(appliance, task.id, "completed");
     const [diff] = await appliance.client.read(api().diff.$get({ param: { id: task.id } }));
     expect(diff?.diff).toContain("+Green");
-  }, 120_000);
+  }, 600_000);
 
   test("a prompt sent at once is read within the turn that runs", async () => {
     const task = await submit(appliance, { prompt: "demo: many-tools 20", agent: "codex" });
@@ -66,29 +66,29 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(1);
-  }, 120_000);
+  }, 600_000);
 
   test(
     "an interruption ends the turn and holds the queue; what a person says next comes first",
     () => isInterrupted(codex()),
-    120_000,
+    600_000,
   );
 
   test(
     "a sandbox that is killed in mid-turn is started again, and the turn goes on",
     () => isKilledInMidTurn(codex()),
-    180_000,
+    600_000,
   );
 
   test(
     "a plan is put before a person, and carried out when it is approved",
     () => plansFirst(codex()),
-    120_000,
+    600_000,
   );
 
   test(
     "the conversation goes on after sleep, and in another container where that one is gone",
     () => remembersElsewhere(codex()),
-    180_000,
+    600_000,
   );
 });

@@ -13,7 +13,7 @@ import { priced } from "../../src/runs/model-port.ts";
 
 /** The real agent CLI works in a real repository, through the model door, for the demo model. */
 
-setDefaultTimeout(90_000);
+setDefaultTimeout(600_000);
 
 const scoped = "scoped-token-of-the-sandbox";
 const records: MeteredRequest[] = [];

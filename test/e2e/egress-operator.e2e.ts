@@ -115,7 +115,7 @@ print(s.recv(2000).decode())'`;
       expect((await run(["grep", "-rlaF", form, world.folder])).out).toBe("");
     }
   }
-}, 120_000);
+}, 600_000);
 
 test("an upload budget counts requests and tunnels, is cut, shown, and stays spent when the server was killed", async () => {
   const world = await opened();
@@ -145,7 +145,7 @@ test("an upload budget counts requests and tunnels, is cut, shown, and stays spe
     return out.includes("HTTP/1.1") && out;
   });
   expect(again).toContain("X-Deny-Reason: upload-budget");
-}, 120_000);
+}, 600_000);
 
 test("what an open tunnel has uploaded stays spent when the server was killed", async () => {
   const world = await opened();
@@ -166,7 +166,7 @@ test("what an open tunnel has uploaded stays spent when the server was killed", 
     return posted.out.includes("HTTP/1.1") && posted;
   });
   expect(out).toContain("X-Deny-Reason: upload-budget");
-}, 120_000);
+}, 600_000);
 
 describe("the ledger", () => {
   test("shows a tunnel while it is open, is followed, counted, and outlives kill -9", async () => {
@@ -231,7 +231,7 @@ describe("the ledger", () => {
       (await ledgerOf(world, box)).find((row) => row.id > open.id),
     );
     expect(newest).toMatchObject({ verdict: "allowed", open: false });
-  }, 120_000);
+  }, 600_000);
 
   test("a full disk does not stop the traffic; what it held back is written when there is space", async () => {
     const disk = freshFolder();
@@ -254,7 +254,7 @@ describe("the ledger", () => {
       return found.length >= 121 && found;
     });
     expect(rows).toHaveLength(121);
-  }, 120_000);
+  }, 600_000);
 });
 
 test("the agent is told what it may reach, in its instructions", async () => {

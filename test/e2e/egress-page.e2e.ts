@@ -13,7 +13,7 @@ let appliance: AppServer;
 beforeAll(async () => {
   world = await openPageWorld();
   appliance = world.appliance;
-}, 60_000);
+}, 600_000);
 
 afterAll(() => world?.close());
 
@@ -71,7 +71,7 @@ test("a refused host shows at once, on the task's page and in the list, and each
     expect(rows).toHaveLength(4);
     expect(rows.every((row) => /ada (allowed|denied) it/.test(row))).toBe(true);
   });
-}, 30_000);
+}, 600_000);
 
 test("the keyboard alone decides, and a decision is taken back", async () => {
   const id = running("keyboard");
@@ -93,7 +93,7 @@ test("the keyboard alone decides, and a decision is taken back", async () => {
     expect(await page.getByRole("button", { name: "Deny one.example:443" }).count()).toBe(0);
     expect(stateOf(id, "two.example")?.kind).toBe("pending");
   });
-}, 30_000);
+}, 600_000);
 
 test("a second click does not decide on the next host", async () => {
   const id = running("double");
@@ -112,7 +112,7 @@ test("a second click does not decide on the next host", async () => {
     const hosts = await page.locator(".access-host").allInnerTexts();
     expect(hosts).toEqual(["one.example:443", "two.example:443", "three.example:443"]);
   });
-}, 30_000);
+}, 600_000);
 
 test("with a task its requests end, and the environment can still be given leave", async () => {
   const id = running("ending");
@@ -135,7 +135,7 @@ test("with a task its requests end, and the environment can still be given leave
     await row.getByRole("button", { name: "Allow one.example:443 for the environment default" }).click();
     await row.getByText("ada allowed it for the environment", { exact: false }).waitFor();
   });
-}, 30_000);
+}, 600_000);
 
 test("a decision that can have no effect is said, with what would help", async () => {
   appliance.store.environments.save(environmentSchema.parse({ name: "default", access: "none" }));
@@ -149,7 +149,7 @@ test("a decision that can have no effect is said, with what would help", async (
     expect(complaints.filter((line) => !line.includes("409"))).toEqual([]);
     complaints.length = 0;
   });
-}, 30_000);
+}, 600_000);
 
 test("the ledger shows what went out, live, and tells refused ones from the rest", async () => {
   const id = running("ledger");
@@ -202,7 +202,7 @@ test("the ledger shows what went out, live, and tells refused ones from the rest
     await page.keyboard.press("Enter");
     await page.getByText("No request is like that.").waitFor();
   });
-}, 40_000);
+}, 600_000);
 
 test("what a sandbox wrote into hosts and paths is text, and whole where it is asked for", async () => {
   const id = running("hostile");
@@ -232,7 +232,7 @@ test("what a sandbox wrote into hosts and paths is text, and whole where it is a
       ),
     ).toBe(0);
   }, 390);
-}, 30_000);
+}, 600_000);
 
 test("a mistake in a rule is shown at its line with the correction, and what is saved is canonical", async () => {
   await visit(async ({ page, complaints }) => {
@@ -256,7 +256,7 @@ test("a mistake in a rule is shown at its line with the correction, and what is 
     expect(complaints.filter((line) => !line.includes("400"))).toEqual([]);
     complaints.length = 0;
   });
-}, 30_000);
+}, 600_000);
 
 test("groups, denied hosts, limits, secrets and credentials are set; a secret's value never comes back", async () => {
   await visit(async ({ page }) => {
@@ -310,7 +310,7 @@ test("groups, denied hosts, limits, secrets and credentials are set; a secret's 
       egress: { credentials: [], deny: ["*.zip"] },
     });
   });
-}, 40_000);
+}, 600_000);
 
 test("a rule that is granted while the form is open is not lost when the form is saved", async () => {
   const id = running("meanwhile");
@@ -329,7 +329,7 @@ test("a rule that is granted while the form is open is not lost when the form is
     await page.getByRole("button", { name: "Edit default" }).waitFor();
     expect(environment()?.egress.allow).toEqual(["typed.example", "granted.example"]);
   });
-}, 30_000);
+}, 600_000);
 
 test("a new environment is added with its network, and a URL is checked against it", async () => {
   await visit(async ({ page }) => {
@@ -350,4 +350,4 @@ test("a new environment is added with its network, and a URL is checked against 
     expect(await check.locator(".steps li").count()).toBeGreaterThan(2);
     expect(await check.textContent()).toContain("path");
   }, 390);
-}, 30_000);
+}, 600_000);

@@ -169,12 +169,12 @@ test("a disk that fills while tasks run: submitting says so, and all goes on whe
   await reaches(server, before.id, "completed");
   const after = await submit(server, { prompt: "demo: fix-test" });
   await reaches(server, after.id, "completed");
-}, 120_000);
+}, 600_000);
 
 test("a disk that is full at the push: the task waits with its work, and hands it over by itself when there is room", async () => {
   const server = await appliance();
   const repository = join(server.dataFolder, "repositories/demo.git");
-  const task = await submit(server, { prompt: "demo: slow 5" });
+  const task = await submit(server, { prompt: "demo: slow 15" });
   await reaches(server, task.id, "running");
   const copy = join(newFolder(), "demo.git");
   await run(["cp", "-a", repository, copy]);
@@ -185,14 +185,10 @@ test("a disk that is full at the push: the task waits with its work, and hands i
   expect(paused).toMatchObject({ why: "no_space", reason: expect.stringContaining("the disk is full") });
   expect(await bodiesOf(server, task.id, "pushed")).toEqual([]);
   rmSync(join(repository, "filler"));
-  await until(
-    "its work is handed over",
-    async () => (await taskOf(server, task.id)).state === "completed",
-    150,
-  );
+  await until("its work is handed over", async () => (await taskOf(server, task.id)).state === "completed");
   expect((await bodiesOf(server, task.id, "pushed")).at(-1)).toMatchObject({ repository: "demo" });
   expect(await bodiesOf(server, task.id, "resume_requested")).toEqual([]);
-}, 240_000);
+}, 600_000);
 
 test("an engine that is down: the server runs and says so, tasks wait, and run when it is back", async () => {
   const link = join(newFolder(), "engine.sock");
@@ -209,7 +205,7 @@ test("an engine that is down: the server runs and says so, tasks wait, and run w
   expect((await taskOf(server, task.id)).state).toBe("queued");
   await run(["ln", "-s", engine.socket, link]);
   await reaches(server, task.id, "completed");
-}, 120_000);
+}, 600_000);
 
 test("an image that is missing is named, with the command that brings it", async () => {
   const server = await appliance();
@@ -237,18 +233,17 @@ test("a model endpoint that refuses the connection fails the task with its addre
   const notice = await until(
     "a notice of the agent",
     async () => (await bodiesOf(server, task.id, "notice"))[0],
-    90,
   );
   expect(JSON.stringify(notice)).not.toContain("sk-very-secret");
   await server.client.read(server.client.api.tasks[":id"].cancel.$post({ param: { id: task.id } }));
   expect(server.output()).not.toContain("sk-very-secret");
-}, 120_000);
+}, 600_000);
 
 test("a model endpoint that cuts its answer is survived by trying again", async () => {
   const server = await appliance();
   const task = await submit(server, { prompt: "demo: cut 1" });
   await reaches(server, task.id, "completed");
-}, 120_000);
+}, 600_000);
 
 test("a model key on the page reaches the endpoint and nobody else", async () => {
   const seen: (string | null)[] = [];
@@ -275,7 +270,7 @@ test("a model key on the page reaches the endpoint and nobody else", async () =>
   const failed = await reaches(server, task.id, "failed");
   expect(seen).toContain("sk-real-key");
   expect(JSON.stringify([failed, await bodiesOf(server, task.id, "unknown")])).not.toContain("sk-real-key");
-}, 120_000);
+}, 600_000);
 
 test("a sandbox that uses up its memory fails its own task with the reason", async () => {
   const server = await appliance();
@@ -292,7 +287,7 @@ test("a sandbox that uses up its memory fails its own task with the reason", asy
   const task = await submit(server, { prompt: "x", environment: "small" });
   const failed = await reaches(server, task.id, "failed");
   expect(failed.detail).toMatch(/memory|137|Killed/i);
-}, 90_000);
+}, 600_000);
 
 test("a task over its time ends with the limit as the reason", async () => {
   const server = await appliance();
@@ -301,7 +296,7 @@ test("a task over its time ends with the limit as the reason", async () => {
   const task = await submit(server, { prompt: "demo: slow 300", environment: "brief" });
   const failed = await reaches(server, task.id, "failed");
   expect(failed.detail).toContain("1 min, which is the limit");
-}, 120_000);
+}, 600_000);
 
 test("the executable runs with no source tree and no node_modules in reach", async () => {
   const folder = newFolder();
@@ -336,7 +331,7 @@ test("the executable runs with no source tree and no node_modules in reach", asy
     env: { CCW_ENGINE_SOCKET: engine.socket },
   });
   expect(JSON.parse(images.out)).toContainEqual(expect.objectContaining({ name: "slim", present: true }));
-}, 60_000);
+}, 600_000);
 
 async function mountTmpfs(folder: string, size: string): Promise<void> {
   const { code, err } = await run(["mount", "-t", "tmpfs", "-o", `size=${size}`, "none", folder]);

@@ -27,7 +27,7 @@ beforeAll(async () => {
   branches["team-0/service-7"] = ["main", ...Array.from({ length: 400 }, (_, n) => `topic/change-${n}`)];
   appliance = startAppServer({ assetsFolder: assets, forgeAuthority: github.authority, branches });
   browser = await launchBrowser();
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -73,7 +73,7 @@ test("one of hundreds of repositories, and one of hundreds of branches, is chose
   expect(appliance.store.tasks.list({ limit: 1 })[0]?.repositories).toMatchObject([
     { name: "team-0/service-7", baseBranch: "topic/change-390" },
   ]);
-}, 30_000);
+}, 600_000);
 
 test("a forge is connected, tested, searched and forgotten in the settings", async () => {
   const token = github.addToken("ada", ["repo"]);
@@ -107,7 +107,7 @@ test("a forge is connected, tested, searched and forgotten in the settings", asy
     expect(complaints.filter((line) => !/40[0-9]/.test(line))).toEqual([]);
     complaints.length = 0;
   });
-}, 30_000);
+}, 600_000);
 
 for (const width of [1280, 390]) {
   test(`a repository of a forge is added and chosen where the task is written, at ${width} px`, async () => {
@@ -144,7 +144,7 @@ for (const width of [1280, 390]) {
       expect(complaints.filter((line) => !/403/.test(line))).toEqual([]);
       complaints.length = 0;
     }, width);
-  }, 60_000);
+  }, 600_000);
 }
 
 test("where the forge does not say its branches, that is told, and a branch's name is typed", async () => {
@@ -161,7 +161,7 @@ test("where the forge does not say its branches, that is told, and a branch's na
     expect(await branch.inputValue()).toBe("feature/of-mine");
     complaints.length = 0;
   });
-}, 30_000);
+}, 600_000);
 
 test("the page that makes a GitHub App says what it will do, and names the forge", async () => {
   await visit(async ({ page }) => {
@@ -172,4 +172,4 @@ test("the page that makes a GitHub App says what it will do, and names the forge
     await page.getByRole("button", { name: `Go on to ${new URL(github.url).host}` }).waitFor();
     await picture(page, "app-manifest");
   }, 390);
-}, 30_000);
+}, 600_000);

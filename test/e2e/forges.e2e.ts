@@ -20,7 +20,7 @@ beforeAll(async () => {
     dataFolder: join(folder, "data"),
     argv: ["--config", join(folder, "ccw.toml")],
   });
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await appliance.stop();
@@ -55,7 +55,7 @@ test("a forge with a private authority is connected, and a repository of it adde
   );
   for (const text of [added.out + added.err, found.err, listed.out, appliance.output()])
     expect(text).not.toContain(token);
-}, 60_000);
+}, 600_000);
 
 test("the clients of all forges, and the signature of an App, work in the executable", async () => {
   const app = github.state.addApp("agent");
@@ -93,4 +93,4 @@ test("the clients of all forges, and the signature of an App, work in the execut
   }
   // The stand-in for GitHub has none of their paths, and says so.
   github.violations.splice(0);
-}, 60_000);
+}, 600_000);

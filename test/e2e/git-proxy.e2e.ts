@@ -9,7 +9,7 @@ import { executable } from "./appliance.ts";
 
 /** `ccw-server git-proxy` of the compiled executable between git's own client and git's own http-backend. */
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(600_000);
 
 const own = "refs/heads/claude/x";
 const password = `Basic ${Buffer.from("ann:hunter2").toString("base64")}`;
@@ -272,7 +272,7 @@ test("100 MB pass in both directions, and the relay grows by less than 64 MB", a
   const back = ["clone", "-q", "--bare", "--single-branch", "--branch=large", `${url}/sha1.git`, "back"];
   expect((await git(folder, ...back)).exitCode).toBe(0);
   expect((await memory()) - before).toBeLessThan(64);
-}, 240_000);
+}, 600_000);
 
 test("mistakes on the command line are told", async () => {
   const tell = async (...args: string[]) => {

@@ -179,13 +179,13 @@ export async function openHouse(setting: Setting = {}) {
     openControl() {
       controlOpen = true;
     },
-    /** The first event that fits; fails after 50 s with what came instead. */
+    /** The first event that fits; fails after five minutes with what came instead. */
     until(fits: (event: GuestEvent, index: number) => boolean): Promise<GuestEvent> {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           watchers.delete(look);
           reject(new Error(`not among the events: ${JSON.stringify(events().slice(-15), null, 1)}`));
-        }, 50_000);
+        }, 300_000);
         const look = () => {
           const found = events().find(fits);
           if (found === undefined) return;

@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import { sessionSnapshots, snapshotRepository } from "../../src/domain/session.ts";
 import { createProcesses, listProcesses } from "../../src/guest/processes.ts";
+import { until } from "../until.ts";
 import { closeHouses, git, type House, openHouse, textOf } from "./guest-house.ts";
 
 /** What the guest does beyond one turn: goes on after its work, is told things in mid-turn, and moves to another sandbox. */
@@ -27,6 +28,13 @@ const countOf = (house: House, kind: GuestEvent["kind"]) =>
   house.events().filter((event) => event.kind === kind).length;
 const agentOf = (guest: Bun.Subprocess) =>
   listProcesses().find(({ parent, state }) => parent === guest.pid && state !== "Z")?.pid ?? 0;
+/** Until the guest, whose child it is, has seen its end. */
+async function endAgent(guest: Bun.Subprocess): Promise<void> {
+  const agent = agentOf(guest);
+  createProcesses().killTree(agent);
+  await until("it is no process any more", () => !listProcesses().some(({ pid }) => pid === agent));
+  await Bun.sleep(200);
+}
 
 test("after its work is pushed the session goes on, in the same process of the agent", async () => {
   const house = await openHouse();
@@ -48,7 +56,7 @@ test("after its work is pushed the session goes on, in the same process of the a
     { outcome: "completed" },
     { outcome: "completed" },
   ]);
-}, 60_000);
+}, 600_000);
 
 test("a push that fails is told, and mended by the next prompt", async () => {
   const house = await openHouse();
@@ -67,7 +75,7 @@ test("a push that fails is told, and mended by the next prompt", async () => {
   house.command({ kind: "finish" });
   await house.until(() => countOf(house, "finished") === 2);
   expect(await house.git("show", "claude/work:file.txt")).toBe("first\none");
-}, 60_000);
+}, 600_000);
 
 test.each([0, 1])(
   "a guest that is killed in the middle of its last push does it again, asked %d times more",
@@ -75,12 +83,12 @@ test.each([0, 1])(
     const house = await openHouse();
     const first = house.startGuest();
     const hook = join(house.repos, "demo.git/hooks/update");
-    writeFileSync(hook, "#!/bin/sh\nsleep 2; exit 1\n", { mode: 0o755 });
+    const pushing = join(house.folder, "pushing");
+    writeFileSync(hook, `#!/bin/sh\ntouch ${pushing}; sleep 60; exit 1\n`, { mode: 0o755 });
     house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash echo one >> file.txt" });
     await house.until(endOf("prm_1"));
     house.command({ kind: "finish" });
-    await house.until((event) => event.kind === "step_started" && event.step === "push");
-    await Bun.sleep(300);
+    await until("it pushes", () => existsSync(pushing));
     createProcesses().killTree(first.pid);
     await first.exited;
     rmSync(hook);
@@ -97,7 +105,7 @@ test.each([0, 1])(
       house.events().filter((event) => event.kind === "step_started" && event.step === "agent").length,
     ).toBe(1);
   },
-  60_000,
+  600_000,
 );
 
 test("what ended a guest at its start is tried again when it is started again", async () => {
@@ -114,20 +122,19 @@ test("what ended a guest at its start is tried again when it is started again", 
   ]);
   house.startGuest();
   await house.until(endOf("prm_1"));
-}, 60_000);
+}, 600_000);
 
 test("an agent that ends while nothing is to do is started again by the next prompt, and knows what was said", async () => {
   const house = await openHouse();
   const guest = house.startGuest();
   house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY hello blue moon" });
   await house.until(endOf("prm_1"));
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello" });
   await house.until(endOf("prm_2"));
   expect(house.asked.at(-1)).toContain("blue moon");
   expect(textOf(house.events(), "notice")).not.toContain("ended by itself");
-}, 60_000);
+}, 600_000);
 
 test("a stopped sandbox that is started again with a prompt asks the model at once, with all that was said", async () => {
   const house = await openHouse();
@@ -144,7 +151,7 @@ test("a stopped sandbox that is started again with a prompt asks the model at on
   process.stderr.write(`from a stopped guest to its turn: ${Math.round(performance.now() - began)} ms\n`);
   await house.until(endOf("prm_2"));
   expect(house.asked[asked]).toContain("blue moon");
-}, 60_000);
+}, 600_000);
 
 test("prompts sent now reach the agent within its turn, each once", async () => {
   const house = await openHouse();
@@ -163,7 +170,7 @@ test("prompts sent now reach the agent within its turn, each once", async () => 
   const last = house.asked.at(-1) ?? "";
   expect(last.split("mind the gap").length).toBe(2);
   expect(last.split("and the step").length).toBe(2);
-}, 60_000);
+}, 600_000);
 
 test("what comes too late for a turn has one of its own; a prompt that waits has its own after that", async () => {
   const house = await openHouse();
@@ -181,20 +188,20 @@ test("what comes too late for a turn has one of its own; a prompt that waits has
     "turn_started prm_3",
     "turn_ended prm_3 done",
   ]);
-}, 60_000);
+}, 600_000);
 
 test("an interrupt takes back what was not taken yet, which may be sent again", async () => {
   const house = await openHouse();
   house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20" });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 60" });
   await house.until((event) => event.kind === "tool_use");
   await Bun.sleep(500);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello again", now: true });
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello later", now: true });
   await Bun.sleep(300);
   house.command({ kind: "interrupt" });
-  await house.until(endOf("prm_1"));
-  await Bun.sleep(2500);
+  for (const prompt of ["prm_1", "prm_2", "prm_3"]) await house.until(endOf(prompt));
+  await Bun.sleep(1000);
   expect(turnsOf(house).toSorted()).toEqual([
     "turn_ended prm_1 interrupted",
     "turn_ended prm_2 interrupted",
@@ -207,7 +214,7 @@ test("an interrupt takes back what was not taken yet, which may be sent again", 
     (event) => endOf("prm_2")(event) && event.kind === "turn_ended" && event.outcome === "done",
   );
   expect(house.asked.at(-1)).toContain("hello again");
-}, 60_000);
+}, 600_000);
 
 test.each(["before it had it", "before the agent had begun with it"])(
   "a prompt whose sandbox was stopped %s does not begin where an interruption follows, and may be given again",
@@ -252,7 +259,7 @@ test.each(["before it had it", "before the agent had begun with it"])(
       "prm_2",
     ]);
   },
-  60_000,
+  600_000,
 );
 
 test.each(["runs", "is started"])(
@@ -275,7 +282,7 @@ test.each(["runs", "is started"])(
     process.stderr.write(`the interruption came ${begun ? "after" : "before"} the beginning\n`);
     expect((house.asked.at(-1) ?? "").includes("hello two")).toBe(begun);
   },
-  60_000,
+  600_000,
 );
 
 test.each(["has not begun", "has begun"])(
@@ -309,7 +316,7 @@ test.each(["has not begun", "has begun"])(
     ]);
     expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
   },
-  60_000,
+  600_000,
 );
 
 test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
@@ -327,7 +334,7 @@ test("a turn that had begun before its sandbox was stopped is interrupted when t
     "turn_ended prm_1 interrupted",
   ]);
   expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
-}, 60_000);
+}, 600_000);
 
 test.each(["agent", "sandbox"])(
   "a prompt sent now survives the death of the %s in mid-turn, and is told to the model once",
@@ -351,7 +358,7 @@ test.each(["agent", "sandbox"])(
     expect((house.asked.at(-1) ?? "").split("mind the gap").length).toBe(2);
     expect(house.events().filter((event) => event.kind === "prompt_taken").length).toBeLessThan(2);
   },
-  60_000,
+  600_000,
 );
 
 test("what the agent had just taken when it died is told to it again, and once", async () => {
@@ -367,7 +374,7 @@ test("what the agent had just taken when it died is told to it again, and once",
   await Bun.sleep(3000);
   expect((house.asked.at(-1) ?? "").split("mind the gap").length).toBe(2);
   expect(countOf(house, "prompt_taken")).toBe(1);
-}, 60_000);
+}, 600_000);
 
 test("the model is changed between turns", async () => {
   const house = await openHouse();
@@ -380,12 +387,11 @@ test("the model is changed between turns", async () => {
   const modelOf = (raw: string | undefined) =>
     z.object({ model: z.string() }).parse(JSON.parse(raw ?? "{}")).model;
   expect(modelOf(house.asked.at(-1))).toBe("other-model");
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
   await house.until(endOf("prm_3"));
   expect(modelOf(house.asked.at(-1))).toBe("other-model");
-}, 60_000);
+}, 600_000);
 
 test("a plan is asked for, and what is approved is done without further questions", async () => {
   const house = await openHouse({ mode: "plan" });
@@ -406,15 +412,14 @@ test("a plan is asked for, and what is approved is done without further question
   expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\nplanned\n");
 
   // Not planning again in a new process, and planning again when that is asked for.
-  createProcesses().killTree(agentOf(guest));
-  await Bun.sleep(300);
+  await endAgent(guest);
   house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo more >> file.txt" });
   await house.until(endOf("prm_2"));
   expect(countOf(house, "question")).toBe(1);
   house.command({ kind: "set_mode", mode: "plan" });
   house.command({ kind: "prompt", promptId: "prm_3", text: "PLAY plan" });
   await house.until(() => countOf(house, "question") === 2);
-}, 60_000);
+}, 600_000);
 
 test("attachments are placed and named, pictures are shown, and one that is missing is said", async () => {
   const pixel = Buffer.from(
@@ -446,7 +451,7 @@ test("attachments are placed and named, pictures are shown, and one that is miss
   expect(asked).toContain(pixel.toString("base64"));
   expect(textOf(house.events(), "notice")).toContain("The attachment gone.txt could not be fetched");
   expect(await git(house.checkout, "status", "--porcelain")).toBe("");
-}, 60_000);
+}, 600_000);
 
 test("what a turn left is in its snapshot, an interrupted turn's too, and goes on in another sandbox", async () => {
   const house = await openHouse();
@@ -455,9 +460,8 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
     "echo committed >> file.txt; git commit -qam More; echo open >> file.txt; echo new > new.txt; git add new.txt; echo beside > ../beside.txt";
   house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash ${script}` });
   await house.until(endOf("prm_1"));
-  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo last > last.txt; sleep 20" });
-  await house.until((event) => event.kind === "tool_use" && JSON.stringify(event.input).includes("last.txt"));
-  await Bun.sleep(1000);
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo last > last.txt; sleep 60" });
+  await until("the command runs", () => existsSync(join(house.checkout, "last.txt")));
   const [status, head] = [
     await git(house.checkout, "status", "--porcelain"),
     await git(house.checkout, "rev-parse", "HEAD"),
@@ -500,7 +504,7 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(await git(other.checkout, "status", "--porcelain")).toBe("M file.txt\n?? last.txt\n?? new.txt");
   expect(textOf(other.events(), "notice")).toContain("Restored from turn 2: demo, The conversation");
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
-}, 90_000);
+}, 600_000);
 
 test("a turn that a full disk kept from its snapshot has it before the next turn begins, as it was left", async () => {
   const house = await openHouse();
@@ -527,7 +531,7 @@ test("a turn that a full disk kept from its snapshot has it before the next turn
   const first = house.find("snapshot")?.repositories[0]?.commit ?? "";
   const kept = join(house.repos, `${snapshotRepository(0)}.git`);
   expect(await git(kept, "show", `${first}:file.txt`)).toBe("first\none");
-}, 60_000);
+}, 600_000);
 
 test("what cannot be restored is said, and the task goes on from what there is", async () => {
   const gone = "0123456789012345678901234567890123456789";
@@ -541,4 +545,4 @@ test("what cannot be restored is said, and the task goes on from what there is",
   expect(said).toContain("demo could not be restored from turn 9");
   expect(said).toContain("The conversation could not be restored from turn 9");
   expect(said).not.toContain("Restored from");
-}, 60_000);
+}, 600_000);

@@ -32,7 +32,7 @@ import { executable, startAppliance } from "./appliance.ts";
 
 /** The real git-lfs, with a sandbox's own git configuration, through the real door. */
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(600_000);
 
 const sandbox = { id: "sbx_0000000000aaaaaaaaaa" as SandboxId, taskId: "tsk_0000000000aaaaaaaaaa" as TaskId };
 const token = "scoped-token-of-this-sandbox";

@@ -22,11 +22,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   const dataFolder = freshFolder();
   beforeAll(async () => {
     appliance = await startAppliance({ engine, dataFolder });
-  }, 60_000);
+  }, 600_000);
   afterAll(async () => {
     await appliance?.stop();
     rmSync(dataFolder, { recursive: true, force: true });
-  }, 60_000);
+  }, 600_000);
 
   const api = () => appliance.client.api.tasks[":id"];
 
@@ -42,7 +42,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await say(appliance, task.id, "demo: remember");
     await doneAgain(appliance, task.id, 3);
     expect(await lastText(appliance, task.id)).toContain("demo: jot apple\ndemo: jot pear");
-  }, 120_000);
+  }, 600_000);
 
   test("where its container is gone, another one begins with the last snapshot: files and conversation", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
@@ -56,22 +56,22 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await doneAgain(appliance, task.id, 3);
     expect(await lastText(appliance, task.id)).toContain("demo: jot apple\ndemo: jot pear");
     expect(await bodiesOf(appliance, task.id, "sandbox_started")).toHaveLength(2);
-  }, 120_000);
+  }, 600_000);
 
   test("a container that is removed in mid-turn is built again, and the turn done once more", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
     await reaches(appliance, task.id, "completed");
-    await say(appliance, task.id, "demo: slow 4");
+    await say(appliance, task.id, "demo: slow 10");
     await begun(appliance, task.id, 2);
     await removeContainer(engine, task.id);
     await doneAgain(appliance, task.id, 2);
     await say(appliance, task.id, "demo: jot pear");
     await doneAgain(appliance, task.id, 3);
     expect(await lastText(appliance, task.id)).toContain("apple\npear");
-  }, 180_000);
+  }, 600_000);
 
   test("a sandbox that dies again and again pauses its task, nobody else's, and a person lets it go on", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 8" });
+    const task = await submit(appliance, { prompt: "demo: slow 12" });
     for (let death = 1; death <= 3; death++) {
       await reaches(appliance, task.id, "running");
       await killContainer(engine, task.id);
@@ -83,7 +83,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await appliance.client.read(api().resume.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "completed");
     expect(await bodiesOf(appliance, task.id, "turn_ended")).toMatchObject([{ outcome: "done" }]);
-  }, 180_000);
+  }, 600_000);
   const deaths = async (id: string) => (await bodiesOf(appliance, id, "sandbox_died")).length;
   const awake = async (id: string) =>
     (await containersOf(engine, id))[0]?.State === "running" &&
@@ -100,7 +100,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await say(appliance, task.id, "demo: jot first");
     await reaches(appliance, task.id, "completed");
     expect(await lastText(appliance, task.id)).toContain("first\nwaiting");
-  }, 120_000);
+  }, 600_000);
 
   test("a task that is stopped before its agent has begun does what is said next, and then what it was given", async () => {
     const { client } = appliance;
@@ -130,7 +130,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(await bodiesOf(appliance, task.id, "turn_started")).toHaveLength(1);
     const { prompts } = await appliance.client.read(api().$get({ param: { id: task.id } }));
     expect(prompts.map(({ state }) => state)).toEqual(["taken", "taken"]);
-  }, 120_000);
+  }, 600_000);
 
   test("every turn is saved before its end is told", async () => {
     const task = await submit(appliance, { prompt: "demo: jot apple" });
@@ -142,5 +142,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const [snapshot] = await bodiesOf(appliance, task.id, "snapshot");
     expect(snapshot?.repositories).toMatchObject([{ commit: expect.stringMatching(/^[0-9a-f]{40}$/) }]);
     expect(snapshot?.session).toMatch(/^[0-9a-f]{40}$/);
-  }, 120_000);
+  }, 600_000);
 });

@@ -94,7 +94,7 @@ test("on a full disk the mirror is as it was, and goes on when there is room", a
     await root("umount", small);
     rmSync(folder, { recursive: true, force: true });
   }
-}, 60_000);
+}, 600_000);
 
 describe.each(engines.map((engine) => [engine.name, engine] as const))("on %s", (_, engine) => {
   test(
@@ -141,6 +141,6 @@ describe.each(engines.map((engine) => [engine.name, engine] as const))("on %s", 
         rmSync(dataFolder, { recursive: true, force: true });
       }
     },
-    { timeout: 180_000 },
+    { timeout: 600_000 },
   );
 });

@@ -8,6 +8,7 @@ import type { SendOutcome } from "../../src/domain/notification.ts";
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import { until } from "../until.ts";
 
 /** Notifications on the settings page, in a real browser, against the real HTTP app. */
 
@@ -21,7 +22,7 @@ beforeAll(async () => {
   await buildWeb(assets);
   appliance = startAppServer({ assetsFolder: assets, send: async () => answer });
   browser = await launchBrowser();
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -33,14 +34,6 @@ const visit = (work: (visit: Visit) => Promise<void>, width?: number) =>
   visitPage(browser, appliance, work, width);
 
 const channelOf = () => appliance.store.notifications.channels(appliance.store.people.ensure("ada").id)[0];
-
-async function until(what: string, probe: () => boolean): Promise<void> {
-  for (let i = 0; i < 200; i += 1) {
-    if (probe()) return;
-    await Bun.sleep(20);
-  }
-  throw new Error(`never happened: ${what}`);
-}
 
 const failing = (title: string) => {
   const { store, ids } = appliance;
@@ -83,7 +76,7 @@ test("a channel is added, tried, narrowed and removed; its secret is shown once;
     await section.getByRole("button", { name: "Yes, remove" }).click();
     await section.getByText("https://hooks.example/").waitFor({ state: "detached" });
   });
-}, 60_000);
+}, 600_000);
 
 test("on a phone nothing of it goes off the side", async () => {
   appliance.store.notifications.addChannel(
@@ -103,7 +96,7 @@ test("on a phone nothing of it goes off the side", async () => {
     );
     expect(wide).toBe(0);
   }, 390);
-}, 60_000);
+}, 600_000);
 
 test("a browser that was asked to shows what happens to the person's tasks while nobody looks at the page", async () => {
   await visit(async ({ page }) => {
@@ -138,7 +131,8 @@ test("a browser that was asked to shows what happens to the person's tasks while
     await page.evaluate(() => Object.defineProperty(document, "hidden", { value: true }));
     for (const id of [hidden, others])
       appliance.store.tasks.move(id, { kind: "failed", reason: "r", hint: "" });
-    await Bun.sleep(1000);
+    await until("it is shown", async () => (await shown()).length > 0);
+    await Bun.sleep(600);
     expect(await shown()).toEqual(["Failed: Hidden"]);
   });
-}, 60_000);
+}, 600_000);

@@ -67,7 +67,7 @@ beforeAll(async () => {
     `[notifications]\nallowed_ranges = ["127.0.0.1"]\n[egress]\nca_file = "${ca}"\n[smtp]\nhost = "localhost"\nport = ${port}\nuser = "ccw"\npassword = "secret"\nfrom = "Agents <ccw@example.com>"\n`,
   );
   await start();
-}, 120_000);
+}, 600_000);
 
 afterAll(async () => {
   await appliance?.stop();
@@ -108,7 +108,7 @@ test("a task is done, its server is killed before the receiver has taken it: it 
     "done sent",
     "done sent",
   ]);
-}, 180_000);
+}, 600_000);
 
 test("a question is told when it is asked; a test says what came of it", async () => {
   const before = posts.length;
@@ -124,4 +124,4 @@ test("a question is told when it is asked; a test says what came of it", async (
   await Bun.sleep(3000);
   expect((await ccw("notify", "test", "1")).err).toContain("It answers 404.");
   answer = 200;
-}, 120_000);
+}, 600_000);

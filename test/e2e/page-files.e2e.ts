@@ -11,7 +11,7 @@ const dataFolder = freshFolder();
 let appliance: Appliance;
 beforeAll(async () => {
   appliance = await startAppliance({ engine, dataFolder });
-}, 60_000);
+}, 600_000);
 afterAll(async () => {
   await appliance?.stop();
   rmSync(dataFolder, { recursive: true, force: true });

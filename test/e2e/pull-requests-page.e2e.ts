@@ -16,7 +16,7 @@ let appliance: AppServer;
 beforeAll(async () => {
   world = await openPageWorld();
   appliance = world.appliance;
-}, 60_000);
+}, 600_000);
 
 afterAll(() => world?.close());
 
@@ -70,7 +70,7 @@ test("a draft is created, made ready, and merged after a second word", async () 
     await page.locator(".task-row", { hasText: "#1 merged" }).waitFor();
     expect(await card.getByRole("button").count()).toBe(0);
   });
-}, 30_000);
+}, 600_000);
 
 test("what the forge's checks say is seen as it changes, links lead there alone, and following cannot pretend", async () => {
   const id = work("Look at the checks");
@@ -119,7 +119,7 @@ test("what the forge's checks say is seen as it changes, links lead there alone,
     expect(complaints.filter((line) => !/409|503/.test(line))).toEqual([]);
     complaints.length = 0;
   });
-}, 30_000);
+}, 600_000);
 
 test("a phone shows it without scrolling sideways", async () => {
   const id = work("w".repeat(80));
@@ -147,4 +147,4 @@ test("a phone shows it without scrolling sideways", async () => {
       ),
     ).toEqual([0, 0, 0]);
   }, 390);
-}, 30_000);
+}, 600_000);

@@ -49,7 +49,7 @@ let browser: Browser;
 beforeAll(async () => {
   appliance = await startAppliance({ engine, dataFolder });
   browser = await launchBrowser();
-}, 120_000);
+}, 600_000);
 afterEach(closeHouses);
 afterAll(async () => {
   await browser?.close();
@@ -91,7 +91,7 @@ test("hosted: a task's work is offered and merged by a person in the browser", a
   const param = { id: task.id };
   const again = appliance.client.api.tasks[":id"]["pull-requests"].$post({ param, json: { draft: false } });
   await expect(appliance.client.read(again)).rejects.toThrow("has nothing that main lacks");
-}, 180_000);
+}, 600_000);
 
 test("hosted: on request it is opened when the task completes, though the server is killed at that moment", async () => {
   const task = await submit(appliance, { prompt: "demo: ask", pullRequest: "draft" });
@@ -114,7 +114,7 @@ test("hosted: on request it is opened when the task completes, though the server
   });
   expect(opened).toMatchObject([{ draft: true, state: "open", keptBy: "appliance" }]);
   expect((await bodiesOf(appliance, task.id, "pull_request_opened")).length).toBe(1);
-}, 180_000);
+}, 600_000);
 
 test("GitHub: checks that fail and a review become work for the task, and whoever asked gets an answer", async () => {
   const github = await startGithub();
@@ -261,7 +261,7 @@ test("GitHub: checks that fail and a review become work for the task, and whoeve
     await follower.close();
     await github.close();
   }
-}, 60_000);
+}, 600_000);
 
 test("GitHub, with the executable: the task is reopened in a new sandbox, mends what failed, and the answer names the commit", async () => {
   const github = await startGithub();
@@ -326,4 +326,4 @@ test("GitHub, with the executable: the task is reopened in a new sandbox, mends 
     await house.stop();
     await github.close();
   }
-}, 280_000);
+}, 600_000);

@@ -11,7 +11,7 @@ if (engine === undefined) throw new Error("There is no engine.");
 let world: RemoteWorld;
 beforeAll(async () => {
   world = await openRemoteWorld(engine);
-}, 60_000);
+}, 600_000);
 afterEach(() => world.github.heal());
 afterAll(async () => {
   await world?.close();
@@ -70,7 +70,7 @@ test("made private in mid-task: the push fails readably, the work is kept, and i
   await reaches(world.appliance, next.id, "completed");
   const subjects = await world.gitAt("acme/private", "log", "--format=%s", `main..${branchOf(next)}`);
   expect(subjects).toBe("Take 1 seconds\nWrite the answer down");
-}, 120_000);
+}, 600_000);
 
 test("renamed in mid-task: the push follows to the new address on the same forge", async () => {
   const { github } = world;
@@ -83,7 +83,7 @@ test("renamed in mid-task: the push follows to the new address on the same forge
   const next = await create("--repo", name, "demo: slow 1");
   await reaches(world.appliance, next.id, "completed");
   expect(await world.ccw("repo", "list")).toContain("acme/new-name.git");
-}, 120_000);
+}, 600_000);
 
 test("the branch was deleted on the forge in mid-task: it is made again, with all commits", async () => {
   const { name } = await repository("acme/deleted");
@@ -94,7 +94,7 @@ test("the branch was deleted on the forge in mid-task: it is made again, with al
   await reaches(world.appliance, task.id, "completed");
   const subjects = await world.gitAt("acme/deleted", "log", "--format=%s", `main..${branchOf(task)}`);
   expect(subjects).toBe("Write the answer down\nearly");
-}, 120_000);
+}, 600_000);
 
 test("a push that loses a race: told, and the work is kept for another branch", async () => {
   const { ccwTold, github } = world;
@@ -117,7 +117,7 @@ test("a push that loses a race: told, and the work is kept for another branch", 
   expect(await world.gitAt("acme/race", "log", "--format=%s", "main..claude/rescued")).toBe(
     "Write the answer down\nearly",
   );
-}, 120_000);
+}, 600_000);
 
 test("a forge that is down when the task starts: it waits, says so once, and goes on when the forge is back", async () => {
   const { github, name, ccw } = world;
@@ -135,7 +135,7 @@ test("a forge that is down when the task starts: it waits, says so once, and goe
   expect((await taskOf(world.appliance, id)).state).toMatch(/queued|starting/);
   github.heal();
   await reaches(world.appliance, id, "completed");
-}, 120_000);
+}, 600_000);
 
 test("429 with Retry-After, 5xx and half an answer in mid-task: git tries again, and nobody has to do anything", async () => {
   const { github, name } = world;
@@ -153,7 +153,7 @@ test("429 with Retry-After, 5xx and half an answer in mid-task: git tries again,
   for (const words of ["has had too many requests (429)", "(502)", "(503)", "broke off"])
     expect(said).toContain(words);
   expect(world.pushes(from)).toEqual([429, 502, 200]);
-}, 120_000);
+}, 600_000);
 
 test("half an answer at a fetch leaves the mirror as it was; the next one brings all", async () => {
   const { github, name, ccw, ccwTold } = world;
@@ -172,7 +172,7 @@ test("half an answer at a fetch leaves the mirror as it was; the next one brings
   const task = await create("--repo", name, "demo: slow 1");
   await reaches(world.appliance, task.id, "completed");
   expect(await world.gitAt("acme/widget", "merge-base", "main", branchOf(task))).toBe(tip);
-}, 120_000);
+}, 600_000);
 
 test("a credential that was revoked in mid-task: told whose it is, and the work goes out with the new one", async () => {
   const { github, ccw, ccwTold, secrets, name } = world;
@@ -196,7 +196,7 @@ test("a credential that was revoked in mid-task: told whose it is, and the work 
   if (before !== undefined) github.state.tokens.set(secrets.token, before);
   const found = await run(["grep", "-rlaF", "-e", fresh, world.appliance.dataFolder]);
   expect([found.code, found.out]).toEqual([1, ""]);
-}, 120_000);
+}, 600_000);
 
 test("two repositories, and one of them takes no push: the other has its work, and that of the one survives a restart", async () => {
   const { ccwTold } = world;
@@ -216,4 +216,4 @@ test("two repositories, and one of them takes no push: the other has its work, a
   first.made.people.set("ada", "write");
   expect((await ccwTold("task", "push", task.id)).code).toBe(0);
   expect(await world.gitAt("acme/one", "show", `${branchOf(task)}:answer.txt`)).toBe("Red");
-}, 120_000);
+}, 600_000);

@@ -10,7 +10,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   let world: RemoteWorld;
   beforeAll(async () => {
     world = await openRemoteWorld(engine);
-  }, 60_000);
+  }, 600_000);
   afterAll(async () => {
     await world?.close();
   });
@@ -59,7 +59,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(pull).toMatchObject({ head: branch, base: "main", draft: false, state: "open" });
     expect(await ccw("task", "pr", task.id)).toBe(page);
     expect(await ccw("pr", "list")).toContain(`#${pull?.number}`);
-  }, 180_000);
+  }, 600_000);
 
   test("a push to anything but the own branch, and a rewriting of that, are refused in git's own output and reach nobody", async () => {
     const { github, name, gitAt } = world;
@@ -113,7 +113,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const refused = await bodiesOf(world.appliance, task.id, "push_refused");
     expect(refused.map(({ ref }) => ref)).toContain("refs/heads/main");
     expect(refused.map(({ ref }) => ref)).toContain("refs/tags/v1");
-  }, 120_000);
+  }, 600_000);
 
   test("the real credential is nowhere in the sandbox, the log, events, answers, files, nor in anybody's arguments", async () => {
     const { github, name, secrets, appliance, ccw } = world;
@@ -171,7 +171,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       const found = await run(["grep", "-rlaF", "-e", secret, appliance.dataFolder]);
       expect([found.code, found.out]).toEqual([1, ""]);
     }
-  }, 120_000);
+  }, 600_000);
 
   test("what is new on the forge is there after `repo sync`, and borrowed by the next task", async () => {
     const { github, name, ccw, appliance } = world;
@@ -188,7 +188,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const task = await create("--repo", name, "demo: slow 1");
     await reaches(appliance, task.id, "completed");
     expect(world.fetchedBytes(from)).toBeLessThan(10_000);
-  }, 120_000);
+  }, 600_000);
 
   test("a submodule that the task may reach is fetched; another stays empty and is named", async () => {
     const { github, name, ccw, appliance } = world;
@@ -243,7 +243,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     const notices = (await bodiesOf(appliance, task.id, "notice")).map(({ text }) => text).join("\n");
     expect(notices).toContain("secret");
     expect(notices).not.toContain("failed");
-  }, 120_000);
+  }, 600_000);
 
   test("a plain git server: its HEAD names the default branch, and a person merges on the appliance", async () => {
     const { github, appliance, ccw, gitAt } = world;
@@ -267,5 +267,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       .reverse();
     expect([merged, parents[0]]).toEqual([await github.bare.tipOf(path, branchOf(task)), moved]);
     expect(await ccw("pr", "list", "--task", task.id)).toContain("merged");
-  }, 120_000);
+  }, 600_000);
 });

@@ -61,7 +61,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       await appliance.stop();
       rmSync(dataFolder, { recursive: true, force: true });
     }
-  }, 180_000);
+  }, 600_000);
 });
 
 test("a server whose log cannot be written goes on", async () => {

@@ -10,6 +10,7 @@ import type { SandboxEngine, SandboxExit } from "../../src/domain/sandbox.ts";
 import { connectEngine, type EngineConnection } from "../../src/sandbox/connect.ts";
 import { createEngine } from "../../src/sandbox/engine.ts";
 import { createImages } from "../../src/sandbox/images.ts";
+import { until } from "../until.ts";
 import { enginesUnderTest } from "./engines.ts";
 
 /**
@@ -52,7 +53,7 @@ for (const { name, socket } of enginesUnderTest()) {
         path: process.env["PATH"] ?? "",
       });
       await images.buildImage("slim", { onProgress() {}, signal: never });
-    }, 300_000);
+    }, 600_000);
 
     afterAll(async () => {
       for (const id of started) await engine.remove(id);
@@ -391,10 +392,8 @@ async function relayTo(target: string, path: string): Promise<{ close(): void }>
 }
 
 async function untilPrinted(engine: SandboxEngine, id: SandboxId, pattern: RegExp): Promise<string> {
-  for (let tries = 0; tries < 100; tries++) {
+  return until(`${id} prints ${pattern}`, async () => {
     const output = await engine.tail(id, 10_000);
-    if (pattern.test(output)) return output;
-    await Bun.sleep(50);
-  }
-  throw new Error(`${id} never printed ${pattern}`);
+    return pattern.test(output) && output;
+  });
 }

@@ -14,7 +14,7 @@ let appliance: AppServer;
 beforeAll(async () => {
   world = await openPageWorld();
   appliance = world.appliance;
-}, 60_000);
+}, 600_000);
 
 afterAll(() => world?.close());
 
@@ -61,7 +61,7 @@ test("a schedule is made with its next times in view, run by hand, paused, given
     expect(complaints.every((line) => line.includes("status of 400"))).toBe(true);
     complaints.length = 0;
   });
-}, 60_000);
+}, 600_000);
 
 test("a schedule's files, repositories, agent and mode are given and changed, and each run has them", async () => {
   const { store } = appliance;
@@ -107,7 +107,7 @@ test("a schedule's files, repositories, agent and mode are given and changed, an
     await row.getByRole("button", { name: "Yes, remove" }).click();
     await page.getByText("There are none yet.").waitFor();
   });
-}, 60_000);
+}, 600_000);
 
 test("attempts stand side by side with their diffs, and one is kept after a second word", async () => {
   const { store, ids } = appliance;
@@ -158,4 +158,4 @@ test("attempts stand side by side with their diffs, and one is kept after a seco
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
     await picture(page, "schedules-phone");
   }, 390);
-}, 60_000);
+}, 600_000);

@@ -56,18 +56,17 @@ test("schedules that come due while the server is killed again and again make on
     await appliance.client.read(appliance.client.api.schedules.$post({ json: { name, time, task } }));
   }
   let kills = 0;
-  while (Date.now() < dueAt + names.length * 700) {
+  while (Date.now() < dueAt + names.length * 700 || kills < 5) {
     await Bun.sleep(50 + ((kills * 137) % 500));
     await appliance.killHard();
     appliance = await start();
     kills += 1;
   }
-  expect(kills).toBeGreaterThan(4);
-  await until("all have run", async () => (await tasksOf(appliance)).length >= names.length, 15);
+  await until("all have run", async () => (await tasksOf(appliance)).length >= names.length);
   await Bun.sleep(1500);
   expect(await tasksOf(appliance)).toHaveLength(names.length);
   for (const name of names) expect((await show(name)).runs).toMatchObject([{ kind: "task", cause: "time" }]);
-}, 90_000);
+}, 600_000);
 
 test("a missed time is skipped or made up for by one run, as the schedule says", async () => {
   dataFolder = freshFolder();
@@ -107,7 +106,7 @@ test("a missed time is skipped or made up for by one run, as the schedule says",
     const hour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", timeZone: "Europe/Berlin" });
     expect(hour.format(schedule.next[0])).toBe("03");
   }
-}, 60_000);
+}, 600_000);
 
 test("a program starts a task by a trigger, once for one key, and what it sends is fenced", async () => {
   dataFolder = freshFolder();
@@ -135,7 +134,7 @@ test("a program starts a task by a trigger, once for one key, and what it sends 
   expect(await cli("schedule", "list")).toContain("paused");
   await cli("schedule", "remove", "on-alert");
   expect(await cli("schedule", "list", "--json")).toBe("[]\n");
-}, 60_000);
+}, 600_000);
 
 test("three attempts at one prompt run side by side, are compared, and one is kept", async () => {
   dataFolder = freshFolder();
@@ -145,16 +144,12 @@ test("three attempts at one prompt run side by side, are compared, and one is ke
   const groupId = (await cli("task", "create", "--repo", "demo", "--attempts", "3", "demo: fix-test")).trim();
   const { client } = appliance;
   const group = () => client.read(client.api.groups[":id"].$get({ param: { id: groupId } }));
-  const { tasks } = await until(
-    "all are done",
-    async () => {
-      const now = await group();
-      const failed = now.tasks.find(({ state }) => state === "failed");
-      if (failed !== undefined) throw new Error(failed.detail);
-      return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
-    },
-    120,
-  );
+  const { tasks } = await until("all are done", async () => {
+    const now = await group();
+    const failed = now.tasks.find(({ state }) => state === "failed");
+    if (failed !== undefined) throw new Error(failed.detail);
+    return now.tasks.every(({ state }) => state === "idle" || state === "completed") && now;
+  });
   const text = await cli("group", "show", groupId);
   expect(text).toContain("Comparison");
   for (const { id } of tasks) {
@@ -178,4 +173,4 @@ test("three attempts at one prompt run side by side, are compared, and one is ke
   expect(branches).toMatchObject([{ pushed: true }]);
   const again = await run([executable, "--data", dataFolder, "group", "keep", tasks[0]?.id ?? ""]);
   expect(again.err).toContain("Another attempt is kept already");
-}, 180_000);
+}, 600_000);

@@ -13,7 +13,7 @@ let appliance: AppServer;
 beforeAll(async () => {
   world = await openPageWorld();
   appliance = world.appliance;
-}, 60_000);
+}, 600_000);
 
 afterAll(() => world?.close());
 

@@ -48,7 +48,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       expect((await cli("task", "archive", short)).code).toBe(0);
       expect((await cli("task", "list")).out).not.toContain(short);
       expect((await cli("task", "list", "--archived")).out).toContain(short);
-      await until("its container is removed", async () => (await containersOf(engine, id)).length === 0, 90);
+      await until("its container is removed", async () => (await containersOf(engine, id)).length === 0);
 
       const { client } = appliance;
       await client.read(
@@ -60,10 +60,10 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       expect((await cli("task", "delete", short, "--now")).code).toBe(0);
       await appliance.killHard();
       appliance = await startAppliance({ engine, dataFolder });
-      await until("it is removed", () => rowsOf(dataFolder, id) === 0, 60);
+      await until("it is removed", () => rowsOf(dataFolder, id) === 0);
       expect((await search(appliance, "fix-test")).results).toEqual([]);
-      await until("its container is removed", async () => (await containersOf(engine, id)).length === 0, 90);
-      await until("its door is removed", () => readdirSync(join(dataFolder, "doors")).length <= 1, 90);
+      await until("its container is removed", async () => (await containersOf(engine, id)).length === 0);
+      await until("its door is removed", () => readdirSync(join(dataFolder, "doors")).length <= 1);
       const branches = await run([
         "git",
         "-C",
@@ -79,7 +79,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       await appliance.stop();
       rmSync(dataFolder, { recursive: true, force: true });
     }
-  }, 300_000);
+  }, 600_000);
 });
 
 function search({ client }: Appliance, q: string) {

@@ -8,6 +8,7 @@ import { createSnapshotWorld, type SnapshotWorld } from "../../src/forge/snapsho
 import { buildWeb } from "../../web/build.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { launchBrowser, picture, type Visit, visitPage } from "../fixtures/browser.ts";
+import { until } from "../until.ts";
 
 /** A task's turns on the page, in a real browser, against the real HTTP app and real git. */
 
@@ -22,7 +23,7 @@ beforeAll(async () => {
   world = await createSnapshotWorld({ "README.md": "hello\n", "src/basket.js": "let sum = 0;\n" });
   appliance = startAppServer({ assetsFolder: assets, snapshots: world.snapshots });
   browser = await launchBrowser();
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -90,8 +91,7 @@ test("turns are compared, downloaded, rolled back to after a second word, and fo
     expect(appliance.store.tasks.get(id)?.restore).toBeUndefined();
     await rows.nth(2).getByRole("button", { name: "Roll back" }).click();
     await page.waitForFunction(() => document.querySelector(".turn .confirm") === null);
-    for (let tries = 0; tries < 50 && appliance.store.tasks.get(id)?.restore === undefined; tries++)
-      await Bun.sleep(50);
+    await until("it is rolled back", () => appliance.store.tasks.get(id)?.restore !== undefined);
     expect(appliance.store.tasks.get(id)?.restore).toEqual({ taskId: id, turn: 1 });
 
     await rows.nth(2).getByRole("button", { name: "Fork" }).click();

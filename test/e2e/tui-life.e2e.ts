@@ -21,7 +21,7 @@ beforeAll(async () => {
   copyFileSync(executable, program);
   world = await createSnapshotWorld({ "README.md": "hello\n", "src/basket.js": "let sum = 0;\n" });
   server = startAppServer({ snapshots: world.snapshots });
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await server?.close();
@@ -125,7 +125,7 @@ test("turns stand with their cost; a diff is read, a task rolled back and forked
   await shows("Submitted as tsk_");
   const [forked] = server.store.tasks.list({ limit: 1 });
   expect(forked).toMatchObject({ title: "Use integers", restore: { taskId: id, turn: 1 } });
-}, 60_000);
+}, 600_000);
 
 test("the queue is read, reordered, edited, shortened and sent from the keyboard", async () => {
   const id = server.submit({ title: "Mend the queue", repositories });
@@ -168,7 +168,7 @@ test("the queue is read, reordered, edited, shortened and sent from the keyboard
   await shows("The agent is being interrupted.");
   await keys("q");
   complete(id);
-}, 60_000);
+}, 600_000);
 
 test("the search leads to its place in a transcript", async () => {
   await open();
@@ -191,7 +191,7 @@ test("the search leads to its place in a transcript", async () => {
   await shows("Nothing was found.");
   await keys("q");
   await shows("STATE");
-}, 60_000);
+}, 600_000);
 
 test("a plan is read before it is approved, or sent back with words", async () => {
   const id = server.submit({ title: "Plan the move", repositories });
@@ -223,7 +223,7 @@ test("a plan is read before it is approved, or sent back with words", async () =
   expect(answered()).toMatchObject({ requestId: "q2", answer: { behavior: "allow" } });
   server.store.tasks.move(id, { kind: "running", sandboxId: sandboxOf(id) });
   complete(id);
-}, 60_000);
+}, 600_000);
 
 test("a task is archived and deleted after a yes, and help shows every key", async () => {
   const id = server.submit({ title: "Put me away", repositories });
@@ -255,4 +255,4 @@ test("a task is archived and deleted after a yes, and help shows every key", asy
   await keys("?");
   const help = await shows("draw the screen anew");
   for (const key of ["s ", "w ", "t ", "x D", "m M", "p P"]) expect(help).toContain(` ${key}`);
-}, 60_000);
+}, 600_000);

@@ -6,6 +6,7 @@ import { environmentSchema } from "../../src/domain/environment.ts";
 import { newId, type SandboxId, type TaskId } from "../../src/domain/ids.ts";
 import { type AppServer, startAppServer } from "../fixtures/app-server.ts";
 import { useTerminal } from "../fixtures/terminal.ts";
+import { until } from "../until.ts";
 import { executable } from "./appliance.ts";
 
 /** The compiled terminal view in a real terminal (tmux), in a folder without source, with an empty terminfo. */
@@ -19,7 +20,7 @@ beforeAll(() => {
   program = join(folder, "ccw-server");
   copyFileSync(executable, program);
   server = startAppServer({ branches: { demo: ["main", "develop", "claude/pushed"] } });
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await server.close();
@@ -102,7 +103,7 @@ test("tasks appear by themselves, one is opened and followed live to its end", a
   await tmux("send-keys", "q");
   await shows("ended with 0");
   await isRestored();
-}, 30_000);
+}, 600_000);
 
 test("a task is cancelled only after a yes", async () => {
   await open();
@@ -118,7 +119,7 @@ test("a task is cancelled only after a yes", async () => {
   await tmux("send-keys", "y", "Enter");
   await shows("- cancelled");
   expect(server.store.tasks.get(task)?.state).toEqual({ kind: "cancelled", by: "ada" });
-}, 30_000);
+}, 600_000);
 
 test("a task is submitted, asked and answered from the keyboard", async () => {
   await open({ columns: 160, rows: 50 });
@@ -156,7 +157,7 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
     answer: { updatedInput: { answers: { "Which?": "Two" } } },
   });
   end({ id: claimed.id, sandboxId });
-}, 30_000);
+}, 600_000);
 
 test("a refused host is seen at once, and allowed or denied from the keyboard", async () => {
   server.store.environments.save(environmentSchema.parse({ name: "default", access: "limited" }));
@@ -201,7 +202,7 @@ test("a refused host is seen at once, and allowed or denied from the keyboard", 
   await tmux("send-keys", "q");
   await shows("● running");
   end({ id, sandboxId });
-}, 30_000);
+}, 600_000);
 
 test("the window may change its size", async () => {
   await open();
@@ -212,11 +213,11 @@ test("the window may change its size", async () => {
   const wide = (await screen()).trimEnd().split("\n");
   expect(wide).toHaveLength(50);
   await tmux("resize-window", "-x", "40", "-y", "10");
-  await Bun.sleep(400);
-  const small = (await screen()).trimEnd().split("\n");
-  expect(small[0]).toStartWith(" ccw-server");
-  expect(small).toHaveLength(10);
-}, 30_000);
+  await until("it fits", async () => {
+    const small = (await screen()).trimEnd().split("\n");
+    return small.length === 10 && small[0]?.startsWith(" ccw-server") === true;
+  });
+}, 600_000);
 
 test("a server that goes away is said to, and its tasks go on when it is back", async () => {
   await open();
@@ -225,8 +226,8 @@ test("a server that goes away is said to, and its tasks go on when it is back", 
   server.start();
   submit("Born meanwhile");
   await shows("DEMO MODEL");
-  await shows("Born meanwhile", 15_000);
-}, 40_000);
+  await shows("Born meanwhile");
+}, 600_000);
 
 test.each(["SIGTERM", "SIGHUP"] as const)(
   "%s gives the terminal back",
@@ -236,7 +237,7 @@ test.each(["SIGTERM", "SIGHUP"] as const)(
     await shows(signal === "SIGTERM" ? "ended with 143" : "ended with 129");
     await isRestored();
   },
-  30_000,
+  600_000,
 );
 
 test("control-c gives the terminal back", async () => {
@@ -244,7 +245,7 @@ test("control-c gives the terminal back", async () => {
   await tmux("send-keys", "C-c");
   await shows("ended with 0");
   await isRestored();
-}, 30_000);
+}, 600_000);
 
 test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
   "it works with TERM=%s",
@@ -256,7 +257,7 @@ test.each(["screen", "screen-256color", "tmux-256color", "xterm", "vt100"])(
     await tmux("send-keys", "q");
     await shows("ended with 0");
   },
-  30_000,
+  600_000,
 );
 
 test("no path of the machine it was built on is in the executable's terminal part", async () => {

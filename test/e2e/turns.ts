@@ -60,7 +60,7 @@ export async function removeNow(container: Docker.Container): Promise<void> {
       (thrown) => thrown,
     );
     if (left === undefined || left.statusCode === 404) return;
-    if (tries === 10) throw left;
-    await Bun.sleep(50 * tries);
+    if (tries === 60) throw left;
+    await Bun.sleep(Math.min(500, 50 * tries));
   }
 }

@@ -41,7 +41,7 @@ beforeAll(async () => {
   for (let days = 0; days < 25; days += days % 4 === 1 ? 2 : 1) use(taskId, days, 1e9 + 3e8 * (days % 7));
   use(taskId, 0, undefined, "qwen3-coder");
   use(appliance.submit({ title: "Another one", person: "bob" }), 2, 4e9);
-}, 60_000);
+}, 600_000);
 
 afterAll(async () => {
   await browser?.close();

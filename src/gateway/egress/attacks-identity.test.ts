@@ -188,7 +188,7 @@ test.each(uploads)(
       expect(origin.connections).toBe(0);
     }
   },
-  20_000,
+  180_000,
 );
 
 test("ATTACKS 40: with leave to write, a marked host still takes no credential but the appliance's", async () => {

@@ -32,9 +32,9 @@ test("ATTACKS 38: a tightened policy cuts live tunnels, inspected connections an
   await soon(() => stuck.open.size === 2 && origin.open.size === 1);
 
   door.change({ allow: [`good.test port=${echo.port} raw`] });
-  await Promise.all([bad.over(500), waiting.over(500), begun.over(500)]);
+  await Promise.all([bad.over(), waiting.over(), begun.over()]);
   expect([bad.closed, waiting.closed, begun.closed, good.closed]).toEqual([true, true, true, false]);
-  await soon(() => idle.over && inside.over, 500);
+  await soon(() => idle.over && inside.over);
   expect(waiting.text).toStartWith(
     "HTTP/1.1 403 Forbidden (ccw-server: policy-changed)\r\nX-Deny-Reason: policy-changed\r\n",
   );
@@ -60,7 +60,7 @@ test("ATTACKS 38: what was read through unread is cut when it is to be inspected
   const tunnel = await client(door.socket, `${connectTo(`ok.test:${origin.port}`)}one`);
   await tunnel.until("one");
   door.change({ allow: [`${rule} inspect`] });
-  await tunnel.over(500);
+  await tunnel.over();
   expect(tunnel.closed).toBe(true);
   expect(await door.row()).toMatchObject({ verdict: "cut", reason: "policy-changed" });
 });
@@ -83,7 +83,7 @@ test("ATTACKS 38: what a tunnel waits for is cut with it: look-up, ClientHello, 
     if (lookupMs === 0) await tunnel.until("\r\n\r\n");
     else await soon(() => door.lookups.length === 1);
     door.change({ allow: [] });
-    await tunnel.over(1000);
+    await tunnel.over();
     expect(tunnel.closed).toBe(true);
     expect(tunnel.text).toStartWith(lookupMs === 0 ? "HTTP/1.1 200 " : "HTTP/1.1 403 ");
     expect(tunnel.text.match(/HTTP\/1/g)).toHaveLength(1);
@@ -128,13 +128,13 @@ test("ATTACKS 44: the upload budget holds over requests and tunnels together; wh
   tunnel.write("t".repeat(3000));
   await soon(() => origin.received.includes("t".repeat(3000)));
   tunnel.write("u".repeat(3000));
-  await tunnel.over(1000);
+  await tunnel.over();
   expect(tunnel.closed).toBe(true);
   expect(await door.row(2)).toMatchObject({ verdict: "cut", reason: "upload-budget", bytesUp: 3000 });
 
   // What was told to be spent is spent, though a head would still fit.
   requests.write(post(5000));
-  const answer = await requests.over(1000);
+  const answer = await requests.over();
   expect(answer).toContain(
     "HTTP/1.1 403 Forbidden (ccw-server: upload-budget)\r\nX-Deny-Reason: upload-budget\r\n",
   );

@@ -16,13 +16,13 @@ const waits = {
   linger: 200,
 };
 
-async function slowDoor(behave?: Parameters<typeof startOrigin>[0]) {
+async function slowDoor(behave?: Parameters<typeof startOrigin>[0], stall = waits.stall) {
   const origin = await startOrigin(behave);
   const host = `ok.test:${origin.port}`;
   const door = await openEgress({
     names: { "ok.test": ["127.0.0.1"] },
     allow: [`ok.test port=${origin.port} write`],
-    waits,
+    waits: { ...waits, stall },
   });
   return { origin, door, host };
 }
@@ -30,12 +30,10 @@ async function slowDoor(behave?: Parameters<typeof startOrigin>[0]) {
 test("ATTACKS 35: a head that trickles in → 408, and the connection ends", async () => {
   const { door, host } = await slowDoor();
   const connection = await client(door.socket, `GET http://${host}/ HTTP/1.1\r\n`);
-  const started = performance.now();
-  while (!connection.closed && performance.now() - started < 4000) {
+  for (let bytes = 0; !connection.closed && bytes < 2000; bytes++) {
     connection.write("X");
-    await Bun.sleep(50);
+    await Bun.sleep(10);
   }
-  expect(performance.now() - started).toBeLessThan(2000);
   expect(connection.text).toStartWith("HTTP/1.1 408 ");
   expect(await door.row()).toMatchObject({ verdict: "refused", reason: "too-slow" });
 });
@@ -44,7 +42,7 @@ test("ATTACKS 35: a body that stops coming → 408, and both connections end", a
   const { origin, door, host } = await slowDoor(() => {});
   const head = `POST http://${host}/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 10\r\n\r\n`;
   const connection = await client(door.socket, `${head}abc`);
-  expect(await connection.over(3000)).toStartWith("HTTP/1.1 408 ");
+  expect(await connection.over()).toStartWith("HTTP/1.1 408 ");
   expect(connection.closed).toBe(true);
   expect(await door.row()).toMatchObject({ verdict: "refused", reason: "too-slow", status: 408 });
   await soon(() => origin.open.size === 0);
@@ -56,7 +54,7 @@ test("ATTACKS 35: a ClientHello that stops coming, and a handshake that does →
   const connection = await client(door.socket, connectTo(host));
   await connection.until("\r\n\r\n");
   connection.write(half);
-  await connection.over(3000);
+  await connection.over();
   expect(connection.closed).toBe(true);
   expect(await door.row()).toMatchObject({ verdict: "refused", reason: "too-slow" });
   await soon(() => origin.open.size === 0);
@@ -65,7 +63,7 @@ test("ATTACKS 35: a ClientHello that stops coming, and a handshake that does →
   const stuck = await client(inspected.door.socket, connectTo(inspected.authority));
   await stuck.until("\r\n\r\n");
   stuck.write(clientHello([serverNames("ok.test")]));
-  await stuck.over(3000);
+  await stuck.over();
   expect(stuck.closed).toBe(true);
   expect(await inspected.door.row()).toMatchObject({ verdict: "failed", reason: "tls-failed" });
 });
@@ -73,14 +71,14 @@ test("ATTACKS 35: a ClientHello that stops coming, and a handshake that does →
 test("ATTACKS 35: an origin that never answers → 504; one that stops in its answer → cut", async () => {
   const silent = await slowDoor(() => {});
   const connection = await client(silent.door.socket, get(`http://${silent.host}/`));
-  expect(await connection.over(3000)).toStartWith("HTTP/1.1 504 ");
+  expect(await connection.over()).toStartWith("HTTP/1.1 504 ");
   await soon(() => silent.origin.open.size === 0);
 
   const stalling = await slowDoor(
     (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"),
   );
   const other = await client(stalling.door.socket, get(`http://${stalling.host}/`));
-  expect(await other.over(4000)).toEndWith("abc");
+  expect(await other.over()).toEndWith("abc");
   expect(other.closed).toBe(true);
   expect(await stalling.door.row()).toMatchObject({ verdict: "failed", reason: "timeout", status: 200 });
 });
@@ -89,11 +87,11 @@ test("ATTACKS 35: a connection between two requests ends after a while; in TLS, 
   const { door, host } = await slowDoor();
   const connection = await client(door.socket, get(`http://${host}/`));
   await connection.until("hello");
-  await connection.over(3000);
+  await connection.over();
   expect(connection.closed).toBe(true);
   const inspected = await openInspected({ waits });
   const seen = reading(await inspected.open());
-  await soon(() => seen.over, 3000);
+  await soon(() => seen.over);
   expect(await inspected.door.row()).toMatchObject({ kind: "tunnel", verdict: "allowed" });
 });
 
@@ -103,13 +101,13 @@ test("a kept connection to an origin that a request uses is not taken for idle",
     asked += 1;
     if (asked === 1) return void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
-    setTimeout(() => socket.write("world"), 1200);
+    setTimeout(() => socket.write("world"), 2000);
   });
   const host = `ok.test:${origin.port}`;
   const door = await openEgress({
     names: { "ok.test": ["127.0.0.1"] },
     allow: [`ok.test port=${origin.port}`],
-    waits: { idleUpstream: 200 },
+    waits: { idleUpstream: 1000 },
   });
   const connection = await client(door.socket, get(`http://${host}/`));
   await connection.until("ok");
@@ -121,14 +119,14 @@ test("a kept connection to an origin that a request uses is not taken for idle",
 test("a reader who is slower than the end of a connection gets all of the answer", async () => {
   const { door, host } = await slowDoor((socket) => {
     socket.end(Buffer.concat([Buffer.from("HTTP/1.1 200 OK\r\n\r\n"), Buffer.alloc(1_500_000, "z")]));
-  });
+  }, 30_000);
   const connection = await client(door.socket, "");
   connection.socket.pause();
   connection.write(get(`http://${host}/`, "Connection: close"));
   // Longer than a refused client may linger, and shorter than who stalls.
   await Bun.sleep(750);
   connection.socket.resume();
-  const text = await connection.over(3000);
+  const text = await connection.over();
   expect(text).toEndWith("0\r\n\r\n");
   expect(text.replace(/[^z]/g, "").length).toBe(1_500_000);
 });

@@ -137,7 +137,7 @@ export async function openInspected(
       let text = "";
       const waiting = [...requests];
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 5000);
+        const timer = setTimeout(resolve, 30_000);
         const next = () => {
           const request = waiting.shift();
           if (request !== undefined) {

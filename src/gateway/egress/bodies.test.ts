@@ -91,7 +91,7 @@ for (const [way, open] of Object.entries(ways)) {
       // The door may cut chunks anew.
       if (header.startsWith("Content-Length")) expect(received.equals(body)).toBe(true);
       else expect(contentOf(received).equals(body)).toBe(true);
-    }, 20_000);
+    }, 180_000);
   }
 }
 

@@ -41,7 +41,7 @@ test("plain HTTP goes to the vetted address, and the answer comes back; the ledg
 
 test("a refusal says what, why and that a person was asked", async () => {
   const door = await openEgress();
-  const answer = await ask(door.socket, get("http://no.test/", "Connection: close"), 300);
+  const answer = await ask(door.socket, get("http://no.test/", "Connection: close"));
   expect(answer).toStartWith(
     "HTTP/1.1 403 Forbidden (ccw-server: host-not-allowed)\r\nX-Deny-Reason: host-not-allowed\r\n",
   );

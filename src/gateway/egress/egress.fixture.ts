@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { until } from "../../../test/until.ts";
 import type {
   AccessRequestState,
   DenyCode,
@@ -150,12 +151,10 @@ export async function openEgress(options: EgressFixtureOptions = {}): Promise<Eg
       return { id: neighbourId, socket };
     },
     async row(index = 0) {
-      for (let i = 0; i < 400; i++) {
+      return await until(`row ${index} of the ledger is complete`, () => {
         const row = fixture.rows[index];
-        if (row !== undefined && row.ms >= 0) return row;
-        await Bun.sleep(5);
-      }
-      throw new Error(`no row ${index} in the ledger: ${JSON.stringify(fixture.rows)}`);
+        return row !== undefined && row.ms >= 0 && row;
+      });
     },
     closeDoor: async () => {},
   };
@@ -282,8 +281,8 @@ export interface Client {
   destroy(): void;
   /** Once the text has it, or the connection is over. */
   until(part: string | RegExp): Promise<string>;
-  /** Once the connection is over, or a while has gone by. */
-  over(ms?: number): Promise<string>;
+  /** Once the connection is over, or a long while has gone by. */
+  over(): Promise<string>;
   readonly closed: boolean;
   socket: Socket;
 }
@@ -312,7 +311,7 @@ export async function client(path: string, first: string | Uint8Array = ""): Pro
   await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
   const write = (bytes: string | Uint8Array) =>
     void socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
-  const wait = (done: () => boolean, ms: number) =>
+  const wait = (done: () => boolean) =>
     new Promise<string>((resolve) => {
       const look = () => {
         if (!done() && !closed) return;
@@ -323,7 +322,7 @@ export async function client(path: string, first: string | Uint8Array = ""): Pro
         watchers.delete(look);
         resolve(text);
       };
-      const timer = setTimeout(finish, ms);
+      const timer = setTimeout(finish, 30_000);
       watchers.add(look);
       look();
     });
@@ -338,16 +337,16 @@ export async function client(path: string, first: string | Uint8Array = ""): Pro
     write,
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
-    until: (part) => wait(() => (typeof part === "string" ? text.includes(part) : part.test(text)), 5000),
-    over: (ms = 15_000) => wait(() => false, ms),
+    until: (part) => wait(() => (typeof part === "string" ? text.includes(part) : part.test(text))),
+    over: () => wait(() => false),
     socket,
   };
 }
 
-/** Bytes in, and all that comes back until the door closes the connection or `ms` have gone by. */
-export async function ask(path: string, bytes: string | Uint8Array, ms = 1000): Promise<string> {
+/** Bytes in, and all that comes back until the door closes the connection. */
+export async function ask(path: string, bytes: string | Uint8Array): Promise<string> {
   const connection = await client(path, bytes);
-  const text = await connection.over(ms);
+  const text = await connection.over();
   connection.destroy();
   return text;
 }

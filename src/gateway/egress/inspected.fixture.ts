@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
+import { until } from "../../../test/until.ts";
 import { openAuthority } from "./authority.ts";
 import {
   type Behaviour,
@@ -43,7 +44,7 @@ export async function openInspected(
   }
 }
 
-/** All that came until the connection was over, or `ms` had gone by; told at once. */
+/** All that came so far, and whether the connection is over. */
 export function reading(tls: TLSSocket): { readonly text: string; readonly over: boolean } {
   const seen = { text: "", over: false };
   tls.on("data", (bytes: Buffer) => {
@@ -57,10 +58,7 @@ export function reading(tls: TLSSocket): { readonly text: string; readonly over:
   return seen;
 }
 
-/** Waits until it is so; fails after a while. */
-export async function soon(what: () => boolean, ms = 5000): Promise<void> {
-  for (const until = performance.now() + ms; performance.now() < until; await Bun.sleep(5)) {
-    if (what()) return;
-  }
-  throw new Error(`not within ${ms} ms: ${what}`);
+/** Waits until it is so; fails after a long while. */
+export async function soon(what: () => boolean): Promise<void> {
+  await until(String(what), what);
 }

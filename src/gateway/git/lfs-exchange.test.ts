@@ -48,7 +48,7 @@ beforeAll(async () => {
       },
       refused: (_id, repository, ref, reason) => void refusals.push(`${repository} ${ref}: ${reason}`),
     },
-    patienceMs: 300,
+    patienceMs: 2000,
   });
   server = createServer((request, response) => {
     void door(sandbox, request, response, (request.url ?? "").slice("/git".length));

@@ -136,13 +136,15 @@ test("a request that a budget has no room for waits until one before it is over,
 test("a sandbox that goes away while its request waits leaves none behind", async () => {
   const { promise: changed, resolve: change } = Promise.withResolvers<void>();
   let asked = 0;
+  const first = Promise.withResolvers<void>();
   const door = await openDoor({ baseUrl: "http://127.0.0.1:1" }, {}, undefined, {
     admit() {
       asked += 1;
+      first.resolve();
       return { kind: "wait", changed };
     },
   });
-  expect(await door.ask({ body: promptBody("hello"), leaveAfterMs: 50 })).toMatchObject({ broken: true });
+  expect(await door.ask({ body: promptBody("hello"), leave: first.promise })).toMatchObject({ broken: true });
   await Bun.sleep(50);
   change();
   await Bun.sleep(20);

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { createServer as createTcpServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
+import { settled, until } from "../../../test/until.ts";
 import {
   chunk,
   chunked,
@@ -149,19 +150,20 @@ test("a request that stops half-way is given up", async () => {
   await endpoint.closed(1);
 });
 
-test("a sandbox that goes away ends the request at the endpoint within a second, and is recorded", async () => {
+test("a sandbox that goes away ends the request at the endpoint, and is recorded", async () => {
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<void>();
   const endpoint = await rawEndpoint(async (socket) => {
+    asked.resolve();
     if (endpoint.requests.length > 1) socket.write(chunked(messageStart));
   });
   const door = await openDoor({ baseUrl: endpoint.url });
-  for (const statusSeen of [0, 200]) {
-    const started = performance.now();
-    void door.ask({ leaveAfterMs: 100 });
-    await endpoint.closed(statusSeen === 0 ? 1 : 2);
-    expect(performance.now() - started).toBeLessThan(1100);
-    expect(door.records.at(-1)?.status).toBe(statusSeen);
-  }
-  expect(door.records.length).toBe(2);
+  void door.ask({ leave: asked.promise });
+  await endpoint.closed(1);
+  expect(door.records.map(({ status }) => status)).toEqual([0]);
+  void door.ask({ leave: answered.promise, onHead: answered.resolve });
+  await endpoint.closed(2);
+  expect(door.records.map(({ status }) => status)).toEqual([0, 200]);
 });
 
 test("a sandbox that reads slowly slows the endpoint down", async () => {
@@ -177,11 +179,8 @@ test("a sandbox that reads slowly slows the endpoint down", async () => {
   });
   const door = await openDoor({ baseUrl: endpoint.url });
   void door.ask({ neverReads: true });
-  await Bun.sleep(300);
-  const early = sent;
-  await Bun.sleep(200);
-  expect(sent).toBe(early);
-  expect(sent).toBeLessThan(32 * 1024 * 1024);
+  await until("it sends", () => sent > 0);
+  expect(await settled(() => sent)).toBeLessThan(32 * 1024 * 1024);
 });
 
 test("a stream outlives the time for which idle connections are kept", async () => {
@@ -211,17 +210,21 @@ test("an endpoint that answers before it has read the request is heard", async (
 
 test("the head of an answer does not wait for its first event", async () => {
   const head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-  const endpoint = await rawEndpoint((socket) => socket.write(head));
-  const door = await openDoor({ baseUrl: endpoint.url }, { idleMs: 300 });
-  const answer = await door.ask({});
-  expect(answer.headMs).toBeLessThan(200);
-  expect(answer.body).toStartWith("event: error");
+  const heard = Promise.withResolvers<void>();
+  const endpoint = await rawEndpoint(async (socket) => {
+    socket.write(head);
+    await heard.promise;
+    socket.end(`${chunk("data: late\n\n")}0\r\n\r\n`);
+  });
+  const door = await openDoor({ baseUrl: endpoint.url });
+  const answer = await door.ask({ onHead: heard.resolve });
+  expect(answer.body).toBe("data: late\n\n");
 });
 
 test("a request that comes slowly but steadily is passed on; only then is the endpoint waited for", async () => {
-  const endpoint = await rawEndpoint((socket) => setTimeout(() => socket.write(jsonAnswer("{}")), 250));
-  const door = await openDoor({ baseUrl: endpoint.url }, { uploadIdleMs: 200 });
-  expect((await door.ask({ body: "x".repeat(10), msBetweenBytes: 40 })).status).toBe(200);
+  const endpoint = await rawEndpoint((socket) => setTimeout(() => socket.write(jsonAnswer("{}")), 1200));
+  const door = await openDoor({ baseUrl: endpoint.url }, { uploadIdleMs: 1000 });
+  expect((await door.ask({ body: "x".repeat(30), msBetweenBytes: 40 })).status).toBe(200);
 });
 
 test("an endpoint that takes no connection is given up soon; one that thinks for longer is not", async () => {
@@ -229,17 +232,20 @@ test("an endpoint that takes no connection is given up soon; one that thinks for
     socket.on("error", () => {});
     socket.on("data", () => {
       const json = '{"model":"tls"}';
-      setTimeout(() => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${json.length}\r\n\r\n${json}`), 250);
+      setTimeout(
+        () => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${json.length}\r\n\r\n${json}`),
+        1200,
+      );
     });
     cleanUp.push(() => socket.destroy());
   });
   const baseUrl = `https://localhost:${(await listening(tls)).port}`;
-  const door = await openDoor({ baseUrl }, { connectMs: 100 }, testCertificate);
+  const door = await openDoor({ baseUrl }, { connectMs: 1000 }, testCertificate);
   // The second one goes over the connection of the first.
   for (let i = 0; i < 2; i++) expect((await door.ask({})).body).toBe('{"model":"tls"}');
 
   const silentServer = await rawEndpoint(() => {});
-  const plain = await openDoor({ baseUrl: silentServer.url }, { connectMs: 100, firstByteMs: 250 });
+  const plain = await openDoor({ baseUrl: silentServer.url }, { connectMs: 1000, firstByteMs: 1200 });
   for (let i = 0; i < 2; i++) expect((await plain.ask({})).status).toBe(504);
   const mute = await openDoor({ baseUrl: silentServer.url.replace("http:", "https:") }, { connectMs: 100 });
   const answer = await mute.ask({});

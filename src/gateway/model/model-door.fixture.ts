@@ -100,7 +100,9 @@ interface Ask {
   headers?: OutgoingHttpHeaders;
   body?: string;
   unfinished?: boolean;
-  leaveAfterMs?: number;
+  /** Goes away when this is so. */
+  leave?: Promise<unknown>;
+  onHead?: () => void;
   neverReads?: boolean;
   msBetweenBytes?: number;
 }
@@ -181,6 +183,7 @@ export async function openDoor(
           answered.status = answer.statusCode ?? 0;
           answered.headers = answer.headers;
           answered.headMs = performance.now() - started;
+          options.onHead?.();
           if (options.neverReads) return;
           answer.setEncoding("utf8");
           answer.on("data", (part) => {
@@ -192,7 +195,7 @@ export async function openDoor(
       );
       outgoing.on("error", () => resolve(answered));
       cleanUp.push(() => outgoing.destroy());
-      if (options.leaveAfterMs !== undefined) setTimeout(() => outgoing.destroy(), options.leaveAfterMs);
+      void options.leave?.then(() => outgoing.destroy());
       void send(outgoing, method === "HEAD" ? "" : body, options);
     });
   }

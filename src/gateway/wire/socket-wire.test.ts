@@ -4,6 +4,7 @@ import { mkdtemp } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { settled, until } from "../../../test/until.ts";
 import { type Asker, connectSocket, type WireData, wireHandlers } from "./socket-wire.ts";
 import type { Wire } from "./wire.ts";
 import { writeAll } from "./write-all.ts";
@@ -49,7 +50,7 @@ async function pair(): Promise<[Told, Told]> {
 }
 
 const patient: Asker = { gone: false, onGone() {} };
-const dial = (port: number, asker = patient, timeoutMs = 1000) =>
+const dial = (port: number, asker = patient, timeoutMs = 30_000) =>
   connectSocket({ hostname: "127.0.0.1", port }, { asker, timeoutMs, failed: broke });
 
 /** A defect in a test's own listener is to be seen. */
@@ -58,13 +59,9 @@ function broke(thrown: unknown): void {
 }
 
 const big = Buffer.alloc(20_000_000, "z");
-/** Until nothing has come for a while. */
-async function settled(...sides: Told[]): Promise<void> {
-  for (let seen = -1, now = 0; seen !== now; await Bun.sleep(60)) {
-    seen = now;
-    now = sides.reduce((sum, { bytes, events }) => sum + bytes + events.length, 0) + 1;
-  }
-}
+/** Until nothing comes any more. */
+const calm = (...sides: Told[]) =>
+  settled(() => sides.reduce((sum, { bytes, events }) => sum + bytes + events.length, 0));
 const ends = ({ events }: Told) => events.filter((event) => event !== "drain");
 
 test("what does not fit waits, is told to be behind, and arrives whole", async () => {
@@ -74,7 +71,7 @@ test("what does not fit waits, is told to be behind, and arrives whole", async (
   expect(near.wire.behind).toBe(true);
   expect(near.wire.write(Buffer.from("more"))).toBe(false);
   far.wire.resume();
-  await settled(near, far);
+  await calm(near, far);
   expect(far.bytes).toBe(big.length + 4);
   expect(near.wire.buffered).toBe(0);
   expect(near.wire.behind).toBe(false);
@@ -87,11 +84,11 @@ test("an end comes behind all that was written; the other direction goes on", as
   near.wire.end();
   near.wire.end();
   expect(near.wire.write(Buffer.from("too late"))).toBe(true);
-  await settled(near, far);
+  await calm(near, far);
   expect([far.bytes, ends(far), ends(near)]).toEqual([big.length, ["end"], []]);
   far.wire.write(big);
   far.wire.end();
-  await settled(near, far);
+  await calm(near, far);
   expect(near.bytes).toBe(big.length);
   expect([near.wire.closed, far.wire.closed]).toEqual([true, true]);
   expect(ends(far)).toEqual(["end", "close"]);
@@ -103,7 +100,7 @@ test("both ends at once: all arrives, and both are closed", async () => {
     wire.write(big);
     wire.end();
   }
-  await settled(near, far);
+  await calm(near, far);
   expect([near.bytes, far.bytes]).toEqual([big.length, big.length]);
   for (const side of [near, far]) expect(ends(side).filter((event) => event === "close")).toEqual(["close"]);
 });
@@ -128,7 +125,7 @@ test("after destroying nothing more is told or sent, whatever was under way", as
     near.wire.resume();
     near.wire.pause();
     expect(near.wire.write(Buffer.from("x"))).toBe(true);
-    await settled(near, far);
+    await calm(near, far);
     expect(near.events).toHaveLength(told);
     far.wire.destroy();
     expect(far.events.filter((event) => event === "close")).toHaveLength(1);
@@ -139,7 +136,7 @@ test("destroying right behind a small write does not overtake it", async () => {
   const [near, far] = await pair();
   near.wire.write(Buffer.from("last words"));
   near.wire.destroy();
-  await settled(near, far);
+  await calm(near, far);
   expect(far.bytes).toBe(10);
 });
 
@@ -151,7 +148,7 @@ test("a peer that resets is told to a paused wire, too", async () => {
   far.wire.destroy();
   await Bun.sleep(100);
   near.wire.resume();
-  await settled(near);
+  await calm(near);
   expect(near.wire.closed).toBe(true);
   expect(ends(near).filter((event) => event === "close")).toHaveLength(1);
 });
@@ -181,7 +178,7 @@ test("what is spent is freed once all before it is out, and no sooner", async ()
   await Bun.sleep(20);
   expect([first.length, second.length]).toEqual([big.length, 50_000]);
   far.wire.resume();
-  for (let tries = 0; tries < 200 && far.bytes < big.length + 50_000; tries++) await Bun.sleep(5);
+  await until("all has come", () => far.bytes >= big.length + 50_000);
   expect(far.bytes).toBe(big.length + 50_000);
   expect([first.length, second.length]).toEqual([0, 0]);
   const third = new Uint8Array(50_000);
@@ -239,7 +236,7 @@ test("what is written to somebody who has gone while nobody read ends the connec
   expect(ends(near)).toEqual([]);
   expect(near.wire.write(Buffer.from("an answer"))).toBe(true);
   expect(ends(near)).toEqual([]);
-  await settled(near);
+  await calm(near);
   expect(ends(near)).toEqual(["close"]);
   expect(near.wire.closed).toBe(true);
   expect(near.wire.buffered).toBe(0);

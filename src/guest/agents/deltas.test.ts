@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { until } from "../../../test/until.ts";
 import type { GuestEvent } from "../../domain/event.ts";
 import { createDeltas } from "./deltas.ts";
 
@@ -8,7 +9,7 @@ test("pieces are joined until they are worth an event, and the rest comes by its
   const due = Array.from({ length: 1000 }, () => deltas.add("b:0", "12345")).flat();
   expect(due.length).toBe(1);
   expect(late).toEqual([]);
-  await Bun.sleep(150);
+  await until("the rest has come", () => late.length > 0);
   const text = [...due, ...late]
     .map((event) => (event.kind === "assistant_delta" ? event.text : ""))
     .join("");
