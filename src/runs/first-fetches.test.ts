@@ -1,16 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import {
-  closeHouses,
-  createHouse,
-  ids,
-  openPrompt,
-  sandboxOf,
-  stateOf,
-  submit,
-  until,
-} from "./house.fixture.ts";
+import { closeHouses, createHouse, ids, openPrompt, sandboxOf, stateOf, submit } from "./house.fixture.ts";
 import { cancelTask, resumeTask } from "./steer.ts";
 
 afterEach(closeHouses);

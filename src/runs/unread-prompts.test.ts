@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/until.ts";
 import type { PromptId, SandboxId, TaskId } from "../domain/ids.ts";
 import type { Store } from "../domain/store.ts";
 import {
@@ -14,7 +15,6 @@ import {
   stateOf,
   submit,
   turnEnded,
-  until,
 } from "./house.fixture.ts";
 import { addPrompt, cancelTask, interruptTask } from "./steer.ts";
 

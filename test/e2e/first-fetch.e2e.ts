@@ -82,13 +82,13 @@ beforeEach(async () => {
     join(folder, "token"),
   );
   name = await ccw("repo", "add", "acme/widget", "--forge", "slow");
-}, 120_000);
+}, 600_000);
 afterEach(async () => {
   goOn();
   await appliance.stop();
   await forge.close();
   rmSync(folder, { recursive: true, force: true });
-}, 120_000);
+}, 600_000);
 
 const stateOf = async (id: string) => (await taskOf(appliance, id)).state;
 
