@@ -10,6 +10,7 @@ import queue from "../../migrations/0008_queue.sql" with { type: "text" };
 import sharedAttachments from "../../migrations/0009_shared-attachments.sql" with { type: "text" };
 import awake from "../../migrations/0010_awake.sql" with { type: "text" };
 import sandboxStart from "../../migrations/0011_sandbox-start.sql" with { type: "text" };
+import searchLetters from "../../migrations/0012_search-letters.sql" with { type: "text" };
 
 /** Every file of migrations/, in order; embedded in the executable. A test holds this list against the folder. */
 export const migrations: readonly { name: string; sql: string }[] = [
@@ -25,4 +26,5 @@ export const migrations: readonly { name: string; sql: string }[] = [
   { name: "0009_shared-attachments", sql: sharedAttachments },
   { name: "0010_awake", sql: awake },
   { name: "0011_sandbox-start", sql: sandboxStart },
+  { name: "0012_search-letters", sql: searchLetters },
 ];
