@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { z } from "zod";
+import { parseJson } from "../domain/json.ts";
 import { pause } from "../domain/pause.ts";
 import {
   type Conversation,
@@ -207,14 +208,6 @@ async function parsed<Schema extends z.ZodType>(
   if (result.success) return { body: result.data, bytes: Buffer.byteLength(text) };
   const issue = result.error.issues[0];
   return refusal(400, "invalid_request_error", `${issue?.path.join(".")}: ${issue?.message}`);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function refusal(status: number, type: ApiErrorType, message: string, headers = {}): Response {

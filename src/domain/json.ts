@@ -15,6 +15,15 @@ export const jsonSchema = z
     abort: true,
   }) as unknown as z.ZodType<Json, Json>;
 
+/** Undefined where it is no JSON. */
+export function parseJson(text: string | Uint8Array): unknown {
+  try {
+    return JSON.parse(typeof text === "string" ? text : new TextDecoder().decode(text));
+  } catch {
+    return undefined;
+  }
+}
+
 function nestsWithin(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   return levels > 0 && Object.values(value).every((item) => nestsWithin(item, levels - 1));

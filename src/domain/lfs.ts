@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { CcwError } from "./errors.ts";
 import { canBeRepository, type GitAnswer, type PushRight, splitTarget } from "./git-server.ts";
+import { parseJson } from "./json.ts";
 
 /**
  * Git LFS as far as the product speaks it: the batch API with basic transfers, and locks
@@ -235,13 +236,4 @@ export async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number
     at += chunk.length;
   }
   return whole;
-}
-
-/** Undefined where it is none. */
-export function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 import type { ForgeAccess } from "../domain/forge.ts";
 import type { GitAnswer } from "../domain/git-server.ts";
-import { parseJson, readUpTo } from "../domain/lfs.ts";
+import { parseJson } from "../domain/json.ts";
+import { readUpTo } from "../domain/lfs.ts";
 import { lfsError } from "../domain/lfs-answers.ts";
 import type { Log } from "../domain/ports.ts";
 import type { RemoteRepository } from "../domain/repository.ts";

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { GuestEvent } from "../domain/event.ts";
+import { parseJson } from "../domain/json.ts";
 import { sessionEventSchema } from "../domain/session.ts";
 import { mendSegment, type Segment } from "./spool-segment.ts";
 
@@ -52,11 +53,3 @@ const unreadable: GuestEvent = {
   level: "warning",
   text: "An event was kept in the sandbox and cannot be read any more.",
 };
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from
 import { dirname } from "node:path";
 import { z } from "zod";
 import { isNoSpace } from "../domain/disk.ts";
+import { parseJson } from "../domain/json.ts";
 import { agentModes } from "../domain/task.ts";
 import type { Heard } from "./agents/heard.ts";
 
@@ -175,12 +176,4 @@ function read(path: string): { value: GuestState; unread: Field[] } {
 
 function pick(from: Partial<GuestState>, names: Field[]): Partial<GuestState> {
   return Object.fromEntries(Object.entries(from).filter(([name]) => names.some((each) => each === name)));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { parseJson } from "../../domain/json.ts";
 import { noTokens } from "../../domain/prices.ts";
-import { parseJson, tokenLength, type Usage, type UsageReader } from "./usage-reader.ts";
+import { tokenLength, type Usage, type UsageReader } from "./usage-reader.ts";
 
 const tokens = z.number().int().nonnegative().nullish().catch(undefined);
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { parseJson } from "../../domain/json.ts";
 import type { ModelApi } from "../../domain/model.ts";
 
 /** Larger requests, of which the API takes none, pass as they are. */
@@ -59,12 +60,4 @@ export function bodyOf(request: IncomingMessage, idleMs: number): Promise<Buffer
       resolve(undefined);
     });
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

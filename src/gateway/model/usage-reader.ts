@@ -19,11 +19,3 @@ export interface UsageReader {
 
 /** Characters of one token, more or less; as the vendors' documentation has it for English. */
 export const tokenLength = 4;
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

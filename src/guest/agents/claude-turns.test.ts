@@ -6,7 +6,7 @@ const usage = { inputTokens: 1, outputTokens: 2 };
 const result = { kind: "turn_over", outcome: "done", text: "ok", usage } as const;
 
 /** Time passes when the test says so. */
-function openTurns(lastPromptId: string | null = null) {
+function openTurns(lastPromptId: string | null = null, owesAnswer = () => false) {
   const late: GuestEvent[] = [];
   const given: string[] = [];
   let waiting: (() => void) | undefined;
@@ -20,14 +20,16 @@ function openTurns(lastPromptId: string | null = null) {
       };
     },
     late: (events) => void late.push(...events),
+    owesAnswer,
   });
   return {
     turns,
     late,
     given,
     silence() {
-      waiting?.();
+      const then = waiting;
       waiting = undefined;
+      then?.();
     },
   };
 }
@@ -85,6 +87,27 @@ test("a prompt that an earlier process had answered is closed by the silence aft
   expect(turns.taken("u1")).toEqual([]);
   silence();
   expect(named(late)).toEqual(["turn_started prm_1", "notice", "turn_ended prm_1"]);
+});
+
+test("a prompt whose answer is owed is waited for, however late its turn goes on", () => {
+  const { turns, late, silence } = openTurns(null, () => true);
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  turns.taken("u1");
+  for (let n = 0; n < 20; n++) silence();
+  expect(late).toEqual([]);
+  expect(named(turns.began())).toEqual(["turn_started prm_1"]);
+  silence();
+  expect(late).toEqual([]);
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+});
+
+test("an agent that owes an answer and never goes on is said to", () => {
+  const { turns, late, silence } = openTurns(null, () => true);
+  turns.opened({ promptId: "prm_1", uuid: "u1" });
+  turns.taken("u1");
+  for (let n = 0; n < 40; n++) silence();
+  expect(named(late)).toEqual(["turn_started prm_1", "turn_ended prm_1"]);
+  expect(late.at(-1)).toMatchObject({ outcome: "error", text: expect.stringContaining("did not go on") });
 });
 
 test("a resumed turn whose echo comes before its beginning is one turn", () => {

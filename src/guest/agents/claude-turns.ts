@@ -42,10 +42,14 @@ export interface ClaudeTurnsOptions<Prompt extends TurnPrompt> {
   after: (ms: number, then: () => void) => () => void;
   /** Events that no line of the CLI brings, but its silence. */
   late: (events: GuestEvent[]) => void;
+  /** Whether the conversation ends with something that the agent has yet to answer. */
+  owesAnswer: () => boolean;
 }
 
 /** The CLI begins the turn of a prompt it has taken within some 40 ms. */
 const silenceMs = 2000;
+/** So many times as long it is waited for where it owes an answer: a machine may be busy. */
+const patience = 30;
 
 const unused = { inputTokens: 0, outputTokens: 0 };
 
@@ -109,6 +113,22 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
     cancelSilence = options.after(silenceMs, () => options.late(events()));
   };
 
+  /** Of a prompt that an earlier process was given, too: it was answered then, or its turn goes on. */
+  const closeWhenSilent = (waited = 1) => {
+    cancelSilence();
+    cancelSilence = options.after(silenceMs, () => {
+      const owes = options.owesAnswer();
+      if (owes && waited < patience) return closeWhenSilent(waited + 1);
+      const text = "The agent did not go on with this prompt when it was started again.";
+      const notice = "The agent had answered this prompt before it was started again.";
+      options.late([
+        ...announce(),
+        ...(owes ? [] : [{ kind: "notice", level: "info", text: notice } as const]),
+        ...close({ outcome: owes ? "error" : "done", text: owes ? text : "", usage: unused }),
+      ]);
+    });
+  };
+
   return {
     opened(next) {
       open(next);
@@ -135,15 +155,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
       if (prompt?.uuid !== uuid) return [];
       prompt.echoed = true;
       if (!running) {
-        whenSilent(() => [
-          ...announce(),
-          {
-            kind: "notice",
-            level: "info",
-            text: "The agent had answered this prompt before it was started again.",
-          },
-          ...close({ outcome: "done", text: "", usage: unused }),
-        ]);
+        closeWhenSilent();
         return [];
       }
       return announce();

@@ -1,9 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { z } from "zod";
 import type { GuestEvent } from "../../domain/event.ts";
-import { createLineSplitter } from "../lines.ts";
+import { parseJson } from "../../domain/json.ts";
 import { createClaudeTranslator } from "./claude-events.ts";
 import { type Heard, partOf } from "./heard.ts";
+import { lastLines } from "./last-lines.ts";
 
 const recordSchema = z.object({
   type: z.enum(["assistant", "user"]),
@@ -12,8 +12,6 @@ const recordSchema = z.object({
   message: z.unknown(),
 });
 
-const maxLineBytes = 32 * 1024 ** 2;
-const chunkBytes = 1024 ** 2;
 /** What was heard stands near the end, as a rule: a long conversation is not read from its beginning at each start. */
 const tailBytes = 4 * 1024 ** 2;
 
@@ -24,24 +22,13 @@ const tailBytes = 4 * 1024 ** 2;
  * nobody has listened to yet, everything is known already. `upTo` is the file's last message.
  */
 export function unheardIn(path: string, heard: Heard | null): { said: GuestEvent[]; upTo: string } {
-  let file: number;
-  try {
-    file = openSync(path, "r");
-  } catch {
-    return { said: [], upTo: heard?.upTo ?? "" };
-  }
-  try {
-    const tail = Math.max(0, fstatSync(file).size - tailBytes);
-    const found = heard?.upTo === "" ? undefined : readFrom(file, tail, heard);
-    const { said, last } = found?.isWhole === true ? found : readFrom(file, 0, heard);
-    return { said: heard === null ? [] : said, upTo: last ?? heard?.upTo ?? "" };
-  } finally {
-    closeSync(file);
-  }
+  const found = heard?.upTo === "" ? undefined : readLast(path, tailBytes, heard);
+  const { said, last } = found?.isWhole === true ? found : readLast(path, undefined, heard);
+  return { said: heard === null ? [] : said, upTo: last ?? heard?.upTo ?? "" };
 }
 
 /** `isWhole`: more of the file would not say more. */
-function readFrom(file: number, from: number, heard: Heard | null) {
+function readLast(path: string, lastBytes: number | undefined, heard: Heard | null) {
   const translate = createClaudeTranslator();
   const told = new Set(heard?.parts);
   let said: GuestEvent[] = [];
@@ -70,21 +57,6 @@ function readFrom(file: number, from: number, heard: Heard | null) {
     }
     known(uuid);
   };
-  const lines = createLineSplitter(maxLineBytes);
-  const chunk = Buffer.alloc(chunkBytes);
-  for (let at = from; ; ) {
-    const size = readSync(file, chunk, 0, chunk.length, at);
-    if (size === 0) break;
-    at += size;
-    for (const line of lines.push(chunk.subarray(0, size))) read(line);
-  }
+  for (const line of lastLines(path, lastBytes)) read(line);
   return { said, last, isWhole: heard === null ? last !== undefined : isWhole };
-}
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

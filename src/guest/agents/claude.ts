@@ -15,6 +15,7 @@ import { createClaudeTurns } from "./claude-turns.ts";
 import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
 import { driveChild } from "./drive-child.ts";
+import { owesAnswer } from "./owed-answer.ts";
 import { createTimers } from "./timers.ts";
 
 /** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
@@ -90,6 +91,7 @@ function drive(child: Child, options: AgentStart): AgentRun {
     give: (prompt) => write(userMessage(prompt)),
     after: timers.after,
     late: (events) => void say(events),
+    owesAnswer: () => owesAnswer(conversationFile(options) ?? ""),
   });
 
   const closeQuestion = (requestId: string): GuestEvent[] =>

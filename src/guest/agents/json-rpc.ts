@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { CcwError } from "../../domain/errors.ts";
+import { parseJson } from "../../domain/json.ts";
 import { type RpcId, rpcMessageSchema } from "./codex-messages.ts";
 
 /** Our side of a JSON-RPC conversation over lines. */
@@ -62,11 +63,3 @@ export function createJsonRpc(write: (message: object) => void): JsonRpc {
 }
 
 const gone = (what: string) => new CcwError("unavailable", `The agent has ended before it answered ${what}.`);
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
-}
