@@ -178,3 +178,21 @@ test("ATTACKS 58: a diff driver in the repository's config runs nothing", async 
   expect((await hosted.diff("demo", "main", "work")).patch).toContain("-1\n+2\n");
   expect(await Bun.file(marker).exists()).toBe(false);
 });
+
+test("what a git that was killed has left goes with the next start, and pushes pass again", async () => {
+  await hosted.create("team/tool");
+  await hosted.create("demo");
+  await commit("main", { "a.txt": "1" });
+  const path = join(folder, "demo.git");
+  await mkdir(join(path, "objects/tmp_objdir-incoming-x1/pack"), { recursive: true });
+  for (const lock of ["HEAD.lock", "packed-refs.lock", "refs/heads/main.lock"])
+    await Bun.write(join(path, lock), "");
+  const stale = join(folder, "team/tool.git/config.lock");
+  await Bun.write(stale, "");
+  await expect(commit("main", { "a.txt": "2" })).rejects.toThrow();
+  hosted = createHostedRepositories({ folder, log: quiet, now: () => at });
+  expect((await readdir(path, { recursive: true })).filter((name) => /tmp_|\.lock$/.test(name))).toEqual([]);
+  expect(await Bun.file(stale).exists()).toBe(false);
+  await commit("main", { "a.txt": "3" });
+  expect(await hosted.commits("demo", "main", "main")).toEqual([]);
+});

@@ -1,4 +1,5 @@
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { mkdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CcwError } from "../domain/errors.ts";
 import type { Log, MergeOutcome, MergeRequest } from "../domain/ports.ts";
@@ -52,6 +53,7 @@ export function createHostedRepositories(options: {
   const { folder, log, now } = options;
   const git = createGit();
   removeUnfinished(folder);
+  for (const path of repositoriesIn(folder)) removeRests(join(folder, path));
 
   const pathOf = (name: string) => join(folder, `${parseRepositoryName(name)}.git`);
 
@@ -180,23 +182,47 @@ async function isRepository(path: string): Promise<boolean> {
 /** `name.git` and `owner/name.git`; whatever else lies in the folder is not ours to show. */
 async function repositoryNames(folder: string): Promise<string[]> {
   const names: string[] = [];
-  for (const entry of await foldersIn(folder)) {
-    const found = entry.endsWith(".git")
-      ? [entry]
-      : (await foldersIn(join(folder, entry))).map((inner) => `${entry}/${inner}`);
-    for (const path of found) {
-      const name = path.endsWith(".git") ? path.slice(0, -".git".length) : undefined;
-      if (name !== undefined && isName(name) && (await isRepository(join(folder, path)))) names.push(name);
-    }
+  for (const path of repositoriesIn(folder)) {
+    const name = path.slice(0, -".git".length);
+    if (isName(name) && (await isRepository(join(folder, path)))) names.push(name);
   }
   return names;
 }
 
-async function foldersIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  return entries
+/** `name.git` and `owner/name.git`. */
+const repositoriesIn = (folder: string): string[] =>
+  foldersIn(folder).flatMap((entry) =>
+    entry.endsWith(".git")
+      ? [entry]
+      : foldersIn(join(folder, entry))
+          .filter((inner) => inner.endsWith(".git"))
+          .map((inner) => `${entry}/${inner}`),
+  );
+
+function foldersIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
     .map(({ name }) => name);
+}
+
+/** Of a git that was killed, before any runs there: what a push had brought, and locks, which no later push would pass. */
+function removeRests(repository: string): void {
+  const objects = join(repository, "objects");
+  const refs = join(repository, "refs");
+  const isLock = (name: string) => name.endsWith(".lock");
+  const rests = [
+    ...foldersIn(objects)
+      .filter((name) => name.startsWith("tmp_objdir-"))
+      .map((name) => join(objects, name)),
+    ...readdirSync(repository)
+      .filter(isLock)
+      .map((name) => join(repository, name)),
+    ...(existsSync(refs) ? readdirSync(refs, { recursive: true, encoding: "utf8" }) : [])
+      .filter(isLock)
+      .map((name) => join(refs, name)),
+  ];
+  for (const rest of rests) rmSync(rest, { recursive: true, force: true });
 }
 
 function isName(name: string): boolean {

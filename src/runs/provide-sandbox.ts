@@ -47,7 +47,10 @@ export async function provideSandbox(
       const made = await makeSandbox(task, sandboxId, doorFolder, context, signal);
       if (made !== undefined) return made.kind === "none" ? sandboxId : made;
     } else if (found.condition !== "running") {
-      await engine.restart(sandboxId);
+      await engine.restart(sandboxId).catch((thrown: unknown) => {
+        // Removed since it was listed: whoever watches over it finds that, and it is built again.
+        if (!(thrown instanceof CcwError && thrown.code === "not_found")) throw thrown;
+      });
     }
     if (!wasStarted) {
       const { image } = store.tasks.environmentOf(task.id);

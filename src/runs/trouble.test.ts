@@ -96,6 +96,25 @@ test("a task that is heard to run while the engine is away goes on with it, howe
   expect(commandsOf(store, sandbox).map(({ kind }) => kind)).toEqual(["prompt"]);
 });
 
+test("a container that is removed in the instant before it would be started again is built again", async () => {
+  const { store, engine, scheduler } = createHouse({ leaseMs: 30 });
+  const id = submit(store);
+  scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started);
+  const prompt = await openPrompt(store, sandbox);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  const { restart } = engine;
+  engine.restart = (wanted) => {
+    engine.stopped.delete(wanted);
+    return restart(wanted);
+  };
+  engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
+  const another = await until("another one", () => [...engine.running.keys()].find((key) => key !== sandbox));
+  expect(stateOf(store, id)).toEqual({ kind: "starting", sandboxId: another });
+  expect(await openPrompt(store, another)).toBe(prompt);
+});
+
 test("a container that was created and never started, when the server died, is started", async () => {
   const engine = createTableEngine();
   const { store, scheduler } = createHouse({}, undefined, engine);
