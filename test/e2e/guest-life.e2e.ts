@@ -319,6 +319,22 @@ test.each(["has not begun", "has begun"])(
   600_000,
 );
 
+test("an agent that is killed twice before it has answered goes on all the same", async () => {
+  const house = await openHouse();
+  const guest = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY slow 100" });
+  for (const requests of [1, 2]) {
+    await until("the model is asked", () => house.asked.length >= requests);
+    // The conversation is written a moment later.
+    await Bun.sleep(1000);
+    createProcesses().killTree(agentOf(guest));
+  }
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house).at(-1)).toBe("turn_ended prm_1 done");
+  expect(textOf(house.events(), "assistant_text")).toContain("word 99");
+  expect(house.asked.at(-1)?.split("PLAY slow 100")).toHaveLength(2);
+}, 600_000);
+
 test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
   const house = await openHouse();
   const first = house.startGuest();

@@ -1,6 +1,7 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import { createAcpTranslator } from "./acp-events.ts";
 import type { AcpUpdate } from "./acp-messages.ts";
+import { goOn } from "./agent.ts";
 import type { Deltas } from "./deltas.ts";
 import { type Heard, partOf } from "./heard.ts";
 
@@ -10,9 +11,6 @@ export interface AcpReplay {
   /** All was shown. `lastPrompt`: the last words of a person. `unheard`: what was said since then and not told. */
   end(): { lastPrompt: string; unheard: GuestEvent[] };
 }
-
-/** What is said to an agent that was cut off in the middle of a turn. */
-export const goOn = "Continue from where you left off.";
 
 const maxKept = 64 * 1024;
 const silent: Deltas = { add: () => [], flush: () => [], close() {} };

@@ -16,11 +16,10 @@ import {
 import { type AcpSettings, createAcpSettings } from "./acp-offers.ts";
 import { createAcpQuestions } from "./acp-questions.ts";
 import { homeOf, readRecord, recordFile, writeRecord } from "./acp-record.ts";
-import { goOn } from "./acp-replay.ts";
 import { type AcpSession, openAcpSession } from "./acp-session.ts";
 import { createAcpTurns } from "./acp-turns.ts";
 import { connectAcp, methods } from "./acp-wire.ts";
-import type { Agent, AgentRun, AgentStart } from "./agent.ts";
+import { type Agent, type AgentRun, type AgentStart, goOn } from "./agent.ts";
 import { createDeltas } from "./deltas.ts";
 import { driveChild } from "./drive-child.ts";
 

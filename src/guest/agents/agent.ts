@@ -4,6 +4,9 @@ import type { AgentMode } from "../../domain/task.ts";
 import type { Processes } from "../processes.ts";
 import type { Heard } from "./heard.ts";
 
+/** What is said to an agent that was cut off in the middle of a turn; Claude Code has the same words for itself. */
+export const goOn = "Continue from where you left off.";
+
 /** An agent CLI that the guest can drive. Claude Code is the first of several. */
 export interface Agent {
   /** As people know it. */

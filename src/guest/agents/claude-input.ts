@@ -5,7 +5,11 @@ import { type PermissionAnswer, permissionAnswerSchema } from "./claude-messages
 
 /** What the CLI reads, as `SDKUserMessage` and the permission protocol in sdk.d.ts have it. */
 
-export function userMessage({ uuid, text, images }: AgentPrompt & { uuid: string }): object {
+export function userMessage({
+  uuid,
+  text,
+  images = [],
+}: Pick<AgentPrompt, "text"> & Partial<Pick<AgentPrompt, "images">> & { uuid: string }): object {
   const pictures = images.flatMap(({ path, mediaType }) => {
     try {
       const data = readFileSync(path).toString("base64");

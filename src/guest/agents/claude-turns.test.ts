@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import type { GuestEvent } from "../../domain/event.ts";
 import { createClaudeTurns } from "./claude-turns.ts";
+import type { Owed } from "./owed-answer.ts";
 
 const usage = { inputTokens: 1, outputTokens: 2 };
 const result = { kind: "turn_over", outcome: "done", text: "ok", usage } as const;
 
 /** Time passes when the test says so. */
-function openTurns(lastPromptId: string | null = null, owesAnswer = () => false) {
+function openTurns(lastPromptId: string | null = null, owed: () => Owed = () => "nothing") {
   const late: GuestEvent[] = [];
   const given: string[] = [];
   let waiting: (() => void) | undefined;
@@ -20,7 +21,8 @@ function openTurns(lastPromptId: string | null = null, owesAnswer = () => false)
       };
     },
     late: (events) => void late.push(...events),
-    owesAnswer,
+    owed,
+    goOn: () => void given.push("go on"),
   });
   return {
     turns,
@@ -90,7 +92,7 @@ test("a prompt that an earlier process had answered is closed by the silence aft
 });
 
 test("a prompt whose answer is owed is waited for, however late its turn goes on", () => {
-  const { turns, late, silence } = openTurns(null, () => true);
+  const { turns, late, silence } = openTurns(null, () => "by itself");
   turns.opened({ promptId: "prm_1", uuid: "u1" });
   turns.taken("u1");
   for (let n = 0; n < 20; n++) silence();
@@ -102,10 +104,11 @@ test("a prompt whose answer is owed is waited for, however late its turn goes on
 });
 
 test("an agent that owes an answer and never goes on is said to", () => {
-  const { turns, late, silence } = openTurns(null, () => true);
+  const { turns, late, given, silence } = openTurns(null, () => "when told");
   turns.opened({ promptId: "prm_1", uuid: "u1" });
   turns.taken("u1");
   for (let n = 0; n < 40; n++) silence();
+  expect(given).toEqual(["prm_1", "go on"]);
   expect(named(late)).toEqual(["turn_started prm_1", "turn_ended prm_1"]);
   expect(late.at(-1)).toMatchObject({ outcome: "error", text: expect.stringContaining("did not go on") });
 });

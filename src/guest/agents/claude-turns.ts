@@ -1,6 +1,7 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import { neverRan } from "../kept-prompts.ts";
 import type { ClaudeMeaning } from "./claude-events.ts";
+import type { Owed } from "./owed-answer.ts";
 
 type TurnOver = Extract<ClaudeMeaning, { kind: "turn_over" }>;
 
@@ -42,8 +43,10 @@ export interface ClaudeTurnsOptions<Prompt extends TurnPrompt> {
   after: (ms: number, then: () => void) => () => void;
   /** Events that no line of the CLI brings, but its silence. */
   late: (events: GuestEvent[]) => void;
-  /** Whether the conversation ends with something that the agent has yet to answer. */
-  owesAnswer: () => boolean;
+  /** What the conversation ends with. */
+  owed: () => Owed;
+  /** Tells the CLI to go on with what it was at. */
+  goOn: () => void;
 }
 
 /** The CLI begins the turn of a prompt it has taken within some 40 ms. */
@@ -114,11 +117,14 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
   };
 
   /** Of a prompt that an earlier process was given, too: it was answered then, or its turn goes on. */
-  const closeWhenSilent = (waited = 1) => {
+  const closeWhenSilent = (waited = 1, isTold = false) => {
     cancelSilence();
     cancelSilence = options.after(silenceMs, () => {
-      const owes = options.owesAnswer();
-      if (owes && waited < patience) return closeWhenSilent(waited + 1);
+      const owed = options.owed();
+      const owes = owed !== "nothing";
+      const tell = owed === "when told" && !isTold;
+      if (tell) options.goOn();
+      if (owes && waited < patience) return closeWhenSilent(waited + 1, isTold || tell);
       const text = "The agent did not go on with this prompt when it was started again.";
       const notice = "The agent had answered this prompt before it was started again.";
       options.late([

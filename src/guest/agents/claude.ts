@@ -5,7 +5,7 @@ import type { GuestEvent } from "../../domain/event.ts";
 import type { Json } from "../../domain/json.ts";
 import type { Child } from "../processes.ts";
 import { boundJson } from "../text.ts";
-import type { Agent, AgentPrompt, AgentRun, AgentStart } from "./agent.ts";
+import { type Agent, type AgentPrompt, type AgentRun, type AgentStart, goOn } from "./agent.ts";
 import { claudeArguments, claudeVariables, promptUuid } from "./claude-command.ts";
 import { conversationFolder, conversationHolds, conversationHome, nameAfter } from "./claude-conversation.ts";
 import { type ClaudeMeaning, createClaudeTranslator } from "./claude-events.ts";
@@ -15,7 +15,7 @@ import { createClaudeTurns } from "./claude-turns.ts";
 import { unheardIn } from "./claude-unheard.ts";
 import { createDeltas } from "./deltas.ts";
 import { driveChild } from "./drive-child.ts";
-import { owesAnswer } from "./owed-answer.ts";
+import { owedAnswer } from "./owed-answer.ts";
 import { createTimers } from "./timers.ts";
 
 /** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
@@ -91,7 +91,8 @@ function drive(child: Child, options: AgentStart): AgentRun {
     give: (prompt) => write(userMessage(prompt)),
     after: timers.after,
     late: (events) => void say(events),
-    owesAnswer: () => owesAnswer(conversationFile(options) ?? ""),
+    owed: () => owedAnswer(conversationFile(options) ?? ""),
+    goOn: () => write(userMessage({ text: goOn, uuid: crypto.randomUUID() })),
   });
 
   const closeQuestion = (requestId: string): GuestEvent[] =>

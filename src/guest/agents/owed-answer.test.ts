@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { owesAnswer } from "./owed-answer.ts";
+import { owedAnswer } from "./owed-answer.ts";
 
 /** Lines as the CLI 2.1 writes them, without what does not count. */
 const prompt = { type: "user", message: { role: "user", content: "Fix it" } };
@@ -19,28 +19,33 @@ const stopped = {
   type: "user",
   message: { content: [{ type: "text", text: "[Request interrupted by user for tool use]" }] },
 };
+const goesOn = {
+  ...{ type: "user", isMeta: true },
+  message: { content: [{ type: "text", text: "Continue from where you left off." }] },
+};
 const aside = { ...prompt, isSidechain: true };
 const other = { type: "queue-operation", operation: "enqueue" };
 
 test.each([
-  ["nothing", [], false],
-  ["a prompt", [prompt], true],
-  ["an answer", [prompt, words], false],
-  ["a tool that was being used", [prompt, words, use], true],
-  ["a tool's result", [prompt, use, result], true],
-  ["an interruption", [prompt, use, result, stopped], false],
-  ["a prompt behind an answer", [prompt, words, prompt], true],
-  ["what sub-agents and the CLI write for themselves", [prompt, words, aside, other], false],
+  ["nothing", [], "nothing"],
+  ["a prompt", [prompt], "by itself"],
+  ["an answer", [prompt, words], "nothing"],
+  ["a tool that was being used", [prompt, words, use], "by itself"],
+  ["a tool's result", [prompt, use, result], "by itself"],
+  ["an interruption", [prompt, use, result, stopped], "nothing"],
+  ["a prompt behind an answer", [prompt, words, prompt], "by itself"],
+  ["the CLI's own word to go on", [prompt, use, result, goesOn], "when told"],
+  ["what sub-agents and the CLI write for themselves", [prompt, words, aside, other], "nothing"],
 ] as const)("of a conversation that ends with %s", (_, records, owed) => {
   const folder = mkdtempSync(join(tmpdir(), "ccw-owed-"));
   const path = join(folder, "c.jsonl");
   const lines = records.map((record) => `${JSON.stringify(record)}\n`).join("");
   // The last line is torn, as by a kill.
   writeFileSync(path, `${lines}{"type":"user","mess`);
-  expect(owesAnswer(path)).toBe(owed);
+  expect(owedAnswer(path)).toBe(owed);
   rmSync(folder, { recursive: true });
 });
 
 test("of a conversation that is not there nothing is owed", () => {
-  expect(owesAnswer("/nonexistent/c.jsonl")).toBe(false);
+  expect(owedAnswer("/nonexistent/c.jsonl")).toBe("nothing");
 });
