@@ -7,6 +7,8 @@ export interface Processes {
   spawn(command: readonly string[], options: SpawnOptions): Child;
   /** Ends a child and all of its descendants, whatever process groups they have made for themselves. */
   killTree(pid: number): void;
+  /** Asks a child to end (SIGTERM), and ends it after `graceMs`; what it had started, in any case. */
+  end(child: Child, graceMs: number): Promise<void>;
   owns(pid: number): boolean;
 }
 
@@ -18,6 +20,11 @@ export type Child = Subprocess<"pipe", "pipe", "pipe">;
 
 export function createProcesses(): Processes {
   const own = new Set<number>();
+  const killTree = (pid: number) => {
+    for (const each of [...descendantsOf(pid), pid]) kill(each);
+    // What has lost its parent meanwhile is still in the child's own process group.
+    kill(-pid);
+  };
   return {
     spawn(command, { cwd, env }) {
       const child = Bun.spawn([...command], {
@@ -33,10 +40,13 @@ export function createProcesses(): Processes {
       child.exited.then(forget, forget);
       return child;
     },
-    killTree(pid) {
-      for (const each of [...descendantsOf(pid), pid]) kill(each);
-      // What has lost its parent meanwhile is still in the child's own process group.
-      kill(-pid);
+    killTree,
+    async end(child, graceMs) {
+      const started = descendantsOf(child.pid);
+      child.kill("SIGTERM");
+      await Promise.race([child.exited, Bun.sleep(graceMs)]);
+      for (const each of started) kill(each);
+      killTree(child.pid);
     },
     owns: (pid) => own.has(pid),
   };

@@ -335,6 +335,21 @@ test("an agent that is killed twice before it has answered goes on all the same"
   expect(house.asked.at(-1)?.split("PLAY slow 100")).toHaveLength(2);
 }, 600_000);
 
+test("a turn in whose middle its sandbox is told to end is not over: it goes on with the next guest", async () => {
+  const house = await openHouse();
+  const first = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 5; echo done >> file.txt" });
+  await house.until((event) => event.kind === "tool_use");
+  await Bun.sleep(1000);
+  first.kill("SIGTERM");
+  expect(await first.exited).toBe(143);
+  house.startGuest();
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual(["turn_ended prm_1 done"]);
+  expect(textOf(house.events(), "tool_result")).not.toContain("doesn't want to proceed");
+  expect(textOf(house.events(), "notice")).not.toContain("interrupted");
+}, 600_000);
+
 test("a turn that had begun before its sandbox was stopped is interrupted when that is started again", async () => {
   const house = await openHouse();
   const first = house.startGuest();

@@ -66,6 +66,7 @@ export function createAcpHouse() {
         return child;
       },
       killTree: () => end("SIGKILL"),
+      end: async () => end("SIGTERM"),
       owns: () => true,
     };
     const acp = createAcp(program);

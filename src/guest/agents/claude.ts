@@ -18,8 +18,6 @@ import { driveChild } from "./drive-child.ts";
 import { owedAnswer } from "./owed-answer.ts";
 import { createTimers } from "./timers.ts";
 
-/** From SIGINT, which ends the CLI cleanly, to SIGKILL for all that it started. */
-const ending = { signal: "SIGINT", graceMs: 5000 } as const;
 /** The CLI writes the conversation down some 100 ms after it has said it. */
 const settleMs = 1000;
 /** Where the last message is to be found, with room for what comes behind it. */
@@ -72,7 +70,7 @@ function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionI
 }
 
 function drive(child: Child, options: AgentStart): AgentRun {
-  const driven = driveChild(child, { ...options, ending });
+  const driven = driveChild(child, options);
   const { say, write } = driven;
   let lastMessage: string | undefined;
   const translate = createClaudeTranslator((uuid) => {

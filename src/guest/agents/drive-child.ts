@@ -7,15 +7,14 @@ import type { AgentExit } from "./agent.ts";
 /** A message may be big, never endless: over this a line is dropped and the transcript says so. */
 const maxLineBytes = 32 * 1024 ** 2;
 const maxStderr = 8 * 1024;
-const usualEnding = { signal: "SIGTERM", graceMs: 3000 } as const;
+/** For a clean end. */
+const graceMs = 5000;
 /** How long output may still come after the process has ended: something it started may hold the pipe open. */
 const lastOutputMs = 1000;
 
 export interface ChildOptions {
   processes: Processes;
   emit: (event: GuestEvent) => Promise<void>;
-  /** What ends it cleanly, and how long that may take. */
-  ending?: { signal: NodeJS.Signals; graceMs: number };
 }
 
 /** An agent's process that speaks a message a line on standard input and output. */
@@ -26,16 +25,13 @@ export interface DrivenChild {
   write: (message: object) => void;
   /** Begins to read. Lines are read no faster than `take` resolves; `rest`: what is to be said when none comes any more. */
   read(take: (line: string) => Promise<void> | undefined, rest: () => GuestEvent[]): Promise<AgentExit>;
-  /** Asks it to end, and ends it with all that it has started. */
+  /** Asks it to end, and ends it with all that it has started. Nothing that it says from here on is heard. */
   end(): Promise<void>;
   /** The same at once. */
   endNow(): void;
 }
 
-export function driveChild(
-  child: Child,
-  { processes, emit, ending = usualEnding }: ChildOptions,
-): DrivenChild {
+export function driveChild(child: Child, { processes, emit }: ChildOptions): DrivenChild {
   let tail: Promise<void> = Promise.resolve();
   const endNow = () => processes.killTree(child.pid);
   const say = (events: GuestEvent[]): Promise<void> => {
@@ -50,7 +46,8 @@ export function driveChild(
     const lines = createLineSplitter(maxLineBytes);
     for await (const chunk of child.stdout) {
       for (const line of lines.push(chunk)) {
-        // What comes so late was not heard: the next process tells it, where the conversation has it.
+        // What comes so late was not heard: the next process tells it, where the conversation has it. An agent that is
+        // ended in the middle of a turn may call that interrupted, which nobody has asked for: the turn goes on with the next.
         if (isOver) return;
         if (line !== "") await take(line);
       }
@@ -87,9 +84,8 @@ export function driveChild(
       };
     },
     async end() {
-      child.kill(ending.signal);
-      await Promise.race([child.exited, Bun.sleep(ending.graceMs)]);
-      endNow();
+      isOver = true;
+      await processes.end(child, graceMs);
     },
     endNow,
   };
