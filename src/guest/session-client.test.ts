@@ -140,6 +140,29 @@ test("a command stream that is cut, also inside a command, goes on without a hol
   expect(asked).toEqual(["/session/commands?after=2", "/session/commands?after=4"]);
 });
 
+test("a command stream that has gone quiet, before its head or behind it, is asked for anew", async () => {
+  let requests = 0;
+  await openDoor((_, response) => {
+    requests += 1;
+    if (requests === 1) return;
+    if (requests === 2) return void response.writeHead(200).write("\n");
+    response.write(`${JSON.stringify(interrupt(1))}\n`);
+  });
+  const stop = new AbortController();
+  const got: number[] = [];
+  const socketPath = join(folder, "door.sock");
+  await createSessionClient({ socketPath, report: () => {}, quietMs: 100 }).followCommands(
+    0,
+    async ({ n }) => {
+      got.push(n);
+      stop.abort();
+    },
+    stop.signal,
+  );
+  expect(got).toEqual([1]);
+  expect(requests).toBeGreaterThanOrEqual(3);
+});
+
 test("a command whose handling failed comes again", async () => {
   await openDoor((_, response) => response.writeHead(200).write(`${JSON.stringify(interrupt(1))}\n`));
   const stop = new AbortController();

@@ -33,6 +33,8 @@ export interface SessionClientOptions {
   socketPath: string;
   /** One line for the container's log: the only witness while the server is away. */
   report: (line: string) => void;
+  /** Of a stream of commands; default three heartbeats. */
+  quietMs?: number;
 }
 
 const ackSchema = z.object({ acked: z.number().int().nonnegative() });
@@ -40,8 +42,10 @@ const ackSchema = z.object({ acked: z.number().int().nonnegative() });
 /** A command carries a prompt of at most 1 MiB, which JSON may make six times as long. */
 const maxCommandBytes = 8 * 1024 ** 2;
 const attachmentMs = 60_000;
-/** How long one exchange may take before it is tried again; the command stream has no such limit. */
+/** How long one exchange may take before it is tried again. */
 const exchangeMs = 30_000;
+/** Three of the door's heartbeats: a stream of commands that is quiet for so long is dead, and asked for anew. */
+const quietMs = 45_000;
 /**
  * From one batch of events to the next. The first event after a quiet time leaves at once; a stream of them is not
  * worth a request and a commit each.
@@ -57,7 +61,7 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       // The runtime gives up on a quiet answer after some minutes unless told otherwise.
       timeout: false,
     };
-    const response = await fetch(`http://door${path}`, ours);
+    const response = await orAborted(fetch(`http://door${path}`, ours), signal);
     if (!response.ok) {
       const words = (await response.text()).slice(0, 500);
       throw new RefusedError(response.status, `the door answered ${response.status} to ${path}: ${words}`);
@@ -71,7 +75,8 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
     const timer = setTimeout(abort, exchangeMs);
     signal.addEventListener("abort", abort);
     try {
-      return await (await request(path, limit.signal, init)).json();
+      const response = await request(path, limit.signal, init);
+      return await orAborted(response.json(), limit.signal);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
@@ -128,10 +133,18 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       const backoff = createBackoff(options.report, "no commands");
       let last = after;
       while (!signal.aborted) {
+        const stream = new AbortController();
+        const abort = () => stream.abort(new Error("the command stream has gone quiet"));
+        const timer = setTimeout(abort, options.quietMs ?? quietMs);
+        signal.addEventListener("abort", abort);
         try {
-          const response = await request(`/session/commands?after=${last}`, signal);
+          const response = await request(`/session/commands?after=${last}`, stream.signal);
           const lines = createLineSplitter(maxCommandBytes);
-          for await (const chunk of response.body ?? []) {
+          const reader = (response.body ?? new Blob([]).stream()).getReader();
+          for (;;) {
+            const { done, value: chunk } = await orAborted(reader.read(), stream.signal);
+            if (done) break;
+            timer.refresh();
             backoff.reset();
             for (const line of lines.push(chunk)) {
               if (line.trim() === "") continue;
@@ -147,6 +160,10 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
         } catch (thrown) {
           if (signal.aborted) return;
           await backoff.wait(thrown, signal);
+        } finally {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", abort);
+          stream.abort();
         }
       }
     },
@@ -167,6 +184,19 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       }
     },
   };
+}
+
+/** Rejects with the signal, whatever the runtime makes of that: a guest that waits for ever would be lost. */
+async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 class RefusedError extends Error {
