@@ -200,7 +200,10 @@ export interface ScopedTokens {
 export interface DoorKeeper {
   /** Listens at the sandbox's socket; repeated calls are one. Returns the folder to mount. */
   open(sandboxId: SandboxId, taskId: TaskId): Promise<string>;
-  /** Repeated calls are one; a door that a dead server left behind is cleared away, too. */
+  /**
+   * Repeated calls are one; a door that a dead server left behind is cleared away, too. Its folder goes with it: a sandbox
+   * that runs never finds another one, and has to sleep or be gone before.
+   */
   close(sandboxId: SandboxId): Promise<void>;
   /** Every sandbox that has a folder, whether its door is open or was left by a dead server. */
   list(): Promise<SandboxId[]>;

@@ -1,3 +1,4 @@
+import { expect } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { until } from "../../test/until.ts";
 import { createAgents } from "../domain/agents.ts";
@@ -104,6 +105,8 @@ export function createHouse(
 ) {
   const rows = store ?? openStore(":memory:", createSeal(new Uint8Array(32)), clock);
   const open = new Set<SandboxId>();
+  /** What runs on without a door never finds one again. */
+  const doorless: SandboxId[] = [];
   const doors: DoorKeeper = {
     async open(id) {
       open.add(id);
@@ -111,6 +114,7 @@ export function createHouse(
     },
     async close(id) {
       open.delete(id);
+      if (engine.running.has(id)) doorless.push(id);
     },
     list: async () => [...open],
   };
@@ -133,7 +137,10 @@ export function createHouse(
     },
     { owner: crypto.randomUUID(), parallel: 2, ...options },
   );
-  closers.push(() => scheduler.close());
+  closers.push(async () => {
+    await scheduler.close();
+    expect(doorless).toEqual([]);
+  });
   return { store: rows, engine, doors, host, scheduler };
 }
 

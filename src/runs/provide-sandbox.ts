@@ -211,7 +211,8 @@ export async function putBack(
     tellThatItWaits(store, task.id, cause);
     store.tasks.move(task.id, { kind: "queued" });
   });
-  await doors.close(sandboxId);
+  // A container that lives after all has no other way to this door than the one that it was started with.
+  if (store.sandboxes.get(sandboxId)?.endedAt !== undefined) await doors.close(sandboxId);
 }
 
 /** Stops a sandbox whose task rests; its files stay. Never rejects. */

@@ -182,18 +182,21 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
           store.events.append(taskId, { kind: "sandbox_removed", sandboxId: id, reason });
         });
       }
-      for (const id of await doors.list()) {
-        const taskId = store.sandboxes.get(id)?.taskId;
-        if (taskId !== undefined && running.has(taskId)) continue;
-        if (placeOf(id) !== "awake" && !stopped.signal.aborted) await doors.close(id);
-      }
-      for (const { id, taskId, condition } of await engine.list()) {
+      const sandboxes = await engine.list();
+      for (const { id, taskId, condition } of sandboxes) {
         if (stopped.signal.aborted || running.has(taskId)) continue;
         const place = placeOf(id);
         if (place === "asleep" && condition !== "stopped") await putToSleep(id, context);
         if (place !== "nobody's") continue;
         log.info("removing a left-over sandbox", { sandbox: id, task: taskId });
         await engine.remove(id);
+        await doors.close(id);
+      }
+      const mayRun = new Set(sandboxes.flatMap(({ id, condition }) => (condition === "stopped" ? [] : [id])));
+      for (const id of await doors.list()) {
+        const taskId = store.sandboxes.get(id)?.taskId;
+        if (mayRun.has(id) || (taskId !== undefined && running.has(taskId))) continue;
+        if (placeOf(id) !== "awake" && !stopped.signal.aborted) await doors.close(id);
       }
     } catch (thrown) {
       log.warn("left-over sandboxes cannot be looked for", { reason: messageOf(thrown) });

@@ -115,6 +115,26 @@ test("a container that is removed in the instant before it would be started agai
   expect(await openPrompt(store, another)).toBe(prompt);
 });
 
+test("a sandbox that was started again, though the engine did not say so, keeps its door and goes on", async () => {
+  const { store, engine, scheduler } = createHouse({ holdMs: 20, leaseMs: 30 });
+  const id = submit(store);
+  scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  const { restart } = engine;
+  engine.restart = async (wanted) => {
+    await restart(wanted);
+    throw new CcwError("unavailable", "The container engine does not answer.");
+  };
+  engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
+  await until("waits", () => stateOf(store, id)?.kind === "queued");
+  await until("taken up", () => stateOf(store, id)?.kind === "starting");
+  say(store, sandbox, started);
+  await until("running again", () => stateOf(store, id)?.kind === "running");
+  expect(engine.running.has(sandbox)).toBe(true);
+});
+
 test("a container that was created and never started, when the server died, is started", async () => {
   const engine = createTableEngine();
   const { store, scheduler } = createHouse({}, undefined, engine);
