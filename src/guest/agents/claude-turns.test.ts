@@ -92,10 +92,13 @@ test("a prompt that an earlier process had answered is closed by the silence aft
 });
 
 test("a prompt whose answer is owed is waited for, however late its turn goes on", () => {
-  const { turns, late, silence } = openTurns(null, () => "by itself");
+  const { turns, late, given, silence } = openTurns(null, () => "by itself");
   turns.opened({ promptId: "prm_1", uuid: "u1" });
   turns.taken("u1");
+  silence();
+  expect(given).toEqual(["prm_1"]);
   for (let n = 0; n < 20; n++) silence();
+  expect(given).toEqual(["prm_1", "go on"]);
   expect(late).toEqual([]);
   expect(named(turns.began())).toEqual(["turn_started prm_1"]);
   silence();

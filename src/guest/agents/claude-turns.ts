@@ -51,8 +51,10 @@ export interface ClaudeTurnsOptions<Prompt extends TurnPrompt> {
 
 /** The CLI begins the turn of a prompt it has taken within some 40 ms. */
 const silenceMs = 2000;
-/** So many times as long it is waited for where it owes an answer: a machine may be busy. */
+/** So many times as long it is waited for where it owes an answer, since a machine may be busy, */
 const patience = 30;
+/** and after so many it is told to go on, whatever it should do by itself: what it makes of a torn end is its own. */
+const trust = 5;
 
 const unused = { inputTokens: 0, outputTokens: 0 };
 
@@ -122,7 +124,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
     cancelSilence = options.after(silenceMs, () => {
       const owed = options.owed();
       const owes = owed !== "nothing";
-      const tell = owed === "when told" && !isTold;
+      const tell = !isTold && (owed === "when told" || (owes && waited >= trust));
       if (tell) options.goOn();
       if (owes && waited < patience) return closeWhenSilent(waited + 1, isTold || tell);
       const text = "The agent did not go on with this prompt when it was started again.";
