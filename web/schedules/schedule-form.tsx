@@ -194,6 +194,7 @@ function Preview({ expression, zone }: { expression: string; zone: string }) {
   const { client, now } = useAppliance();
   const shown = useSignal<{ text: string; good: boolean } | undefined>(undefined);
   useEffect(() => {
+    if (expression.trim() === "") return;
     let current = true;
     const timer = setTimeout(async () => {
       try {
