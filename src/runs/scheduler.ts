@@ -4,6 +4,7 @@ import { newId, type SandboxId, type TaskId } from "../domain/ids.ts";
 import type { TaskRow } from "../domain/store/tasks.ts";
 import { isActive } from "../domain/task.ts";
 import { createFirstFetches, type FirstFetches } from "./first-fetches.ts";
+import { passes } from "./not-now.ts";
 import { putBack, putToSleep } from "./provide-sandbox.ts";
 import type { RunContext } from "./run-context.ts";
 import { runTask } from "./run-task.ts";
@@ -73,9 +74,7 @@ export function createScheduler(context: RunContext, options: SchedulerOptions):
       crashes.delete(task.id);
       return "over";
     } catch (thrown) {
-      const passing =
-        isNoSpace(thrown) ||
-        (thrown instanceof CcwError && (thrown.code === "unavailable" || thrown.code === "no_space"));
+      const passing = isNoSpace(thrown) || (thrown instanceof CcwError && passes(thrown));
       const count = (crashes.get(task.id) ?? 0) + (passing ? 0 : 1);
       crashes.set(task.id, count);
       log.error("a run broke off", {

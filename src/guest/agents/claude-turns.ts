@@ -113,29 +113,29 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
     return [{ kind: "turn_ended", promptId, outcome, text, usage }];
   };
 
-  const whenSilent = (events: () => GuestEvent[]) => {
+  const whenSilent = (then: () => void) => {
     cancelSilence();
-    cancelSilence = options.after(silenceMs, () => options.late(events()));
+    cancelSilence = options.after(silenceMs, then);
   };
 
   /** Of a prompt that an earlier process was given, too: it was answered then, or its turn goes on. */
-  const closeWhenSilent = (waited = 1, isTold = false) => {
-    cancelSilence();
-    cancelSilence = options.after(silenceMs, () => {
+  const closeWhenSilent = (waited = 1, isTold = false) =>
+    whenSilent(() => {
       const owed = options.owed();
-      const owes = owed !== "nothing";
-      const tell = !isTold && (owed === "when told" || (owes && waited >= trust));
+      if (owed === "nothing") {
+        const text = "The agent had answered this prompt before it was started again.";
+        return options.late([
+          ...announce(),
+          { kind: "notice", level: "info", text },
+          ...close({ outcome: "done", text: "", usage: unused }),
+        ]);
+      }
+      const tell = !isTold && (owed === "when told" || waited >= trust);
       if (tell) options.goOn();
-      if (owes && waited < patience) return closeWhenSilent(waited + 1, isTold || tell);
+      if (waited < patience) return closeWhenSilent(waited + 1, isTold || tell);
       const text = "The agent did not go on with this prompt when it was started again.";
-      const notice = "The agent had answered this prompt before it was started again.";
-      options.late([
-        ...announce(),
-        ...(owes ? [] : [{ kind: "notice", level: "info", text: notice } as const]),
-        ...close({ outcome: owes ? "error" : "done", text: owes ? text : "", usage: unused }),
-      ]);
+      options.late([...announce(), ...close({ outcome: "error", text, usage: unused })]);
     });
-  };
 
   return {
     opened(next) {
@@ -174,7 +174,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
       running = false;
       if (prompt !== null && !prompt.echoed) {
         // The end of a turn of the agent's own, with this prompt's still to come; or of one that gets no echo.
-        whenSilent(() => close(result));
+        whenSilent(() => options.late(close(result)));
         return [];
       }
       return close(result);
