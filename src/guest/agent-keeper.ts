@@ -135,26 +135,37 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
   };
   const interrupt = async () => {
     await emitAll(prompts.interrupt());
+    // Where a process has just died, the turn is ended once that was looked at.
+    if (isHeld || run !== undefined) await endTurn();
+  };
+  /** Of a person's word: whoever was told first may have died before it could. */
+  const endTurn = async () => {
     const { openPrompt } = state.value;
-    if (isHeld && openPrompt !== null) {
+    if (openPrompt !== null && (isHeld || run === undefined)) {
       if (!prompts.hasBegun(openPrompt.promptId) && !agent.holdsPrompt(start, openPrompt.key))
         return emit(neverRan(openPrompt.promptId));
       // The conversation would go on with that turn at the next prompt.
-      letGo();
+      if (isHeld) letGo();
+      else wake();
     }
     run?.interrupt();
   };
+  const isInterrupting = () => {
+    const { openPrompt, interrupting } = state.value;
+    return openPrompt !== null && openPrompt.promptId === interrupting;
+  };
 
-  const onExit = async ({ how, stderr }: AgentExit) => {
+  const onExit = async (exit: AgentExit) => {
     run = undefined;
     if (ending) return;
     const isIdle = state.value.openPrompt === null;
     await catchUp();
+    if (!isIdle) await mindDeath(exit);
+    if (isInterrupting()) await endTurn();
     // Between turns it may end: the next prompt starts it again, which may have come meanwhile.
-    if (isIdle) {
-      if (state.value.openPrompt !== null) wake();
-      return;
-    }
+    if (state.value.openPrompt !== null) wake();
+  };
+  const mindDeath = async ({ how, stderr }: AgentExit) => {
     const words = stderr === "" ? "" : ` It said: ${tailOf(stderr, 2000)}`;
     if (restarts >= maxRestarts) {
       throw new CcwError(
@@ -166,13 +177,11 @@ export async function keepAgent(options: AgentKeeperOptions): Promise<AgentKeepe
     restarts++;
     const text = `${agent.title} ended by itself (${how}) and was started again.${words}`;
     await emit({ kind: "notice", level: "warning", text });
-    wake();
   };
 
   await catchUp();
   for (const requestId of state.value.questions) await emit({ kind: "question_closed", requestId });
-  const { openPrompt, interrupting } = state.value;
-  if (openPrompt !== null && openPrompt.promptId === interrupting) await interrupt();
+  if (isInterrupting()) await interrupt();
 
   return {
     prompt(given, now) {

@@ -319,6 +319,33 @@ test.each(["has not begun", "has begun"])(
   600_000,
 );
 
+test("an interruption that the agent's process has not carried out outlives it", async () => {
+  const house = await openHouse();
+  const guest = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 20; echo done >> file.txt" });
+  await house.until((event) => event.kind === "tool_use");
+  await Bun.sleep(1000);
+  // It hears nothing any more.
+  const deaf = agentOf(guest);
+  process.kill(deaf, "SIGSTOP");
+  house.command({ kind: "interrupt" });
+  const stateFile = join(house.folder, "spool/state.json");
+  await until(
+    "the interruption has arrived",
+    () => JSON.parse(readFileSync(stateFile, "utf8")).lastCommand === 2,
+  );
+  createProcesses().killTree(deaf);
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house).filter((turn) => turn.startsWith("turn_ended"))).toEqual([
+    "turn_ended prm_1 interrupted",
+  ]);
+  expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\n");
+
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello" });
+  await house.until(endOf("prm_2"));
+  expect(turnsOf(house).at(-1)).toBe("turn_ended prm_2 done");
+}, 600_000);
+
 test("an agent that is killed twice before it has answered goes on all the same", async () => {
   const house = await openHouse();
   const guest = house.startGuest();
