@@ -30,7 +30,7 @@ import { attachmentFilesOf, createDeletions, keptWorkOf } from "./runs/deletions
 import { createEgressPort } from "./runs/egress.ts";
 import { startKeptExpiry } from "./runs/expire-kept.ts";
 import { createPullRequestFollower } from "./runs/follow-pull-requests.ts";
-import { createAttachmentSweep } from "./runs/forget-attachments.ts";
+import { startAttachmentSweep } from "./runs/forget-attachments.ts";
 import { createModelPort } from "./runs/model-port.ts";
 import { createModelSettings } from "./runs/model-settings.ts";
 import { createNotifications } from "./runs/notifications.ts";
@@ -41,9 +41,9 @@ import { createScheduleClock } from "./runs/schedule-clock.ts";
 import { createScheduler } from "./runs/scheduler.ts";
 import { createSearchIndexer } from "./runs/search-indexer.ts";
 import { createControlPort, createGitPort, createScopedTokens } from "./runs/session.ts";
-import { createSnapshotExpiry } from "./runs/snapshot-expiry.ts";
+import { startSnapshotExpiry } from "./runs/snapshot-expiry.ts";
 import { startTicketExpiry } from "./runs/teleport.ts";
-import { createUsageExpiry } from "./runs/usage-expiry.ts";
+import { startUsageExpiry } from "./runs/usage-expiry.ts";
 import { createUsageLimits } from "./runs/usage-limits.ts";
 import { createEngine } from "./sandbox/engine.ts";
 import { createReconnectingEngine } from "./sandbox/reconnecting-engine.ts";
@@ -212,14 +212,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       log,
       now: ids.now,
     });
-    const snapshotExpiry = createSnapshotExpiry({
-      ...{ store, snapshots, log, now: ids.now },
-      keepDays: config.snapshots.keepDays,
-    });
-    const usageExpiry = createUsageExpiry({
-      ...{ store, log, now: ids.now },
-      keepDays: config.usage.keepRequestDays,
-    });
     const waysOut = openNotifications({
       ...{ config, authorities: authorities.trusted },
       ...{ ownPort: () => ownPort, now: ids.now },
@@ -289,23 +281,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       () => indexer.close(),
       () => deletions.close(),
       () => scheduleClock.close(),
-      () => snapshotExpiry.close(),
-      () => usageExpiry.close(),
     );
     follower.start();
     owed.start();
-    const tickets = startTicketExpiry({ store, snapshots, teleports, log });
-    closers.push(() => tickets.close());
-    const expiry = startKeptExpiry({ store, kept, log, now: ids.now });
-    closers.push(() => expiry.close());
     notifications.start();
     indexer.start();
     deletions.start();
-    snapshotExpiry.start();
-    usageExpiry.start();
-    const sweep = createAttachmentSweep({ store, files: attachments, log, now: ids.now });
-    closers.push(() => sweep.close());
-    sweep.start();
+    const { now } = ids;
+    const expiries = [
+      startTicketExpiry({ store, snapshots, teleports, log }),
+      startKeptExpiry({ store, kept, log, now }),
+      startSnapshotExpiry({ store, snapshots, keepDays: config.snapshots.keepDays, log, now }),
+      startUsageExpiry({ store, keepDays: config.usage.keepRequestDays, log, now }),
+      startAttachmentSweep({ store, files: attachments, log, now }),
+    ];
+    closers.push(...expiries.map((each) => () => each.close()));
     scheduleClock.start();
     announce(store, dataFolder, operator.id, urlOf(config.host, listener.port ?? config.port));
     closers.push(() => rmSync(join(dataFolder, "server.json"), { force: true }));

@@ -183,7 +183,6 @@ test("what no prompt takes goes after a day, and a file without a row after its 
   const sweep = createAttachmentSweep({
     store: house.store,
     files,
-    log: { info() {}, warn() {}, error() {} },
     now: () => now,
   });
   const taken = await keep(house, "taken", "1");
@@ -194,10 +193,10 @@ test("what no prompt takes goes after a day, and a file without a row after its 
   utimesSync(join(house.folder, stray), 0, 0);
   writeFileSync(join(house.folder, "notes"), "somebody's own");
 
-  await sweep.sweep();
+  await sweep();
   expect(house.kept().sort()).toEqual([stray, taken.id, left.id, "notes"].sort());
   now += 25 * 3600 * 1000;
-  await sweep.sweep();
+  await sweep();
   expect(house.kept().sort()).toEqual([taken.id, "notes"].sort());
   expect(house.store.attachments.get(left.id)).toBeUndefined();
   expect(readFileSync(join(house.folder, taken.id), "utf8")).toBe("1");
@@ -241,11 +240,10 @@ test("a schedule keeps its files, each run has them, and the bytes go with the l
   // It drops one file, and then is gone; a day later all that was not taken would be, too.
   const files = openAttachmentFiles({ folder: house.folder });
   const now = () => Date.now() + 25 * 3600 * 1000;
-  const log = { info() {}, warn() {}, error() {} };
-  const sweep = createAttachmentSweep({ store, files, log, now });
+  const sweep = createAttachmentSweep({ store, files, now });
   expect((await call("PATCH", at, { task })).body).toMatchObject({ attachments: [first] });
   expect((await call("DELETE", at)).status).toBe(204);
-  for (let look = 0; look < 2; look++) await sweep.sweep();
+  for (let look = 0; look < 2; look++) await sweep();
   expect(house.kept()).toHaveLength(2);
   const belongings = attachmentFilesOf(store, files);
   for (const { id } of runs) {
@@ -260,9 +258,8 @@ test("a file whose last row went while the server died is swept up", async () =>
   const { id } = await keep(house, "a.txt", "text");
   expect(house.store.attachments.remove(id)).toBe(id);
   const files = openAttachmentFiles({ folder: house.folder });
-  const log = { info() {}, warn() {}, error() {} };
-  const sweep = createAttachmentSweep({ store: house.store, files, log, now: () => Date.now() });
-  for (let look = 0; look < 2; look++) await sweep.sweep();
+  const sweep = createAttachmentSweep({ store: house.store, files, now: () => Date.now() });
+  for (let look = 0; look < 2; look++) await sweep();
   expect(house.kept()).toEqual([]);
 });
 

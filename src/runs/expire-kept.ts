@@ -1,4 +1,3 @@
-import { messageOf } from "../domain/errors.ts";
 import type { KeptWork, Log } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
 import { isEnded } from "../domain/task.ts";
@@ -15,11 +14,8 @@ const everyMs = 60 * 60_000;
 
 /** Removes kept work that nobody had pushed in its time, at once and then every hour. */
 export function startKeptExpiry(context: ExpiryContext): Regular {
-  const look = () =>
-    expireKeptWork(context).catch((thrown: unknown) =>
-      context.log.error("kept work cannot be looked through; trying again", { reason: messageOf(thrown) }),
-    );
-  return regularly(look, everyMs);
+  const failed = "kept work cannot be looked through; trying again";
+  return regularly(() => expireKeptWork(context), { everyMs, failed, log: context.log });
 }
 
 /** Each that goes stands in the log and in its task's transcript. */

@@ -1,4 +1,3 @@
-import { messageOf } from "../domain/errors.ts";
 import type { AttachmentId } from "../domain/ids.ts";
 import type { AttachmentFiles, Log } from "../domain/ports.ts";
 import type { Store } from "../domain/store.ts";
@@ -15,15 +14,22 @@ export interface ForgetAttachmentsOptions {
   now(): number;
 }
 
-/** Removes attachments that became nobody's within a day, and files that no row has: their schedule is gone, say. */
-export function createAttachmentSweep({ store, files, log, now }: ForgetAttachmentsOptions) {
-  let sweeping: Promise<void> | undefined;
-  let regular: Regular | undefined;
+/** Removes attachments that became nobody's, and files that no row has, at once and then every hour. */
+export function startAttachmentSweep(options: ForgetAttachmentsOptions): Regular {
+  const failed = "attachments could not be swept; trying again";
+  return regularly(createAttachmentSweep(options), { everyMs, failed, log: options.log });
+}
 
+/** One sweep a call, one call at a time. A file without a row is there because its schedule is gone, say. */
+export function createAttachmentSweep({
+  store,
+  files,
+  now,
+}: Omit<ForgetAttachmentsOptions, "log">): () => Promise<void> {
   /** Without a row at the last look: a file may be there just before its row, so it is looked at twice. */
   let suspects = new Set<AttachmentId>();
 
-  async function sweep(): Promise<void> {
+  return async () => {
     const unclaimed = store.attachments.unclaimed(now() - unclaimedMs);
     // In one go: none of them can become a prompt's in between.
     const unused = unclaimed.map((id) => store.attachments.remove(id));
@@ -31,26 +37,5 @@ export function createAttachmentSweep({ store, files, log, now }: ForgetAttachme
     const stray = (await files.list()).filter((file) => !store.attachments.isUsed(file));
     for (const id of stray) if (suspects.has(id)) await files.remove(id);
     suspects = new Set(stray);
-  }
-
-  const begin = () => {
-    sweeping ??= sweep()
-      .catch((thrown: unknown) => log.error("attachments could not be swept", { reason: messageOf(thrown) }))
-      .finally(() => {
-        sweeping = undefined;
-      });
-    return sweeping;
-  };
-
-  return {
-    /** Once, now. */
-    sweep: begin,
-    start() {
-      regular = regularly(begin, everyMs);
-    },
-    async close() {
-      await regular?.close();
-      await sweeping;
-    },
   };
 }

@@ -10,7 +10,7 @@ import { createSnapshotWorld, type SnapshotWorld } from "../forge/snapshots.fixt
 import { createSeal } from "../store/seal.ts";
 import { openStore } from "../store/store.ts";
 import { forkTask } from "./fork-task.ts";
-import { createSnapshotExpiry } from "./snapshot-expiry.ts";
+import { expireSnapshots } from "./snapshot-expiry.ts";
 import { diffOfTurn, turnsOf } from "./snapshot-turns.ts";
 import { recordSnapshot, restoreOf, rollBack } from "./snapshots.ts";
 
@@ -242,10 +242,10 @@ test("snapshots of a task that rests go after their time; a task that is awake, 
   const later = (days: number) => () => now + days * 24 * 3_600_000;
   const log = { info() {}, warn() {}, error() {} };
   const expiry = { store, snapshots: world.snapshots, log };
-  await createSnapshotExpiry({ ...expiry, keepDays: 90, now: later(89) }).look();
-  await createSnapshotExpiry({ ...expiry, keepDays: 0, now: later(1000) }).look();
+  await expireSnapshots({ ...expiry, keepDays: 90, now: later(89) });
+  await expireSnapshots({ ...expiry, keepDays: 0, now: later(1000) });
   expect(world.snapshots.tasks()).toContain(resting.id);
-  await createSnapshotExpiry({ ...expiry, keepDays: 90, now: later(91) }).look();
+  await expireSnapshots({ ...expiry, keepDays: 90, now: later(91) });
   expect(world.snapshots.tasks()).not.toContain(resting.id);
   expect(world.snapshots.tasks()).toContain(awake.id);
   expect(existsSync(join(world.folder, "snapshots", resting.id))).toBe(false);

@@ -130,11 +130,8 @@ const everyMs = 5 * 60_000;
 export function startTicketExpiry(
   context: Pick<TeleportContext, "store" | "snapshots" | "teleports" | "log">,
 ): Regular {
-  const look = () =>
-    expireTickets(context).catch((thrown: unknown) =>
-      context.log.error("tickets could not be looked through", { reason: messageOf(thrown) }),
-    );
-  return regularly(look, everyMs);
+  const failed = "tickets could not be looked through; trying again";
+  return regularly(() => expireTickets(context), { everyMs, failed, log: context.log });
 }
 
 export async function expireTickets({

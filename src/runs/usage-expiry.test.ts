@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { newId, type PromptId } from "../domain/ids.ts";
 import { closeHouses, createHouse, ids, submit } from "./house.fixture.ts";
-import { createUsageExpiry } from "./usage-expiry.ts";
+import { expireUsage } from "./usage-expiry.ts";
 
 afterEach(closeHouses);
 
@@ -26,13 +26,13 @@ function houseWith(days: readonly number[], times: number) {
           `2026-01-0${day + 1}`,
         );
     });
-  const expiry = (keepDays: number, day: number) =>
-    createUsageExpiry({ store, keepDays, log, now: () => day * dayMs });
-  return { store, id, expiry };
+  const expire = (keepDays: number, day: number) =>
+    expireUsage({ store, keepDays, log, now: () => day * dayMs }, new AbortController().signal);
+  return { store, id, expire };
 }
 
 test("requests go after their days, however many they are, and all that is summed up stays", async () => {
-  const { store, id, expiry } = houseWith([0, 1, 2], 1200);
+  const { store, id, expire } = houseWith([0, 1, 2], 1200);
   const sums = () => [
     store.usage.total({}),
     store.usage.sums("day", {}, 10),
@@ -40,17 +40,17 @@ test("requests go after their days, however many they are, and all that is summe
     store.tasks.get(id),
   ];
   const before = sums();
-  await expiry(3, 5).look();
+  await expire(3, 5);
   expect(store.usage.list(id, 10_000)).toHaveLength(1200);
   expect(store.usage.turns(id)).toMatchObject([{ promptId: "prm_2", requests: 1200, costNano: 8400 }]);
   expect(sums()).toEqual(before);
-  await expiry(3, 1000).look();
+  await expire(3, 1000);
   expect(store.usage.list(id, 10)).toEqual([]);
   expect(sums()).toEqual(before);
 });
 
 test("with 0 days all are kept", async () => {
-  const { store, id, expiry } = houseWith([0], 2);
-  await expiry(0, 100_000).look();
+  const { store, id, expire } = houseWith([0], 2);
+  await expire(0, 100_000);
   expect(store.usage.list(id, 10)).toHaveLength(2);
 });
