@@ -80,6 +80,7 @@ export async function startAppliance(options: {
     },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  servers.add(child);
   for (const stream of [child.stdout, child.stderr]) {
     void (async () => {
       for await (const chunk of stream.pipeThrough(new TextDecoderStream())) printed += chunk;
@@ -144,8 +145,14 @@ export interface Submission {
 
 /** The data folders of all that were started here: what sleeps on an engine is found by them. */
 const folders = new Set<string>();
+const servers = new Set<Bun.Subprocess>();
 // Set by the test runner alone: what else starts appliances removes by itself what they leave.
-if (process.env["NODE_ENV"] === "test") afterAll(() => Promise.all(enginesUnderTest().map(removeLeftOvers)));
+if (process.env["NODE_ENV"] === "test")
+  afterAll(async () => {
+    // This comes before whatever a file does at its end, and a server that runs would go on with its tasks.
+    await Promise.all([...servers].map(endServer));
+    await removeLeftOvers();
+  });
 
 export async function submit({ client }: Appliance, task: Submission): Promise<TaskJson> {
   return client.read(client.api.tasks.$post({ json: { repositories: [{ name: "demo" }], ...task } }));
@@ -224,17 +231,28 @@ export async function removeLeftOvers(): Promise<void> {
   await Promise.all(enginesUnderTest().map(removeLeftOversOf));
 }
 
+async function endServer(server: Bun.Subprocess): Promise<void> {
+  server.kill("SIGTERM");
+  const hard = setTimeout(() => server.kill("SIGKILL"), 30_000);
+  await server.exited;
+  clearTimeout(hard);
+}
+
+/** Again where something is left: a server that was killed may have asked the engine for one more, or to stop one. */
 async function removeLeftOversOf({ docker }: EngineUnderTest): Promise<void> {
-  for (const { Id, Mounts } of await docker.listContainers({
-    all: true,
-    filters: { label: ["ccw.appliance"] },
-  })) {
-    const ours = Mounts.some(({ Source }) => [...folders].some((folder) => Source.startsWith(`${folder}/`)));
-    if (!ours) continue;
-    await docker
-      .getContainer(Id)
-      .remove({ force: true })
-      .catch(() => {});
+  const filters = { label: ["ccw.appliance"] };
+  for (let round = 0; round < 5; round++) {
+    const all = await docker.listContainers({ all: true, filters });
+    const ours = all.filter(({ Mounts }) =>
+      Mounts.some(({ Source }) => [...folders].some((folder) => Source.startsWith(`${folder}/`))),
+    );
+    if (ours.length === 0) return;
+    for (const { Id } of ours)
+      await docker
+        .getContainer(Id)
+        .remove({ force: true })
+        .catch(() => {});
+    await Bun.sleep(500);
   }
 }
 
