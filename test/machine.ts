@@ -4,22 +4,26 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** What each process of this machine was started with; those that end meanwhile are left out. */
 export function commandLines(): { pid: number; line: string }[] {
+  return startedWith("cmdline");
+}
+
+/** Other processes of this machine that have the word in their command line, or in the variables they were started with. */
+export function pidsWith(word: string, file: "cmdline" | "environ" = "cmdline"): number[] {
+  return startedWith(file)
+    .filter(({ pid, line }) => pid !== process.pid && line.includes(word))
+    .map(({ pid }) => pid);
+}
+
+function startedWith(file: "cmdline" | "environ"): { pid: number; line: string }[] {
   return readdirSync("/proc").flatMap((name) => {
     const pid = Number(name);
     if (!(pid > 0)) return [];
     try {
-      return [{ pid, line: readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ") }];
+      return [{ pid, line: readFileSync(`/proc/${pid}/${file}`, "utf8").replaceAll("\0", " ") }];
     } catch {
       return [];
     }
   });
-}
-
-/** Other processes of this machine that have the word in their command line. */
-export function pidsWith(word: string): number[] {
-  return commandLines()
-    .filter(({ pid, line }) => pid !== process.pid && line.includes(word))
-    .map(({ pid }) => pid);
 }
 
 /** The deepest first. */

@@ -59,8 +59,10 @@ export async function ownDocker(folder: string, given: EngineUnderTest): Promise
     for (const file of [pidFile, join(execRoot, "containerd/containerd.pid")]) rmSync(file, { force: true });
   };
   const killRest = async () => {
-    for (const pid of pidsWith(execRoot)) endNow(pid);
-    await until("nothing watches over containers", () => pidsWith(execRoot).length === 0);
+    // A container that was being made waits in a process which its variables alone lead to.
+    const rest = () => [...pidsWith(execRoot), ...pidsWith(`=${execRoot}/`, "environ")];
+    for (const pid of rest()) endNow(pid);
+    await until("nothing watches over containers", () => rest().length === 0);
     for (const point of mountsBelow(execRoot)) await run(["umount", "--lazy", point]);
     rmSync(execRoot, { recursive: true, force: true });
   };
