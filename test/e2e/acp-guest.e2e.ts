@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import type { AcpProgram } from "../../src/domain/acp-program.ts";
 import { createProcesses } from "../../src/guest/processes.ts";
 import { type AcpPackage, claudeAcp, fetchAcpPackage, opencode } from "./acp-image.ts";
@@ -117,4 +118,31 @@ test("claude-agent-acp: in plan mode what it would write is refused", async () =
   expect(house.find("tool_result")).toMatchObject({ isError: true });
   expect(house.find("turn_ended")).toMatchObject({ outcome: "done" });
   expect(existsSync(early)).toBe(false);
+}, 600_000);
+
+test("claude-agent-acp: a question has a person's own words for an answer, or none after an interrupt", async () => {
+  const house = await openHouse({ kind: "claude-acp", acp: await fetched(claude) });
+  house.startGuest();
+  const asked = async (promptId: string, at: number) => {
+    house.command({ kind: "prompt", promptId, text: "PLAY ask" });
+    await house.until(() => house.events().filter(({ kind }) => kind === "question").length > at);
+    const question = house.events().filter((event) => event.kind === "question")[at];
+    if (question === undefined) throw new Error("no question");
+    return question;
+  };
+  const ended = (promptId: string) =>
+    house.until((event) => event.kind === "turn_ended" && event.promptId === promptId);
+
+  const { requestId, input } = await asked("prm_1", 0);
+  const { questions } = z.object({ questions: z.array(z.object({ question: z.string() })) }).parse(input);
+  const answers = { [questions[0]?.question ?? ""]: "Blue, nearly green" };
+  house.command({ kind: "answer", requestId, answer: { behavior: "allow", updatedInput: { answers } } });
+  expect(await ended("prm_1")).toMatchObject({ outcome: "done" });
+  expect(textOf(house.events(), "tool_result")).toContain("Blue, nearly green");
+
+  const open = await asked("prm_2", 1);
+  house.command({ kind: "interrupt" });
+  expect(await ended("prm_2")).toMatchObject({ outcome: "interrupted" });
+  const closed = house.events().flatMap((each) => (each.kind === "question_closed" ? [each.requestId] : []));
+  expect(closed).toEqual([requestId, open.requestId]);
 }, 600_000);

@@ -140,6 +140,30 @@ scenario(
 scenario("a plan is put before a person, and carried out when it is approved", "claude-acp", plansFirst);
 
 scenario(
+  "its question is put before a person, and the answer is acted on",
+  "claude-acp",
+  async ({ appliance, agent }) => {
+    const { id } = await submit(appliance, { prompt: "demo: ask", agent });
+    await reaches(appliance, id, "waiting");
+    const [asked] = await bodiesOf(appliance, id, "question");
+    const question = "Which colour shall I write down?";
+    expect(asked).toMatchObject({
+      tool: "AskUserQuestion",
+      input: {
+        questions: [{ question, header: "Colour", options: [{ label: "Red" }, { label: "Green" }, {}] }],
+      },
+    });
+    const api = appliance.client.api.tasks[":id"];
+    const answer = { kind: "answers" as const, answers: { [question]: "Green" } };
+    const json = { requestId: asked?.requestId ?? "", answer };
+    await appliance.client.read(api.answers.$post({ param: { id }, json }));
+    await reaches(appliance, id, "completed");
+    const [diff] = await appliance.client.read(api.diff.$get({ param: { id } }));
+    expect(diff?.diff).toContain("+Green");
+    expect(await bodiesOf(appliance, id, "notice")).toEqual([]);
+  },
+);
+scenario(
   "a prompt sent at once has the next turn, before what waits",
   "claude-acp",
   async ({ appliance, agent }) => {

@@ -52,7 +52,10 @@ export async function openAcpSession(wire: AcpWire, options: OpenSessionOptions)
       {
         protocolVersion: PROTOCOL_VERSION,
         // It has files and commands of its own, in the sandbox that it runs in.
-        clientCapabilities: { fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+        clientCapabilities: {
+          ...{ fs: { readTextFile: false, writeTextFile: false }, terminal: false },
+          elicitation: { form: {} },
+        },
         clientInfo: { name: "ccw-server", title: "ccw-server", version: "1" },
       },
       initializeSchema,

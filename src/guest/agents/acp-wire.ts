@@ -1,5 +1,6 @@
 import {
   type AnyMessage,
+  type CreateElicitationResponse,
   client,
   methods,
   PROTOCOL_VERSION,
@@ -26,6 +27,8 @@ export interface AcpWire {
 
 export interface AcpListener {
   permission(asked: RequestPermissionRequest): Promise<RequestPermissionResponse>;
+  /** Parameters of `elicitation/create`, not looked at yet. `withdrawn`: the agent does not wait for the answer any more. */
+  form(params: unknown, withdrawn: AbortSignal): Promise<CreateElicitationResponse>;
   /** Parameters of `session/update`, not looked at yet. */
   update(params: unknown): Promise<void>;
   /** What is no message of the protocol, or answers nothing that was asked: in words. */
@@ -64,6 +67,11 @@ export function connectAcp(write: (message: object) => void, on: AcpListener): A
   });
   const connection = client({ name: "ccw-server" })
     .onRequest(methods.client.session.requestPermission, ({ params }) => on.permission(params))
+    .onRequest<unknown, CreateElicitationResponse>(
+      methods.client.elicitation.create,
+      (params) => params,
+      ({ params, signal }) => on.form(params, signal),
+    )
     .onRequest("*", ({ method }) => {
       throw new RequestError(noMethod, `${method} is not supported here`);
     })

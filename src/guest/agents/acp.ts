@@ -6,6 +6,7 @@ import type { Child } from "../processes.ts";
 import { changeIn } from "./acp-changes.ts";
 import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
 import { createAcpTranslator } from "./acp-events.ts";
+import { formIn } from "./acp-forms.ts";
 import { blocksOf } from "./acp-input.ts";
 import {
   type AcpUpdate,
@@ -32,7 +33,7 @@ const settleMs = 400;
 export function createAcp(program: AcpProgram): Agent {
   return {
     title: program.title,
-    asksWith: "a message that ends your turn",
+    asksWith: "a tool of yours that asks people, or else a message that ends your turn",
     variables: (access) => acpVariables(program, access),
     start(options) {
       const env = acpEnvironment(program, options);
@@ -109,6 +110,19 @@ function drive(program: AcpProgram, child: Child, options: AgentStart): AgentRun
       const { call, events } = translate.asked(request.toolCall);
       const asked = questions.ask(request, call);
       void say([...events, ...asked.events]);
+      return asked.answer;
+    },
+    async form(params, withdrawn) {
+      const form = formIn(params);
+      // Nobody would close what is asked outside of a turn.
+      if (form.sessionId !== ownSession || !turns.isRunning) return { action: "cancel" };
+      if (form.kind === "unfit") {
+        strange(`${title} wanted to ask something that cannot be asked here, and was told no: ${form.why}.`);
+        return { action: "decline" };
+      }
+      const asked = questions.askForm(form);
+      withdrawn.addEventListener("abort", () => void say(asked.withdraw()));
+      void say([...translate.asked({ toolCallId: form.toolCallId }).events, ...asked.events]);
       return asked.answer;
     },
     async update(params) {
