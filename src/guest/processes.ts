@@ -68,17 +68,23 @@ export function listProcesses(): ProcessEntry[] {
   return readdirSync("/proc").flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     try {
-      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
-      // The name, in parentheses, may hold anything: the fields follow the last one.
-      const [state = "", parent = ""] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return [{ pid: Number(name), parent: Number(parent), state }];
+      return [{ pid: Number(name), ...readStat(`/proc/${name}/stat`) }];
     } catch {
       return []; // gone since the folder was read
     }
   });
 }
 
-function descendantsOf(root: number): number[] {
+/** Of a process or a thread of one. Throws where it is gone. */
+export function readStat(path: string): { state: string; parent: number } {
+  const stat = readFileSync(path, "latin1");
+  // The name, in parentheses, may hold anything: the fields follow the last one.
+  const [state = "", parent = ""] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state, parent: Number(parent) };
+}
+
+/** Parents before their children. */
+export function descendantsOf(root: number): number[] {
   const all = listProcesses();
   const found: number[] = [];
   const queue = [root];
@@ -93,9 +99,11 @@ function descendantsOf(root: number): number[] {
   return found;
 }
 
-function kill(pid: number): void {
+const kill = (pid: number) => sendSignal(pid, "SIGKILL");
+
+export function sendSignal(pid: number, signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // gone already
   }

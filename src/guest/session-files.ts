@@ -25,6 +25,8 @@ export const sessionFolders = {
   repository: (index: number) => `repository-${index}`,
 };
 
+const maxHeldMs = 10_000;
+
 interface Settings {
   git: RunGit;
   env: Record<string, string>;
@@ -52,7 +54,8 @@ export async function sessionTree(
   if (conversation !== undefined) {
     const name = sessionFolders.conversation;
     const of = { folder: conversation.folder, gitDir, index: index(name), only: conversation.names };
-    add(name, treeOfFiles({ ...settings, ...of, ignored: true }));
+    const reading = () => treeOfFiles({ ...settings, ...of, ignored: true });
+    add(name, whileHeld(conversation, reading));
   }
   const repositories = new Set(checkouts.map(({ folder }) => folder));
   const unborn = async (folder: string, name: string) => {
@@ -78,6 +81,18 @@ export async function sessionTree(
   const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, input, signal };
   const tree = await mustGit(git([...quietly, "mktree"], call), "The session could not be written down");
   return { tree, gitDir };
+}
+
+/** Its writer goes on when they are read, whatever came of that, and after a while in any case. */
+async function whileHeld<Read>({ hold }: ConversationFiles, read: () => Promise<Read>): Promise<Read> {
+  const letGo = await hold?.();
+  const late = setTimeout(() => letGo?.(), maxHeldMs);
+  try {
+    return await read();
+  } finally {
+    clearTimeout(late);
+    letGo?.();
+  }
 }
 
 export async function openSessionRepository(

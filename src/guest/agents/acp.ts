@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AcpProgram } from "../../domain/acp-program.ts";
 import { CcwError, messageOf } from "../../domain/errors.ts";
+import { holdStill } from "../hold-still.ts";
 import type { Child } from "../processes.ts";
 import { changeIn } from "./acp-changes.ts";
 import { acpEnvironment, acpVariables, namesModel } from "./acp-command.ts";
@@ -31,6 +32,7 @@ const settleMs = 400;
 
 /** An agent of the Agent Client Protocol, as the operator has named it. One process has one session for all turns. */
 export function createAcp(program: AcpProgram): Agent {
+  let last: Child | undefined;
   return {
     title: program.title,
     asksWith: "a tool of yours that asks people, or else a message that ends your turn",
@@ -47,12 +49,17 @@ export function createAcp(program: AcpProgram): Agent {
           "Use an image that has the program on its PATH, or mend `command` under [agents] in ccw.toml.",
         );
       }
+      last = child;
       return drive(program, child, options);
     },
     conversation({ env }) {
       const folder = homeOf(env);
       const names = [recordFile, ...program.conversation].filter((name) => existsSync(join(folder, name)));
-      return readRecord(env) === undefined ? undefined : { folder, names };
+      if (readRecord(env) === undefined) return undefined;
+      const writer =
+        last !== undefined && last.exitCode === null && last.signalCode === null ? last : undefined;
+      // It may be a database with a log beside it, which is written between turns, too.
+      return { folder, names, ...(writer !== undefined && { hold: () => holdStill(writer.pid) }) };
     },
     conversationHome: ({ env }) => homeOf(env),
     // The file beside the conversation says which it is.

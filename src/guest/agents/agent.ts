@@ -48,6 +48,8 @@ export interface ConversationFiles {
   folder: string;
   /** Files and folders in there which belong to it. */
   names: string[];
+  /** Has whoever writes them stand still until what it resolves with is called; for files that one by one are no copy. */
+  hold?: () => Promise<() => void>;
 }
 
 export interface AgentStart {
