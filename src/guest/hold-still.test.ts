@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../../test/until.ts";
+import { createAcp } from "./agents/acp.ts";
+import { writeRecord } from "./agents/acp-record.ts";
 import { createRunGit } from "./git-process.ts";
 import { holdStill } from "./hold-still.ts";
 import { type Child, createProcesses, readStat } from "./processes.ts";
@@ -102,6 +104,34 @@ test("a database that is written all the time is whole in each copy", async () =
     expect(database.query("PRAGMA integrity_check").values()).toEqual([["ok"]]);
     database.close();
   }
+});
+
+test("an agent is held for its conversation as long as its process lives", async () => {
+  const program = { title: "Silent", command: ["sleep", "1000"], variables: {}, conversation: ["talk"] };
+  const agent = createAcp(program);
+  writeRecord(env(), { sessionId: "s1" });
+  mkdirSync(join(folder, "talk"));
+  const of = { env: env(), sessionId: "ours" };
+  expect(agent.conversation(of)?.hold).toBeUndefined();
+  const spawn: typeof processes.spawn = (command) => start(...command);
+  const run = agent.start({
+    ...{
+      processes: { ...processes, spawn },
+      cwd: folder,
+      env: env(),
+      model: "",
+      mode: "act",
+      sessionId: "ours",
+    },
+    ...{ instructions: "", trailers: [], lastPromptId: null, unfinished: null },
+    ...{ emit: async () => {}, modeChanged: () => {} },
+  });
+  const [child] = children;
+  const letGo = await agent.conversation(of)?.hold?.();
+  expect(child !== undefined && isStopped(child)).toBe(true);
+  letGo?.();
+  await run.kill();
+  expect(agent.conversation(of)).toEqual({ folder, names: [".ccw-acp/session.json", "talk"] });
 });
 
 test("who is held is let go where the files cannot be read, and where that is broken off", async () => {

@@ -16,23 +16,30 @@ export async function holdStill(root: number): Promise<() => void> {
     held.clear();
   };
   const end = performance.now() + stopMs;
-  // What was started while the others came to a stop is there when all of those have.
+  // Parents first: one that waits for its child to begin cannot stop before that. And twice, since what was started while
+  // the others came to a stop is there when all of them have.
   for (let quiet = 0; quiet < 2 && performance.now() < end; ) {
-    const running = [root, ...descendantsOf(root)].filter((pid) => !isStopped(pid));
-    for (const pid of running) if (!held.has(pid)) sendSignal(pid, "SIGSTOP");
-    for (const pid of running) held.add(pid);
-    quiet = running.length === 0 ? quiet + 1 : 0;
-    if (quiet === 0) await Bun.sleep(1);
+    const running = [root, ...descendantsOf(root)].find((pid) => !isStopped(pid));
+    quiet = running === undefined ? quiet + 1 : 0;
+    if (running === undefined) continue;
+    if (!held.has(running)) sendSignal(running, "SIGSTOP");
+    held.add(running);
+    await Bun.sleep(1);
   }
   return letGo;
 }
 
-/** All of its threads, or it is gone. */
+/** In all of its threads; what is gone is still. */
 function isStopped(pid: number): boolean {
+  const stillIn = (thread: string) => {
+    try {
+      return "TtZX".includes(readStat(`/proc/${pid}/task/${thread}/stat`).state);
+    } catch {
+      return true;
+    }
+  };
   try {
-    return readdirSync(`/proc/${pid}/task`).every((thread) =>
-      "TtZX".includes(readStat(`/proc/${pid}/task/${thread}/stat`).state),
-    );
+    return readdirSync(`/proc/${pid}/task`).every(stillIn);
   } catch {
     return true;
   }

@@ -87,7 +87,7 @@ export function createAcpHouse() {
       of: <Kind extends GuestEvent["kind"]>(kind: Kind) =>
         events.filter((event): event is Extract<GuestEvent, { kind: Kind }> => event.kind === kind),
       async until(what: () => boolean) {
-        for (let i = 0; i < 400 && !what(); i++) await Bun.sleep(5);
+        for (const end = performance.now() + 30_000; !what() && performance.now() < end; ) await Bun.sleep(5);
         if (!what()) throw new Error(`it did not happen; told was ${JSON.stringify(events).slice(0, 2000)}`);
       },
     };

@@ -35,7 +35,7 @@ export function createAcp(program: AcpProgram): Agent {
   let last: Child | undefined;
   return {
     title: program.title,
-    asksWith: "a tool of yours that asks people, or else a message that ends your turn",
+    asksWith: "a tool for that where you have one, else with a message that ends your turn",
     variables: (access) => acpVariables(program, access),
     start(options) {
       const env = acpEnvironment(program, options);
@@ -56,10 +56,11 @@ export function createAcp(program: AcpProgram): Agent {
       const folder = homeOf(env);
       const names = [recordFile, ...program.conversation].filter((name) => existsSync(join(folder, name)));
       if (readRecord(env) === undefined) return undefined;
-      const writer =
-        last !== undefined && last.exitCode === null && last.signalCode === null ? last : undefined;
+      if (program.conversation.length === 0 || last?.exitCode !== null || last.signalCode !== null)
+        return { folder, names };
+      const { pid } = last;
       // It may be a database with a log beside it, which is written between turns, too.
-      return { folder, names, ...(writer !== undefined && { hold: () => holdStill(writer.pid) }) };
+      return { folder, names, hold: () => holdStill(pid) };
     },
     conversationHome: ({ env }) => homeOf(env),
     // The file beside the conversation says which it is.
