@@ -13,7 +13,7 @@ export interface Agent {
   readonly title: string;
   /** Starts its process. Throws `not_found` when the image has no such program. */
   start(options: AgentStart): AgentRun;
-  /** The tool that it asks a person with. */
+  /** What it asks a person with, as it is told: a tool's name, or words. */
   readonly asksWith: string;
   /** What its process has beside the shell's variables, which nothing that an environment says can change. */
   variables(model: ModelAccess): Record<string, string>;
