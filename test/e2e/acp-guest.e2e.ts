@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { AcpProgram } from "../../src/domain/acp-program.ts";
 import { createProcesses } from "../../src/guest/processes.ts";
+import { askingServer } from "../fixtures/asking-mcp.ts";
 import { type AcpPackage, claudeAcp, fetchAcpPackage, opencode } from "./acp-image.ts";
 import { required, until } from "./appliance.ts";
 import { closeHouses, type House, openHouse, textOf } from "./guest-house.ts";
@@ -120,29 +121,58 @@ test("claude-agent-acp: in plan mode what it would write is refused", async () =
   expect(existsSync(early)).toBe(false);
 }, 600_000);
 
+const asked = async (house: House, promptId: string, text: string) => {
+  const before = house.events().filter(({ kind }) => kind === "question").length;
+  house.command({ kind: "prompt", promptId, text });
+  return askedAgain(house, before);
+};
+const askedAgain = async (house: House, before: number) => {
+  const questions = () => house.events().filter((event) => event.kind === "question");
+  await house.until(() => questions().length > before);
+  const { requestId, input } = questions()[before] ?? { requestId: "", input: null };
+  const { questions: asked } = z
+    .object({ questions: z.array(z.object({ question: z.string() })) })
+    .parse(input);
+  const answer = (...said: string[]) => {
+    const answers = Object.fromEntries(asked.map(({ question }, index) => [question, said[index] ?? ""]));
+    house.command({ kind: "answer", requestId, answer: { behavior: "allow", updatedInput: { answers } } });
+  };
+  return { requestId, answer };
+};
+
 test("claude-agent-acp: a question has a person's own words for an answer, or none after an interrupt", async () => {
   const house = await openHouse({ kind: "claude-acp", acp: await fetched(claude) });
   house.startGuest();
-  const asked = async (promptId: string, at: number) => {
-    house.command({ kind: "prompt", promptId, text: "PLAY ask" });
-    await house.until(() => house.events().filter(({ kind }) => kind === "question").length > at);
-    const question = house.events().filter((event) => event.kind === "question")[at];
-    if (question === undefined) throw new Error("no question");
-    return question;
-  };
   const ended = (promptId: string) =>
     house.until((event) => event.kind === "turn_ended" && event.promptId === promptId);
-
-  const { requestId, input } = await asked("prm_1", 0);
-  const { questions } = z.object({ questions: z.array(z.object({ question: z.string() })) }).parse(input);
-  const answers = { [questions[0]?.question ?? ""]: "Blue, nearly green" };
-  house.command({ kind: "answer", requestId, answer: { behavior: "allow", updatedInput: { answers } } });
+  const first = await asked(house, "prm_1", "PLAY ask");
+  first.answer("Blue, nearly green");
   expect(await ended("prm_1")).toMatchObject({ outcome: "done" });
   expect(textOf(house.events(), "tool_result")).toContain("Blue, nearly green");
-
-  const open = await asked("prm_2", 1);
+  const open = await asked(house, "prm_2", "PLAY ask");
   house.command({ kind: "interrupt" });
   expect(await ended("prm_2")).toMatchObject({ outcome: "interrupted" });
   const closed = house.events().flatMap((each) => (each.kind === "question_closed" ? [each.requestId] : []));
-  expect(closed).toEqual([requestId, open.requestId]);
+  expect(closed).toEqual([first.requestId, open.requestId]);
+}, 600_000);
+
+test("claude-agent-acp: the form of an MCP server is filled in, and asked again for what does not fit", async () => {
+  const files = {
+    ".mcp.json": { mcpServers: { asking: askingServer } },
+    ".claude/settings.json": { enableAllProjectMcpServers: true },
+  };
+  const lines = Object.entries(files).map(([name, json]) => `echo '${JSON.stringify(json)}' > ${name}`);
+  const house = await openHouse({
+    ...{ kind: "claude-acp", acp: await fetched(claude) },
+    setupScript: ["mkdir .claude", ...lines].join("\n"),
+  });
+  house.startGuest();
+  const first = await asked(house, "prm_1", "PLAY use mcp__asking__ask");
+  first.answer("many", "skip", "high");
+  const again = await askedAgain(house, 1);
+  again.answer("8080");
+  await house.until((event) => event.kind === "turn_ended");
+  expect(textOf(house.events(), "tool_result")).toContain(
+    'They said {"action":"accept","content":{"level":"high","port":8080}}',
+  );
 }, 600_000);

@@ -378,6 +378,7 @@ function toolCall(verb: string, argument: string, step: number): { name: string;
   if ((verb === "bash" || verb === "cut") && step === 0) return bash(argument);
   if (verb === "write" && step === 0)
     return { name: "Write", input: { file_path: argument, content: "written" } };
+  if (verb === "use" && step === 0) return { name: argument, input: {} };
   if (verb === "plan" && step === 0) return { name: "ExitPlanMode", input: { plan: "1. Do it." } };
   if (verb === "plan" && step === 1) return bash("echo planned >> file.txt");
   if (verb === "local" && step < Number(argument)) return bash(`echo ${step}`);
