@@ -54,7 +54,7 @@ const routesOf = ({ app }: House) => [
 ];
 /** A trigger has a token of its own, and looks like no route at all without it: schedules.test.ts. */
 const open = ["GET /api/health", "GET /sign-in", "GET /*", "POST /webhooks/:forge", "POST /triggers/:id"];
-/** These take a ticket for one purpose instead, and say 403 or 410 without: teleport.test.ts, handover.test.ts. */
+/** These take a ticket for one purpose instead, and give nothing without: teleport.test.ts, handover.test.ts. */
 const byTicket = /^[A-Z]+ \/(teleport|handover)\//;
 
 test("ATTACKS 66: no route answers without a token but health and signing in", async () => {

@@ -100,7 +100,6 @@ export function edited(before: Environment, edit: Edit): Environment {
     },
   });
   rejectInvalid(after);
-  if (!after.success) throw after.error;
   return after.data;
 }
 

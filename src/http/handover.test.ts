@@ -136,6 +136,19 @@ test("files alone can be handed over, and with a personal token", async () => {
   expect(world.server.store.snapshots.list(idIn(done.out))).toMatchObject([{ session: "" }]);
 });
 
+test("a command that there can be none of, and one that is over, say why where they are pasted", async () => {
+  const eve = await workingPerson();
+  const { token, url } = world.server;
+  const pasted = (address: string) =>
+    eve.run(`curl -fsSL -H "Authorization: Bearer ${token}" '${url}${address}' | sh -s -- "Go on"`);
+  for (const [address, words] of [
+    ["/handover?environment=moon", "There is no environment moon."],
+    ["/handover?model=%20", "That is not a model's name"],
+    ["/handover/ccwt_over", "good no longer"],
+  ] as const)
+    expect(await pasted(address)).toMatchObject({ code: 1, out: "", err: expect.stringContaining(words) });
+});
+
 test("what is no conversation, and links out of it, are stored as they are and followed by nobody", async () => {
   const eve = await workingPerson();
   const home = join(eve.home, ".claude/projects", eve.checkout.replace(/[^A-Za-z0-9]/g, "-"));

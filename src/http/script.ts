@@ -64,6 +64,12 @@ export function handoverScript(target: Target): string {
   return scriptOf(target, assignments({ ccw_max_conversation: String(maxConversationBytes) }), handover);
 }
 
+/** In place of one of these: says why there is none, and fails. */
+export function failingScript(lines: readonly string[]): string {
+  const words = lines.map(plainLine).filter((line) => line !== "");
+  return `printf '%s\\n' ${words.map(shellQuoted).join(" ")} >&2\nexit 1\n`;
+}
+
 /** For a shell of POSIX: nothing in single quotes means anything but a single quote. NUL cannot be in a script. */
 export function shellQuoted(text: string): string {
   return `'${text.replaceAll("\0", "").replaceAll("'", `'\\''`)}'`;

@@ -18,7 +18,13 @@ import { noteTeleport, openTeleport, teleportTicket } from "../runs/teleport.ts"
 import { bearerOf, requirePerson } from "./auth.ts";
 import type { HttpContext, HttpEnv } from "./context.ts";
 import { body, failures, json } from "./schemas.ts";
-import { handoverScript, maxConversationBytes, shellQuoted, teleportScript } from "./script.ts";
+import {
+  failingScript,
+  handoverScript,
+  maxConversationBytes,
+  shellQuoted,
+  teleportScript,
+} from "./script.ts";
 import { taskIdOf } from "./tasks.ts";
 import { rejectInvalid } from "./validation.ts";
 
@@ -93,7 +99,7 @@ export function ticketRoutes(context: HttpContext) {
   app.get("/teleport/:token", (c) => {
     const token = c.req.param("token");
     const ticket = teleportTicket(store, token);
-    if (ticket === undefined) return sendScript(c, expiredScript, 410);
+    if (ticket === undefined) return sendScript(c, expiredScript);
     const { taskId, facts } = ticket;
     const base = baseOf(c, context);
     const urls = [base, context.publicUrl()];
@@ -105,7 +111,7 @@ export function ticketRoutes(context: HttpContext) {
     });
     const { title } = existing(store, taskId);
     const spare = crypto.randomUUID();
-    return sendScript(c, teleportScript({ base, token, taskId, title, facts, spare, repositories }), 200);
+    return sendScript(c, teleportScript({ base, token, taskId, title, facts, spare, repositories }));
   });
 
   app.all("/handover/git/*", async (c) => {
@@ -122,14 +128,21 @@ export function ticketRoutes(context: HttpContext) {
   });
 
   app.get("/handover", requirePerson(context), (c) => {
-    const { secret } = openHandover(context, c.get("person"), handoverWish.parse(c.req.query()));
-    return sendScript(c, handoverScript({ base: baseOf(c, context), token: secret }), 200);
+    try {
+      const wish = handoverWish.safeParse(c.req.query());
+      rejectInvalid(wish);
+      const { secret } = openHandover(context, c.get("person"), wish.data);
+      return sendScript(c, handoverScript({ base: baseOf(c, context), token: secret }));
+    } catch (thrown) {
+      if (!(thrown instanceof CcwError)) throw thrown;
+      return sendScript(c, failingScript([thrown.message, thrown.hint]));
+    }
   });
 
   app.get("/handover/:token", (c) => {
     const token = c.req.param("token");
-    if (handoverTicket(store, token) === undefined) return sendScript(c, expiredScript, 410);
-    return sendScript(c, handoverScript({ base: baseOf(c, context), token }), 200);
+    if (handoverTicket(store, token) === undefined) return sendScript(c, expiredScript);
+    return sendScript(c, handoverScript({ base: baseOf(c, context), token }));
   });
 
   const asText = new Hono<HttpEnv>();
@@ -168,13 +181,14 @@ export function ticketRoutes(context: HttpContext) {
 }
 
 const expired = "This command is good no longer. Ask for a new one.\n";
-const expiredScript = `echo 'This command is good no longer. Ask for a new one.' >&2\nexit 1\n`;
+const expiredScript = failingScript([expired]);
 const noStore = { "Cache-Control": "no-store" };
 const objectId = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
 const finishQuery = z.object({ work: objectId, head: objectId, session: objectId.or(z.literal("")) });
 
-function sendScript(c: Context<HttpEnv>, text: string, status: 200 | 410) {
-  return c.body(text, status, {
+/** With status 200, whatever it says: `curl -f` keeps the body of any other from the shell, and nobody would read the reason. */
+function sendScript(c: Context<HttpEnv>, text: string) {
+  return c.body(text, 200, {
     "Content-Type": "text/plain; charset=utf-8",
     "X-Content-Type-Options": "nosniff",
     ...noStore,

@@ -5,7 +5,9 @@ import { CcwError } from "../domain/errors.ts";
 const maxTold = 20;
 
 /** Turns a failed validation into one line for each fault, which names the field; all at once, so that all are mended at once. */
-export function rejectInvalid(result: { success: true } | { success: false; error: z.core.$ZodError }): void {
+export function rejectInvalid<Ok extends { success: true }>(
+  result: Ok | { success: false; error: z.core.$ZodError },
+): asserts result is Ok {
   if (result.success) return;
   const { issues } = result.error;
   const told = issues.slice(0, maxTold).map(faultText);
