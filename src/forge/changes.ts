@@ -40,7 +40,13 @@ export async function diffBetween(
   tip: string,
   limits: Partial<DiffLimits> = {},
 ): Promise<Changes> {
-  return diffOf(git, folder, await leftAt(git, folder, base, tip), tip, limits);
+  const from = await leftAt(git, folder, base, tip);
+  if (from !== undefined) return diffOf(git, folder, from, tip, limits);
+  throw new CcwError(
+    "conflict",
+    "The two branches have no commit in common, so there is nothing to compare with.",
+    "Start the work from a commit of the base branch.",
+  );
 }
 
 /** From one commit to another, whatever the two have in common. */
@@ -102,26 +108,38 @@ export async function commitsBetween(
 /** So far back a merge is looked for. */
 const maxMerges = 2000;
 
-/** Where the tip left its base. Of what a merge commit has brought into the base since: where it left it before that. */
-async function leftAt(git: Git, folder: string, base: string, tip: string): Promise<string> {
+/**
+ * Where the tip left its base; undefined where the two have nothing in common. Of what a merge commit has brought into the
+ * base since, by itself or within something longer: where it left it before that.
+ */
+export async function leftAt(
+  git: Git,
+  folder: string,
+  base: string,
+  tip: string,
+): Promise<string | undefined> {
   const from = await mergeBase(git, folder, base, tip);
   if (from !== tip) return from;
   const options = ["--first-parent", "--merges", "--parents", `--max-count=${maxMerges}`];
   const range = ["--end-of-options", `${tip}..${base}`, "--"];
   const { stdout } = await git.must([`--git-dir=${folder}`, "rev-list", ...options, ...range]);
-  const merges = Buffer.from(stdout).toString().split("\n");
-  const [, before] = merges.find((line) => line.split(" ").slice(2).includes(tip))?.split(" ") ?? [];
+  // The newest first: those that have the tip in come before those that have not. Halving finds where that ends.
+  const merges = Buffer.from(stdout).toString().split("\n").filter(Boolean);
+  let [having, end] = [0, merges.length];
+  while (having < end) {
+    const middle = (having + end) >> 1;
+    const [merge = ""] = merges[middle]?.split(" ") ?? [];
+    const asked = await git.run([`--git-dir=${folder}`, "merge-base", "--is-ancestor", tip, merge]);
+    if (asked.exitCode === 0) having = middle + 1;
+    else end = middle;
+  }
+  const [, before] = merges[having - 1]?.split(" ") ?? [];
   return before === undefined ? from : mergeBase(git, folder, before, tip);
 }
 
-async function mergeBase(git: Git, folder: string, base: string, tip: string): Promise<string> {
+async function mergeBase(git: Git, folder: string, base: string, tip: string): Promise<string | undefined> {
   const { exitCode, stdout } = await git.run([`--git-dir=${folder}`, "merge-base", "--", base, tip]);
-  if (exitCode === 0) return Buffer.from(stdout).toString().trim();
-  throw new CcwError(
-    "conflict",
-    "The two branches have no commit in common, so there is nothing to compare with.",
-    "Start the work from a commit of the base branch.",
-  );
+  return exitCode === 0 ? Buffer.from(stdout).toString().trim() : undefined;
 }
 
 /** `added TAB removed TAB path NUL`, or `added TAB removed TAB NUL old NUL new NUL` for a moved file. */

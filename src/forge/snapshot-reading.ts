@@ -3,7 +3,7 @@ import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
 import type { SnapshotPlace, SnapshotRange, SnapshotRepositories } from "../domain/snapshots.ts";
 import { alternatesOf } from "./alternates.ts";
-import { diffOf, plainDiff } from "./changes.ts";
+import { diffOf, leftAt, plainDiff } from "./changes.ts";
 import { type Git, repositorySettings } from "./git.ts";
 import { startGitProcess } from "./git-process.ts";
 
@@ -31,6 +31,11 @@ export function createSnapshotReading(
     return new Set(lines.flatMap((line) => /^([0-9a-f]+) commit \d+$/.exec(line)?.[1] ?? []));
   }
 
+  async function commitAt(folder: string, name: string): Promise<string | undefined> {
+    const found = await git.run([`--git-dir=${folder}`, "rev-parse", "--verify", "--quiet", name]);
+    return found.exitCode === 0 ? Buffer.from(found.stdout).toString().trim() : undefined;
+  }
+
   async function baseOf(
     taskId: TaskId,
     index: number,
@@ -40,14 +45,13 @@ export function createSnapshotReading(
     const path = placeOf(taskId, index);
     // The base branch stands where the objects are borrowed, as it was when it was last looked at.
     for (const lender of alternatesOf(path)) {
-      const ref = `refs/heads/${branch}^{commit}`;
-      const tip = await git.run([`--git-dir=${lender}`, "rev-parse", "--verify", "--quiet", ref]);
-      if (tip.exitCode !== 0) continue;
-      const base = Buffer.from(tip.stdout).toString().trim();
+      const base = await commitAt(lender, `refs/heads/${branch}^{commit}`);
+      if (base === undefined) continue;
       // What was checked out then is the first parent; behind the second one are earlier snapshots.
-      for (const head of [`${commit}^1`, commit]) {
-        const left = await git.run([`--git-dir=${path}`, "merge-base", "--", base, head]);
-        if (left.exitCode === 0) return Buffer.from(left.stdout).toString().trim();
+      for (const name of [`${commit}^1`, commit]) {
+        const head = await commitAt(path, name);
+        const left = head && (await leftAt(git, path, base, head));
+        if (left !== undefined) return left;
       }
     }
     return undefined;

@@ -235,6 +235,33 @@ test("any two turns are compared, and each with the base branch", async () => {
   ]);
 });
 
+test("what turns changed is told after their branch was merged, too", async () => {
+  const task = running();
+  await world.git(world.work, "checkout", "-qfB", "claude/merged", "main");
+  for (const words of ["merged once\n", "merged twice\n"]) {
+    await Bun.write(join(world.work, "src/a.ts"), words);
+    await world.git(world.work, "commit", "-qam", words.trim());
+    tell(task, { repositories: [await world.take(task.id, {})] });
+    prompt(task, "And again");
+  }
+  await world.git(world.work, "checkout", "-qfB", "merging", "main");
+  await Bun.write(join(world.work, "README.md"), "somebody else\n");
+  await world.git(world.work, "commit", "-qam", "Somebody else");
+  await world.git(world.work, "merge", "-q", "--no-ff", "-m", "Merge", "claude/merged");
+  await world.git(world.work, "push", "-q", world.hosted, "merging:main");
+  await world.git(world.work, "checkout", "-qf", "claude/work");
+  const limits = { maxPatchBytes: 1_000_000 };
+  for (const [turn, words] of [
+    [1, "-a\n+merged once\n"],
+    [2, "-a\n+merged twice\n"],
+  ] as const) {
+    const [base] = await diffOfTurn(context, { taskId: task.id, turn, from: undefined }, limits);
+    expect(base?.diff).toContain(words);
+    expect(base?.diff).not.toContain("README.md");
+  }
+  expect((await turnsOf(context, task.id)).map(({ files }) => files)).toEqual([1, 1]);
+});
+
 test("snapshots of a task that rests go after their time; a task that is awake, and 0 days, keep them", async () => {
   const resting = await twoTurns();
   await rollBack(context, resting.id, ann(), 1);
