@@ -43,7 +43,7 @@ export function TaskRow({ task, current }: { task: TaskJson; current: boolean })
         <span class={`state ${tone}`}>
           <StateIcon state={icon} />
           {word}
-          {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+          {task.queuePosition !== undefined && ` · number ${task.queuePosition} in line`}
         </span>
         {task.attempt !== undefined && (
           <span class={task.attempt.kept ? "state good" : "dim"}>

@@ -21,6 +21,14 @@ export async function attach(client: Client, paths: readonly string[] = []): Pro
     );
   }
   const ids = [];
-  for (const { path, file } of files) ids.push((await client.upload(basename(path), file)).id);
+  for (const { path, file } of files) {
+    try {
+      ids.push((await client.upload(basename(path), file)).id);
+    } catch (thrown) {
+      if (!(thrown instanceof CcwError)) throw thrown;
+      const { code, message, hint } = thrown;
+      throw new CcwError(code, `${plainLine(path)} was not attached. ${message}`, hint, { cause: thrown });
+    }
+  }
   return ids;
 }

@@ -59,6 +59,9 @@ test("a prompt that is not to wait says so, and one with files carries them", as
   expect((await run("task", "prompt", id, "--now", "--attach", path, "read this")).code).toBe(0);
   expect(store.prompts.list(id).at(-1)?.attachments).toMatchObject([{ name: "notes.txt", bytes: 10 }]);
   expect(store.events.last(id, "prompt_sent_now")).toBeDefined();
+  writeFileSync(join(folder, "empty"), "");
+  const empty = await run("task", "create", "--attach", path, "--attach", join(folder, "empty"), "x");
+  expect(empty.err).toContain(`${join(folder, "empty")} was not attached. The attachment is empty.`);
   const missing = await run("task", "create", "--attach", join(folder, "none"), "x");
   expect([missing.code, missing.out]).toEqual([exitCodes.usage, ""]);
   const made = await run("task", "submit", "--attach", path, "--mode", "plan", "--model", "opus", "look");

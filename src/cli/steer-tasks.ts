@@ -181,7 +181,9 @@ Examples:
       const { client, id } = await taskOf(text);
       const model = name === "default" ? "" : name;
       await client.read(client.api.tasks[":id"].$patch({ param: { id }, json: { model } }));
-      return say(`The model is ${plainLine(name)} from the next request on.`);
+      return say(
+        `The model is ${name === "" ? "the agent's own default" : plainLine(name)} from the next request on.`,
+      );
     });
 
   task

@@ -91,5 +91,5 @@ export function showTask({ task, prompts, questions }: ShownTask, now: number, c
 
 function stateText(state: string, position: number | undefined): string {
   if (state === "taken") return "";
-  return position === undefined ? ` (${state})` : ` (${position}. in line)`;
+  return position === undefined ? ` (${state})` : ` (number ${position} in line)`;
 }

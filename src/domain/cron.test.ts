@@ -52,11 +52,17 @@ test("what is no pattern or no zone is told in words", () => {
   expect(() => nextTimes("* * * * *", "Mars/Phobos", 0, 1)).toThrow('"Mars/Phobos" is not a time zone.');
 });
 
+test("what has not five fields is told how many it has", () => {
+  expect(() => nextTimes("0 3 * *", "UTC", 0, 1)).toThrow('"0 3 * *" is not a cron pattern: it has 4 fields.');
+  expect(() => nextTimes("0 0 3 * * *", "UTC", 0, 1)).toThrow("it has 6 fields.");
+  expect(nextTimes(" @daily", "UTC", 0, 1)).toEqual([86_400_000]);
+});
+
 test("a local time is a moment of its zone", () => {
   expect(new Date(momentOf("2026-07-01 03:00", "Europe/Berlin")).toISOString()).toBe(
     "2026-07-01T01:00:00.000Z",
   );
   expect(new Date(momentOf("2026-01-01T03:00:05", "UTC")).toISOString()).toBe("2026-01-01T03:00:05.000Z");
-  for (const wrong of ["tomorrow", "2026-13-01 03:00", "03:00", "* * * * *"])
+  for (const wrong of ["tomorrow", "2026-13-01 03:00", "2027-02-29 03:00", "03:00", "* * * * *"])
     expect(() => momentOf(wrong, "UTC")).toThrow("is no time");
 });

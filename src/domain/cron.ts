@@ -1,4 +1,5 @@
 import { Cron } from "croner";
+import { z } from "zod";
 import { CcwError } from "./errors.ts";
 
 /** Far more than any pattern needs. */
@@ -22,8 +23,10 @@ export function momentOf(local: string, zone: string): number {
   const match = local.trim().match(/^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})(:\d{2})?$/);
   try {
     const text = `${match?.[1]}T${match?.[2]}${match?.[3] ?? ":00"}`;
+    // By itself, 30 February would be 2 March.
+    const exists = z.iso.date().safeParse(match?.[1]).success;
     // A time of the past has no next run, so it is looked for from long ago.
-    const moment = match === null ? null : new Cron(text, { timezone, paused: true }).nextRun(new Date(0));
+    const moment = !exists ? null : new Cron(text, { timezone, paused: true }).nextRun(new Date(0));
     if (moment !== null) return moment.getTime();
   } catch {
     // A month 13, an hour 25.
@@ -49,12 +52,15 @@ export function checkZone(zone: string): string {
 function cronOf(expression: string, timezone: string): Cron {
   try {
     if (expression.length > maxExpression) throw new Error("it is too long");
+    const fields = expression.trim().split(/\s+/).length;
+    if (fields !== 5 && !expression.trim().startsWith("@"))
+      throw new Error(fields === 1 ? "it has one field" : `it has ${fields} fields`);
     return new Cron(expression, { timezone, mode: "5-part", paused: true });
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message.replace(/^Cron\w+: /, "") : "";
     throw new CcwError(
       "invalid",
-      `${quoted(expression)} is not a cron pattern: ${reason}`,
+      `${quoted(expression)} is not a cron pattern: ${reason.replace(/\.?$/, ".")}`,
       'It has five fields: minute, hour, day of the month, month, day of the week. "0 3 * * MON-FRI" is every weekday at three.',
       { cause: thrown },
     );

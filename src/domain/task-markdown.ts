@@ -52,7 +52,10 @@ function fenced(text: string, language = ""): string {
  * one would tell its server that, and from where, somebody reads.
  */
 function tame(text: string): string {
-  return text.replace(/<(?=[a-z/!?])/gi, "\\<").replace(/!(?=\[)/g, "\\!");
+  return text.replace(/(\\*)(<(?=[a-z/!?])|!(?=\[))/gi, (whole, before: string, mark: string) =>
+    // Where one is escaped already, another backslash would escape that one's instead.
+    before.length % 2 === 0 ? `${before}\\${mark}` : whole,
+  );
 }
 
 function oneLine(text: string): string {

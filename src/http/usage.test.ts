@@ -89,6 +89,7 @@ test("the command line shows usage as a table and as CSV, and never 0 for what h
   expect(table.out).toMatch(/^total .* \$1\.23 and 1 without a price$/m);
   expect((await run("usage", "--csv", "--to", "2026-11-20")).out).toEndWith(",1.234567891,0\r\n");
   expect((await run("usage", "--from", "today")).code).toBe(2);
+  expect((await run("usage", "--from", "2026-02-30")).err).toContain("That is no day.");
   const shown = await run("task", "show", id);
   expect(shown.out).toMatch(/^Cost +\$1\.23 and 1 without a price$/m);
 });

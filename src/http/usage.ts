@@ -12,10 +12,7 @@ import { rejectInvalid } from "./validation.ts";
 
 const maxRows = 100_000;
 
-const day = z
-  .string()
-  .regex(/^\d{4}-\d{2}-\d{2}$/, "A day is written like 2026-11-21.")
-  .optional();
+const day = z.iso.date("That is no day. One is written like 2026-11-21.").optional();
 const query = z.object({
   by: z.enum(usageBys).default("day"),
   /** Days, both included. */

@@ -43,7 +43,7 @@ export function TaskActions({
       <span class={`state ${tone}`} role="status">
         <StateIcon state={icon} />
         {word}
-        {task.queuePosition !== undefined && ` · ${task.queuePosition}. in line`}
+        {task.queuePosition !== undefined && ` · number ${task.queuePosition} in line`}
         {asked !== undefined && ` · ${timeAgo(asked, now.value)}`}
       </span>
       {(task.state === "running" || task.state === "waiting") && (
