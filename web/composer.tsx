@@ -7,7 +7,7 @@ import { AttachButton, AttachedFiles, useAttachments } from "./parts/attachments
 import { Chooser } from "./parts/chooser.tsx";
 import { Field } from "./parts/controls.tsx";
 import { FailureNote } from "./parts/failure.tsx";
-import { submits, submitting, useAction, useDraft, useLoaded } from "./parts/hooks.ts";
+import { submits, submitting, takeSent, useAction, useDraft, useLoaded } from "./parts/hooks.ts";
 import { later } from "./parts/later.tsx";
 import { useRouter } from "./router.tsx";
 
@@ -93,8 +93,8 @@ export function Composer() {
       several > 1
         ? `/groups/${(await client.read(client.api.groups.$post({ json: { ...json, attempts: several } }))).id}`
         : `/tasks/${(await client.read(client.api.tasks.$post({ json }))).id}`;
-    prompt.value = "";
-    attachments.clear();
+    takeSent(prompt, json.prompt);
+    attachments.clear(json.attachments);
     attempts.value = "1";
     router.go(made);
   });

@@ -107,6 +107,36 @@ test("prompts are queued, edited in place, moved by keys and by dragging, sent n
   });
 }, 600_000);
 
+test("what is typed while a prompt is being sent, or another one changed, is not lost", async () => {
+  const { id } = begin("typing on");
+  await visit(async ({ page }) => {
+    await open(page, id);
+    const answers: (() => void)[] = [];
+    await page.route("**/prompts", async (route) => {
+      if (answers.length < 2) await new Promise<void>((resolve) => answers.push(resolve));
+      await route.continue();
+    });
+    const box = page.getByLabel("Another prompt");
+    const typed = async (more: (text: string) => string) => {
+      await page.keyboard.press("Control+Enter");
+      await page.getByRole("button", { name: "Sending…" }).waitFor();
+      await box.fill(more(await box.inputValue()));
+      answers.at(-1)?.();
+      await page.getByRole("button", { name: "Queue" }).waitFor();
+      return box.inputValue();
+    };
+    await box.fill("first");
+    expect(await typed((text) => `${text} and more`)).toBe("and more");
+    expect(await typed(() => "another one")).toBe("another one");
+    await shows(page, ["first", "and more"]);
+    await page.getByRole("button", { name: "Edit prompt 1" }).click();
+    await page.getByLabel("Prompt 1").fill("first, changed");
+    expect(await page.getByRole("button", { name: "Edit prompt 2" }).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Leave it" }).click();
+    expect(await page.getByRole("button", { name: "Edit prompt 2" }).isDisabled()).toBe(false);
+  });
+}, 600_000);
+
 test("words that were being changed are not lost when the agent takes the prompt meanwhile", async () => {
   const { id, say } = begin("taken");
   await visit(async ({ page }) => {

@@ -82,6 +82,9 @@ test("turns are compared, downloaded, rolled back to after a second word, and fo
     await picture(page, "turn-diff");
     await rows.nth(1).getByRole("combobox").selectOption("base");
     await rows.nth(1).getByText("let sum = 0;").waitFor();
+    await rows.nth(0).getByRole("button", { name: "Diff" }).click();
+    await rows.nth(0).getByRole("combobox").selectOption("turn 1");
+    await rows.nth(0).getByText("let sum = 1;").waitFor();
 
     const download = page.waitForEvent("download");
     await rows.nth(2).getByRole("link", { name: "Download turn 1 as zip" }).click();

@@ -125,6 +125,7 @@ test("a question is answered with a choice, and with words of one's own", async 
     say({ kind: "question_closed", requestId: "q1" }, question("q2"));
     await page.getByLabel("Other", { exact: true }).check();
     await page.getByLabel("Your own answer to: Which way?").fill("straight on");
+    await page.reload();
     await page.getByRole("button", { name: "Answer" }).click();
     await page.locator("strong", { hasText: "straight on" }).waitFor();
     say({ kind: "question", requestId: "q3", tool: "Bash", input: { command: "rm -rf /" } });

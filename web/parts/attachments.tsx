@@ -27,7 +27,8 @@ export interface Attachments {
   busy(): boolean;
   add(files: Iterable<File>): void;
   remove(key: number): void;
-  clear(): void;
+  /** Leaves out what has been sent. */
+  clear(ids: readonly string[]): void;
   /** For the form that takes pasted and dropped files. */
   handlers: {
     onPaste(event: ClipboardEvent): void;
@@ -83,8 +84,8 @@ export function useAttachments(present: readonly AttachmentJson[] = []): Attachm
       busy: () => files.value.some(({ kept }) => kept === undefined),
       add,
       remove,
-      clear: () => {
-        files.value = [];
+      clear: (ids) => {
+        files.value = files.value.filter(({ kept }) => kept === undefined || !ids.includes(kept.id));
       },
       handlers: {
         onPaste(event) {

@@ -83,6 +83,12 @@ export function useDraft(name: string, initial = ""): Signal<string> {
   return draft;
 }
 
+/** Takes out of a draft what has been sent; who has typed on meanwhile keeps that. */
+export function takeSent(draft: Signal<string>, sent: string): void {
+  const now = draft.value;
+  if (now.startsWith(sent)) draft.value = now.slice(sent.length).trimStart();
+}
+
 /** Whether the key that was pressed submits a text area: Ctrl or Cmd with Enter. */
 export function submits(event: KeyboardEvent): boolean {
   return event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing;

@@ -4,7 +4,7 @@ import { useAppliance } from "../appliance.ts";
 import { type Mode, ModeField, ModelField } from "../parts/agent-fields.tsx";
 import { AttachButton, AttachedFiles, useAttachments } from "../parts/attachments.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { submits, useAction, useDraft } from "../parts/hooks.ts";
+import { submits, takeSent, useAction, useDraft } from "../parts/hooks.ts";
 import { plain } from "../text/plain.ts";
 import { HoldBanner } from "./hold-banner.tsx";
 import { type Editing, PromptQueue } from "./prompt-queue.tsx";
@@ -20,8 +20,8 @@ export function PromptBox({ detail, feed }: { detail: TaskDetail; feed: TaskFeed
   const send = useAction(async (now: boolean) => {
     const json = { text: text.value, attachments: attachments.ids(), now };
     await client.read(client.api.tasks[":id"].prompts.$post({ param: { id: task.id }, json }));
-    text.value = "";
-    attachments.clear();
+    takeSent(text, json.text);
+    attachments.clear(json.attachments);
     feed.refresh();
   });
   const change = useAction(async (json: { model: string } | { mode: Mode }) => {

@@ -132,6 +132,8 @@ export function PromptQueue({ taskId, prompts, turnRuns, editing, onChanged }: Q
                   <IconButton
                     icon="edit"
                     label={`Edit prompt ${position}`}
+                    // What is typed in another one would be gone.
+                    disabled={editing.value !== undefined}
                     onClick={() => (editing.value = { id, text: prompt.text })}
                   />
                   <IconButton

@@ -1,4 +1,3 @@
-import { useSignal } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import type { Answer } from "../../src/domain/question.ts";
 import { useAppliance } from "../appliance.ts";
@@ -13,6 +12,7 @@ import {
   answerInWords,
   answerOf,
   type Choice,
+  choicesIn,
   noChoice,
   picked,
   planIn,
@@ -62,7 +62,11 @@ export function QuestionCard({
               onAnswer={(given) => void answer.run(given)}
             />
           ) : (
-            <ChoiceForm questions={questions} onAnswer={(given) => void answer.run(given)} />
+            <ChoiceForm
+              requestId={item.requestId}
+              questions={questions}
+              onAnswer={(given) => void answer.run(given)}
+            />
           )}
         </fieldset>
       ) : (
@@ -73,11 +77,13 @@ export function QuestionCard({
   );
 }
 
-function ChoiceForm({ questions, onAnswer }: { questions: Question[]; onAnswer: (answer: Answer) => void }) {
-  const choices = useSignal<Record<string, Choice>>({});
-  const choiceOf = (question: string) => choices.value[question] ?? noChoice;
+function ChoiceForm(props: { requestId: string; questions: Question[]; onAnswer: (answer: Answer) => void }) {
+  const { requestId, questions, onAnswer } = props;
+  const draft = useDraft(`answer:${requestId}`);
+  const choices = choicesIn(draft.value);
+  const choiceOf = (question: string) => choices[question] ?? noChoice;
   const choose = (question: string, choice: Choice) => {
-    choices.value = { ...choices.value, [question]: choice };
+    draft.value = JSON.stringify({ ...choices, [question]: choice });
   };
   const complete = questions.every(({ question }) => answerOf(choiceOf(question)) !== "");
   const submit = (event: Event) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { answerInWords, answerOf, noChoice, picked, questionsIn } from "./questions.ts";
+import { answerInWords, answerOf, choicesIn, noChoice, picked, questionsIn } from "./questions.ts";
 
 test("an AskUserQuestion is read, with what it may leave out", () => {
   const input = {
@@ -29,6 +29,13 @@ test("one choice replaces the other; several are joined; free text counts", () =
   expect(answerOf({ ...several, other: " mine " })).toBe("A, B, mine");
   expect(answerOf(picked(several, "A", true))).toBe("B");
   expect(answerOf({ labels: [], other: "  " })).toBe("");
+});
+
+test("what was picked is kept as text, and anything else is nothing", () => {
+  const choices = { "Which?": { labels: ["A"], other: "mine" }, "And?": noChoice };
+  expect(choicesIn(JSON.stringify(choices))).toEqual(choices);
+  for (const text of ["", "{", "[]", '{"Which?":1}', '{"Which?":{"labels":[1]}}'])
+    expect(choicesIn(text)).toEqual({});
 });
 
 test("what was answered is told in words", () => {

@@ -50,6 +50,22 @@ export interface Choice {
   other: string | undefined;
 }
 
+const choicesSchema = z.record(
+  z.string(),
+  z
+    .object({ labels: z.array(z.string()), other: z.string().optional() })
+    .transform(({ labels, other }): Choice => ({ labels, other })),
+);
+
+/** What was picked for each question, from the text that is kept of it; nothing where that is none. */
+export function choicesIn(text: string): Record<string, Choice> {
+  try {
+    return choicesSchema.parse(JSON.parse(text));
+  } catch {
+    return {};
+  }
+}
+
 export const noChoice: Choice = { labels: [], other: undefined };
 
 /** The choice as the agent takes it: labels, or free text, joined by commas; empty while nothing was chosen. */

@@ -20,8 +20,11 @@ export function TaskMenu({ task, onChanged }: { task: TaskJson; onChanged: () =>
   useEffect(() => {
     const close = (event: Event) => {
       const outside = event.target instanceof Node && !menu.current?.contains(event.target);
-      if (menu.current !== null && (outside || (event instanceof KeyboardEvent && event.key === "Escape")))
-        menu.current.open = false;
+      const left = event instanceof KeyboardEvent && event.key === "Escape";
+      if (menu.current === null || !menu.current.open || !(outside || left)) return;
+      menu.current.open = false;
+      // Whoever uses the keyboard stands where the menu was.
+      if (!outside) menu.current.querySelector("summary")?.focus();
     };
     addEventListener("pointerdown", close);
     addEventListener("keydown", close);

@@ -43,13 +43,20 @@ export function TurnsTab({ task, feed }: { task: TaskJson; feed: TaskFeed }) {
   return (
     <ol class="turns" aria-label="Turns, the newest first">
       {loaded.value.toReversed().map((turn) => (
-        <TurnRow key={turn.turn} task={task} turn={turn} onRolledBack={() => feed.refresh()} />
+        <TurnRow
+          key={turn.turn}
+          task={task}
+          turn={turn}
+          others={loaded.value.flatMap((each) => (each.kept && each.turn !== turn.turn ? [each.turn] : []))}
+          onRolledBack={() => feed.refresh()}
+        />
       ))}
     </ol>
   );
 }
 
-function TurnRow({ task, turn, onRolledBack }: { task: TaskJson; turn: Turn; onRolledBack: () => void }) {
+function TurnRow(props: { task: TaskJson; turn: Turn; others: number[]; onRolledBack: () => void }) {
+  const { task, turn, others, onRolledBack } = props;
   const { client, now } = useAppliance();
   const open = useSignal<"diff" | "fork" | undefined>(undefined);
   const toggle = (part: "diff" | "fork") => {
@@ -105,7 +112,7 @@ function TurnRow({ task, turn, onRolledBack }: { task: TaskJson; turn: Turn; onR
         <p class="dim">Its files are not kept any more.</p>
       )}
       <FailureNote failure={rollBack.failure.value} />
-      {open.value === "diff" && <TurnDiff task={task} turn={turn} />}
+      {open.value === "diff" && <TurnDiff task={task} turn={turn} others={others} />}
       {open.value === "fork" && <ForkForm task={task} turn={turn.turn} />}
     </li>
   );
@@ -142,8 +149,12 @@ function Downloads({ task, turn }: { task: TaskJson; turn: number }) {
   );
 }
 
-function TurnDiff({ task, turn }: { task: TaskJson; turn: Turn }) {
+/** `others`: the turns that it can be compared with. */
+function TurnDiff({ task, turn, others }: { task: TaskJson; turn: Turn; others: number[] }) {
   const { client } = useAppliance();
+  // One that is not kept any more is told so.
+  const compared = [...new Set(turn.previous === undefined ? others : [turn.previous, ...others])];
+  compared.sort((one, other) => one - other);
   const since = useSignal<number | undefined>(turn.previous);
   const { state, reload } = useLoaded(() => {
     const param = { id: task.id, turn: String(turn.turn) };
@@ -153,17 +164,21 @@ function TurnDiff({ task, turn }: { task: TaskJson; turn: Turn }) {
   const loaded = state.value;
   return (
     <div class="turn-diff">
-      {turn.previous !== undefined && (
+      {compared.length > 0 && (
         <label class="dim">
           Compared with{" "}
           <select
-            value={since.value === undefined ? "base" : "previous"}
-            onChange={(event) => {
-              since.value = event.currentTarget.value === "base" ? undefined : turn.previous;
+            value={since.value ?? "base"}
+            onChange={({ currentTarget: { value } }) => {
+              since.value = value === "base" ? undefined : Number(value);
             }}
           >
-            <option value="previous">turn {turn.previous}</option>
             <option value="base">the base branch</option>
+            {compared.map((each) => (
+              <option key={each} value={each}>
+                turn {each}
+              </option>
+            ))}
           </select>
         </label>
       )}
