@@ -18,6 +18,17 @@ interface ActionOptions extends Pick<Stage, "client" | "openTask" | "ask" | "con
 /** What a person can do with tasks from the terminal view. Failures are the caller's to show. */
 export function createActions({ client, openTask, isOpen, ask, confirm, say, back }: ActionOptions) {
   const { api, read } = client;
+  /** What was typed and could not be sent, by what it was for: it stands there when that is asked for again. */
+  const unsent = new Map<string, string>();
+
+  async function send(of: string, label: string, work: (text: string) => Promise<void>): Promise<boolean> {
+    const text = await ask(label, unsent.get(of));
+    if (text === undefined || text.trim() === "") return false;
+    unsent.set(of, text);
+    await work(text);
+    unsent.delete(of);
+    return true;
+  }
 
   return {
     async submit(): Promise<void> {
@@ -25,13 +36,13 @@ export function createActions({ client, openTask, isOpen, ask, confirm, say, bac
       const only = known.length === 1 ? known[0] : undefined;
       const repository = await ask("Repository (none: leave empty):", only ?? "");
       if (repository === undefined) return;
-      const prompt = await ask("What is to be done:");
-      if (prompt === undefined || prompt.trim() === "") return say("Nothing was submitted.");
       const name = repository.trim();
-      const task = await read(
-        api.tasks.$post({ json: { prompt, repositories: name === "" ? [] : [{ name }] } }),
-      );
-      say(`Submitted as ${task.id}.`);
+      const repositories = name === "" ? [] : [{ name }];
+      const sent = await send("task", "What is to be done:", async (prompt) => {
+        const task = await read(api.tasks.$post({ json: { prompt, repositories } }));
+        say(`Submitted as ${task.id}.`);
+      });
+      if (!sent) say("Nothing was submitted.");
     },
 
     async cancel(task: TaskJson): Promise<void> {
@@ -48,10 +59,10 @@ export function createActions({ client, openTask, isOpen, ask, confirm, say, bac
 
     /** `now`: it does not wait for the turn that runs. */
     async prompt(task: TaskJson, now = false): Promise<void> {
-      const text = await ask(now ? "Prompt, at once:" : "Prompt:");
-      if (text === undefined || text.trim() === "") return;
-      await read(api.tasks[":id"].prompts.$post({ param: { id: task.id }, json: { text, now } }));
-      say("Sent.");
+      await send(task.id, now ? "Prompt, at once:" : "Prompt:", async (text) => {
+        await read(api.tasks[":id"].prompts.$post({ param: { id: task.id }, json: { text, now } }));
+        say("Sent.");
+      });
     },
 
     async resume(task: TaskJson): Promise<void> {

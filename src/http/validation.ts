@@ -30,6 +30,7 @@ function reasonOf(issue: z.core.$ZodIssue): string {
     case "too_big":
       return `It ${amount(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum)}.`;
     case "too_small":
+      if (issue.origin !== "number" && issue.minimum === 1) return "It is empty.";
       return `It ${amount(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum)}.`;
     case "invalid_value":
       return `It is one of: ${issue.values.map(String).join(", ")}.`;

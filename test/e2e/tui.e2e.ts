@@ -219,14 +219,22 @@ test("the window may change its size", async () => {
   });
 }, 600_000);
 
-test("a server that goes away is said to, and its tasks go on when it is back", async () => {
+test("a server that goes away is said to, and its tasks go on when it is back; nothing typed is lost", async () => {
   await open();
+  submit("There before");
+  await shows("There before");
   await server.stop();
   await shows("NO CONNECTION");
+  await tmux("send-keys", "p");
+  await shows("Prompt:");
+  await tmux("send-keys", "Go by the other way", "Enter");
+  await shows("No ccw-server answers");
   server.start();
   submit("Born meanwhile");
   await shows("DEMO MODEL");
   await shows("Born meanwhile");
+  await tmux("send-keys", "Down", "p");
+  await shows("Prompt: Go by the other way");
 }, 600_000);
 
 test.each(["SIGTERM", "SIGHUP"] as const)(
