@@ -28,7 +28,8 @@ test("flags go before the environment, which goes before the file", () => {
 
 test("a misspelt or misplaced setting is refused by name", () => {
   expect(() => load("[http]\nprot = 1\n")).toThrow('http: Unrecognized key: "prot"');
-  expect(() => load("[http\n")).toThrow("is not TOML");
+  expect(() => load("\n[http\n")).toThrow(/is not TOML: .*, in line 2\.$/);
+  expect(() => load("[tasks]\nparallel = 0\n")).toThrow("tasks.parallel: It has to be at least 1.");
   expect(() => load("", { CCW_PORT: "eighty" })).toThrow('CCW_PORT must be a port number: "eighty"');
   expect(() => load("", {}, { port: "70000" })).toThrow("--port");
 });

@@ -170,6 +170,8 @@ Example:
         shortId(row.taskId),
         row.taskTitle,
       ]);
+      if (rows.length === 0)
+        return io.err.write("No such requests: nothing that was refused waits for you.\n");
       const head = ["ID", "TARGET", "REASON", "TIMES", "LAST", "STATE", "ENVIRONMENT", "TASK", "TITLE"];
       return io.out.write(table(head, cells, { width: io.out.columns, shrink: "TITLE" }));
     });

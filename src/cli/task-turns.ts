@@ -1,17 +1,14 @@
-import { createWriteStream } from "node:fs";
-import { rm } from "node:fs/promises";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { type Command, Option } from "commander";
 import type { Client } from "../client.ts";
 import { ageText } from "../domain/amounts.ts";
 import { diffLines } from "../domain/diff-lines.ts";
-import { CcwError, messageOf } from "../domain/errors.ts";
+import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
 import { type Cli, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
 import { readPrompt } from "./prompt-text.ts";
+import { saveFile } from "./save-file.ts";
 import { findTaskId, shortId } from "./task-id.ts";
 
 const idHelp = "id, beginning or end of one, or `last`";
@@ -66,7 +63,7 @@ export function addTurnCommands(cli: Cli, task: Command): void {
       const bytes = await client.download(
         client.api.tasks[":id"].snapshots[":turn"].patch.$get({ param: { id, turn }, query }),
       );
-      return save(cli, bytes, options.output);
+      return saveFile(cli, bytes, options.output);
     });
 
   task
@@ -91,7 +88,7 @@ export function addTurnCommands(cli: Cli, task: Command): void {
       const bytes = await client.download(
         client.api.tasks[":id"].snapshots[":turn"].archive.$get({ param: { id, turn }, query }),
       );
-      return save(cli, bytes, options.output === "-" ? undefined : options.output);
+      return saveFile(cli, bytes, options.output);
     });
 
   task
@@ -160,24 +157,6 @@ async function lastTurn(client: Client, id: string): Promise<number> {
     "The task has no snapshots yet: one is made after each turn.",
     "`ccw-server task diff TASK` shows what it has pushed.",
   );
-}
-
-async function save(cli: Cli, bytes: ReadableStream<Uint8Array>, file: string | undefined): Promise<void> {
-  if (file === undefined) {
-    for await (const chunk of bytes) await cli.io.out.write(chunk);
-    return;
-  }
-  try {
-    await pipeline(Readable.from(bytes), createWriteStream(file, { flags: "wx" }));
-  } catch (thrown) {
-    const exists = thrown instanceof Error && "code" in thrown && thrown.code === "EEXIST";
-    if (exists) {
-      throw new CcwError("conflict", `There is a file ${file} already.`, "Name another one, or remove it.");
-    }
-    // Half a file is none.
-    await rm(file, { force: true });
-    throw new CcwError("unavailable", `${file} could not be written: ${messageOf(thrown)}.`);
-  }
 }
 
 interface PatchOptions {

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from "node:fs";
-import { parse as parseToml } from "smol-toml";
+import { parse as parseToml, TomlError } from "smol-toml";
 import { z } from "zod";
 import { configuredAgentsSchema } from "../domain/agents.ts";
 import { usualAttachmentBytes } from "../domain/attachment.ts";
 import { usualAttribution } from "../domain/attribution.ts";
 import { createCalendar } from "../domain/calendar.ts";
 import { CcwError, messageOf } from "../domain/errors.ts";
+import { reasonOf } from "../domain/fault-words.ts";
 import { parseRange } from "../domain/ip-address.ts";
 import { pricePatternSchema, priceSchema } from "../domain/prices.ts";
 import { httpUrl, idleMinutes, port } from "./settings.ts";
@@ -179,15 +180,16 @@ export function readConfigFile(path: string, mustExist: boolean): ConfigFile {
   } catch (thrown) {
     throw new CcwError(
       "invalid",
-      `${path} is not TOML: ${messageOf(thrown).split("\n", 1)[0]}.`,
+      `${path} is not TOML: ${messageOf(thrown).split("\n", 1)[0]}${thrown instanceof TomlError ? `, in line ${thrown.line}` : ""}.`,
       "Mend the line it names.",
     );
   }
   const parsed = fileSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const told = parsed.error.issues.slice(0, maxTold).map(({ path: place, message }) => {
-    const where = place.join(".");
-    return where === "" ? message : `${where}: ${message}`;
+  const told = parsed.error.issues.slice(0, maxTold).map((issue) => {
+    const where = issue.path.join(".");
+    const reason = reasonOf(issue).replace(/\.$/, "");
+    return where === "" ? reason : `${where}: ${reason}`;
   });
   const more = parsed.error.issues.length - told.length;
   throw new CcwError(

@@ -126,7 +126,15 @@ test("the command line lists turns, compares them, and saves patches and archive
   expect((await cli("task", "diff", id, "--turn", "1")).out).toContain("odd name");
 
   const patch = join(folder, "work.patch");
-  expect((await cli("task", "patch", id, "-o", patch)).code).toBe(0);
+  expect(await cli("task", "patch", id, "-o", patch)).toMatchObject({
+    code: 0,
+    err: `Written to ${patch}.\n`,
+  });
+  const nowhere = await cli("task", "patch", id, "-o", join(folder, "none", "work.patch"));
+  expect(nowhere).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("hint: The folder has to be there"),
+  });
   const path = await checkout();
   await world.git(path, "apply", patch);
   expect(await Bun.file(join(path, "README.md")).text()).toBe("hello again\n");

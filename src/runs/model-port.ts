@@ -55,7 +55,7 @@ export function createModelPort(options: ModelPortOptions): ModelPort {
       store.events.append(
         task.id,
         waitForUsageLimit
-          ? { kind: "pause_requested", why: "usage_limit", reason, hint: "It goes on by itself then.", until }
+          ? { kind: "pause_requested", why: "usage_limit", reason, hint: "", until }
           : {
               kind: "limit_reached",
               reason,
