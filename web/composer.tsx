@@ -47,7 +47,8 @@ export function Composer() {
   const pullRequest = useDraft("pull-request");
   const agent = useDraft("agent", "claude");
   const model = useDraft("model");
-  const mode = useSignal<Mode>("act");
+  const draftMode = useDraft("mode", "act");
+  const mode: Mode = draftMode.value === "plan" ? "plan" : "act";
   const attachments = useAttachments();
   const handingOver = useSignal(false);
   const attempts = useDraft("attempts", "1");
@@ -85,7 +86,7 @@ export function Composer() {
       pullRequest: wish,
       agent: agent.value,
       model: model.value,
-      mode: mode.value,
+      mode,
       attachments: attachments.ids(),
     };
     const several = Number(attempts.value);
@@ -96,6 +97,7 @@ export function Composer() {
     takeSent(prompt, json.prompt);
     attachments.clear(json.attachments);
     attempts.value = "1";
+    draftMode.value = "act";
     router.go(made);
   });
 
@@ -209,7 +211,7 @@ export function Composer() {
             <ModelField agent={agent.value} value={model.value} onChoose={(name) => (model.value = name)} />
           </Field>
           <Field label="Mode">
-            <ModeField value={mode.value} onChoose={(chosen) => (mode.value = chosen)} />
+            <ModeField value={mode} onChoose={(chosen) => (draftMode.value = chosen)} />
           </Field>
           <Field label="Attempts">
             <select

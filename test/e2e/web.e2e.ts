@@ -278,9 +278,11 @@ test("what was typed survives a refused request, a reload and the way back", asy
     const branch = page.getByRole("combobox", { name: "Branch" });
     await branch.fill("rel");
     await page.getByRole("option", { name: "release/1.0" }).click();
+    await page.getByLabel("Mode", { exact: true }).selectOption("plan");
     await page.reload();
     await page.waitForSelector(".composer");
     expect(await branch.inputValue()).toBe("release/1.0");
+    expect(await page.getByLabel("Mode", { exact: true }).inputValue()).toBe("plan");
     expect(await page.getByLabel("Prompt", { exact: true }).inputValue()).toBe("long thought");
     await page.getByRole("link", { name: "Settings" }).first().click();
     await page.getByRole("heading", { name: "Environments" }).waitFor();
