@@ -54,9 +54,9 @@ test("what is no pattern or no zone is told in words", () => {
 
 test("what has not five fields is told how many it has", () => {
   expect(() => nextTimes("0 3 * *", "UTC", 0, 1)).toThrow(
-    '"0 3 * *" is not a cron pattern: it has 4 fields.',
+    '"0 3 * *" is not a cron pattern: it has 4 fields, not five.',
   );
-  expect(() => nextTimes("0 0 3 * * *", "UTC", 0, 1)).toThrow("it has 6 fields.");
+  expect(() => nextTimes("0 0 3 * * *", "UTC", 0, 1)).toThrow("it has 6 fields, not five.");
   expect(nextTimes(" @daily", "UTC", 0, 1)).toEqual([86_400_000]);
 });
 

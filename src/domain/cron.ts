@@ -54,7 +54,7 @@ function cronOf(expression: string, timezone: string): Cron {
     if (expression.length > maxExpression) throw new Error("it is too long");
     const fields = expression.trim().split(/\s+/).length;
     if (fields !== 5 && !expression.trim().startsWith("@"))
-      throw new Error(fields === 1 ? "it has one field" : `it has ${fields} fields`);
+      throw new Error(expression.trim() === "" ? "it is empty" : `it has ${fields} fields, not five`);
     return new Cron(expression, { timezone, mode: "5-part", paused: true });
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.message.replace(/^Cron\w+: /, "") : "";

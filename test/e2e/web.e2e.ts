@@ -112,6 +112,8 @@ test("a question is answered with a choice, and with words of one's own", async 
     input: {
       questions: [
         { question: "Which way?", header: "Way", options: [{ label: "Left" }, { label: "Right" }] },
+        // A name that every object has.
+        ...(requestId === "q1" ? [{ question: "toString", header: "", options: [{ label: "Up" }] }] : []),
       ],
     },
   });
@@ -120,6 +122,7 @@ test("a question is answered with a choice, and with words of one's own", async 
     say(question("q1"));
     expect(await page.getByRole("button", { name: "Answer" }).isDisabled()).toBe(true);
     await page.getByLabel("Right").check();
+    await page.getByLabel("Up").check();
     await page.getByRole("button", { name: "Answer" }).click();
     await page.getByText("ada answered.").waitFor();
     say({ kind: "question_closed", requestId: "q1" }, question("q2"));
@@ -134,7 +137,10 @@ test("a question is answered with a choice, and with words of one's own", async 
   });
   const answers = appliance.store.events.ofKinds(id, ["answered"]).map(({ body }) => body);
   expect(answers).toMatchObject([
-    { requestId: "q1", answer: { behavior: "allow", updatedInput: { answers: { "Which way?": "Right" } } } },
+    {
+      requestId: "q1",
+      answer: { behavior: "allow", updatedInput: { answers: { "Which way?": "Right", toString: "Up" } } },
+    },
     { requestId: "q2", answer: { updatedInput: { answers: { "Which way?": "straight on" } } } },
     { requestId: "q3", answer: { behavior: "deny" } },
   ]);

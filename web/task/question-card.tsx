@@ -13,6 +13,7 @@ import {
   answerOf,
   type Choice,
   choicesIn,
+  choicesText,
   noChoice,
   picked,
   planIn,
@@ -81,9 +82,9 @@ function ChoiceForm(props: { requestId: string; questions: Question[]; onAnswer:
   const { requestId, questions, onAnswer } = props;
   const draft = useDraft(`answer:${requestId}`);
   const choices = choicesIn(draft.value);
-  const choiceOf = (question: string) => choices[question] ?? noChoice;
+  const choiceOf = (question: string) => choices.get(question) ?? noChoice;
   const choose = (question: string, choice: Choice) => {
-    draft.value = JSON.stringify({ ...choices, [question]: choice });
+    draft.value = choicesText(new Map([...choices, [question, choice]]));
   };
   const complete = questions.every(({ question }) => answerOf(choiceOf(question)) !== "");
   const submit = (event: Event) => {

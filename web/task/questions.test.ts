@@ -1,5 +1,13 @@
 import { expect, test } from "bun:test";
-import { answerInWords, answerOf, choicesIn, noChoice, picked, questionsIn } from "./questions.ts";
+import {
+  answerInWords,
+  answerOf,
+  choicesIn,
+  choicesText,
+  noChoice,
+  picked,
+  questionsIn,
+} from "./questions.ts";
 
 test("an AskUserQuestion is read, with what it may leave out", () => {
   const input = {
@@ -32,10 +40,13 @@ test("one choice replaces the other; several are joined; free text counts", () =
 });
 
 test("what was picked is kept as text, and anything else is nothing", () => {
-  const choices = { "Which?": { labels: ["A"], other: "mine" }, "And?": noChoice };
-  expect(choicesIn(JSON.stringify(choices))).toEqual(choices);
-  for (const text of ["", "{", "[]", '{"Which?":1}', '{"Which?":{"labels":[1]}}'])
-    expect(choicesIn(text)).toEqual({});
+  const choices = new Map([
+    ["Which?", { labels: ["A"], other: "mine" }],
+    ["__proto__", noChoice],
+  ]);
+  expect(choicesIn(choicesText(choices))).toEqual(choices);
+  for (const text of ["", "{", "{}", '[["Which?",1]]', '[["Which?",{"labels":[1]}]]'])
+    expect(choicesIn(text).get("toString")).toBeUndefined();
 });
 
 test("what was answered is told in words", () => {

@@ -50,20 +50,26 @@ export interface Choice {
   other: string | undefined;
 }
 
-const choicesSchema = z.record(
-  z.string(),
-  z
-    .object({ labels: z.array(z.string()), other: z.string().optional() })
-    .transform(({ labels, other }): Choice => ({ labels, other })),
+const choicesSchema = z.array(
+  z.tuple([
+    z.string(),
+    z
+      .object({ labels: z.array(z.string()), other: z.string().optional() })
+      .transform(({ labels, other }): Choice => ({ labels, other })),
+  ]),
 );
 
-/** What was picked for each question, from the text that is kept of it; nothing where that is none. */
-export function choicesIn(text: string): Record<string, Choice> {
+/** What was picked for each question, as `choicesText` has kept it; nothing where it is anything else. */
+export function choicesIn(text: string): ReadonlyMap<string, Choice> {
   try {
-    return choicesSchema.parse(JSON.parse(text));
+    return new Map(choicesSchema.parse(JSON.parse(text)));
   } catch {
-    return {};
+    return new Map();
   }
+}
+
+export function choicesText(choices: ReadonlyMap<string, Choice>): string {
+  return JSON.stringify([...choices]);
 }
 
 export const noChoice: Choice = { labels: [], other: undefined };
