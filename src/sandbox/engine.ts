@@ -60,7 +60,11 @@ export function createEngine({
   async function remove(id: SandboxId): Promise<void> {
     const container = containerOf(id);
     // Podman's forced removal gives the process its stop time-out first; a kill before it makes that nothing.
-    await container.kill({ signal: "SIGKILL" }).catch(() => undefined);
+    const isKilled = await container.kill({ signal: "SIGKILL" }).then(
+      () => true,
+      () => false,
+    );
+    if (!isKilled && traits.kind === "podman") await forgetHalfStart(docker, containerNameOf(id));
     for (let attempt = 1; ; attempt++) {
       try {
         await container.remove({ force: true, v: true });
@@ -204,6 +208,24 @@ export function createEngine({
     resolveImage: async (image) => imageReferenceOf(image),
     describe: async () => name,
   };
+}
+
+/**
+ * A Podman that died in the middle of a start does not know of the process which it was making, and no removal ends that. Told
+ * to make the container ready, it finds that one in its way, and takes it away; of any other it makes one that goes with it.
+ */
+async function forgetHalfStart(docker: Docker, container: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    docker.modem.dial(
+      {
+        path: `/v4.0.0/libpod/containers/${container}/init`,
+        method: "POST",
+        statusCodes: { 204: true, 304: true },
+      },
+      // What was in its way, what is missing, what is gone: the removal that follows tells what counts.
+      () => resolve(),
+    );
+  });
 }
 
 const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };

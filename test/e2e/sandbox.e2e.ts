@@ -10,6 +10,8 @@ import type { SandboxEngine, SandboxExit } from "../../src/domain/sandbox.ts";
 import { connectEngine, type EngineConnection } from "../../src/sandbox/connect.ts";
 import { createEngine } from "../../src/sandbox/engine.ts";
 import { createImages } from "../../src/sandbox/images.ts";
+import { ownPodman } from "../chaos/engines.ts";
+import { pidsWith } from "../machine.ts";
 import { until } from "../until.ts";
 import { enginesUnderTest } from "./engines.ts";
 
@@ -298,6 +300,39 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         await engine.restart(id);
         expect(await condition()).toBe("running");
         expect((await engine.tail(id, 1000)).match(/up/g)?.length).toBe(2);
+      });
+
+      test("of a sandbox in the middle of whose start the engine died, its removal leaves no process", async () => {
+        const id = await begin("exec sleep 600");
+        const container = connection.docker.getContainer(`ccw-${id}`);
+        const { Id } = await container.inspect();
+        // Until its program is run, the first process has the runtime's variables.
+        const halfMade = () => pidsWith(`/${Id}`, "environ");
+        const own = await ownPodman(folder);
+        try {
+          // Podman may be quicker than it is killed.
+          for (let tries = 0; halfMade().length === 0 && tries < 50; tries++) {
+            await engine.stop(id);
+            let isOver = false;
+            const starting = own.engine.docker
+              .getContainer(Id)
+              .start()
+              .catch(() => {})
+              .finally(() => {
+                isOver = true;
+              });
+            while (!isOver && halfMade().length === 0) await Bun.sleep(1);
+            await own.kill();
+            await starting;
+            await Bun.sleep(500);
+            await own.start();
+          }
+        } finally {
+          await own.close();
+        }
+        expect(halfMade()).toHaveLength(1);
+        await engine.remove(id);
+        await until("it is gone", () => halfMade().length === 0);
       });
     }
 
