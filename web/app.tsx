@@ -51,7 +51,7 @@ export function App() {
       </a>
       <Header page={page} />
       <Banners />
-      <div class={`body on-${page}`} ref={body}>
+      <div class={`body on-${page}${finding.value ? " finding" : ""}`} ref={body}>
         <nav class="side" aria-label="Tasks">
           <Link to="/" class="button primary new-task" current={page === "home"}>
             <Icon name="plus" /> New task

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import type { Locator } from "playwright-core";
 import type { GuestEvent } from "../../src/domain/event.ts";
 import type { TaskId } from "../../src/domain/ids.ts";
 import type { AppServer } from "../fixtures/app-server.ts";
@@ -34,6 +35,13 @@ function done(title: string, ...events: GuestEvent[]): TaskId {
   return id;
 }
 
+const isSeen = (part: Locator) =>
+  part.evaluate((node) => {
+    const { top, bottom, left, width } = node.getBoundingClientRect();
+    const there = document.elementFromPoint(left + width / 2, (top + bottom) / 2);
+    return top >= 0 && bottom <= innerHeight && node.contains(there);
+  });
+
 const hostile = `<img src=x onerror=alert(1)> \u202egnp.exe \u001b[31m`;
 
 for (const width of [1280, 390]) {
@@ -49,6 +57,7 @@ for (const width of [1280, 390]) {
       const place = page.locator(".found .place");
       await place.first().waitFor();
       expect(await place.locator("mark").allTextContents()).toEqual([`zebra${width}`, "cross"]);
+      expect(await isSeen(place.first())).toBe(true);
       await picture(page, `search-${width}`);
       await place.first().click();
       await page.waitForURL(/\/at\/\d+$/);
@@ -57,16 +66,31 @@ for (const width of [1280, 390]) {
       await part.waitFor();
       expect(await part.textContent()).toContain(`zebra${width}`);
       await page.waitForTimeout(200);
-      expect(
-        await part.evaluate((node) => {
-          const { top, bottom } = node.getBoundingClientRect();
-          return top >= 0 && bottom <= innerHeight;
-        }),
-      ).toBe(true);
+      expect(await isSeen(part)).toBe(true);
       await picture(page, `place-${width}`);
     }, width);
   });
 }
+
+test("on a phone the search stands above the form, which stays as it was filled in", async () => {
+  done("Feed the okapi");
+  await visit(async ({ page }) => {
+    const search = page.getByRole("searchbox");
+    const prompt = page.locator(".composer textarea");
+    await prompt.fill("Half a thought");
+    expect(await isSeen(search)).toBe(true);
+    await picture(page, "home-390");
+    await search.fill("okapi");
+    const found = page.locator(".found .task-row");
+    await found.waitFor();
+    expect(await isSeen(found)).toBe(true);
+    await picture(page, "home-found-390");
+    await search.fill("");
+    await found.waitFor({ state: "detached" });
+    expect(await isSeen(search)).toBe(true);
+    expect(await prompt.inputValue()).toBe("Half a thought");
+  }, 390);
+});
 
 test("a long transcript shows its end first, and then all of it", async () => {
   const id = done("A long one", ...Array.from({ length: 1500 }, (_, index) => says(`step ${index}`)));
