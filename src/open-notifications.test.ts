@@ -49,8 +49,10 @@ function ways(toml = '[notifications]\nallowed_ranges = ["127.0.0.1"]\n', ownPor
     opened.close();
     rmSync(folder, { recursive: true });
   });
-  return (settings: unknown, about: Partial<NotificationMessage> = {}) =>
+  const send = (settings: unknown, about: Partial<NotificationMessage> = {}) =>
     opened.send(channelSettingsSchema.parse(settings), { ...message, ...about }, never);
+  const judge = (settings: unknown) => opened.judge(channelSettingsSchema.parse(settings));
+  return Object.assign(send, { judge });
 }
 
 function receive(answer: (request: Request) => Response | Promise<Response> = () => new Response("ok")) {
@@ -135,10 +137,25 @@ test("addresses that the operator has not allowed are not reached, whatever name
     const outcome = await send({ kind: "webhook", url: address, secret });
     expect(outcome).toMatchObject({ kind: "again", status: 0 });
     expect(outcome.kind === "again" && outcome.error).toMatch(/allowed_ranges/);
+    await expect(send.judge({ kind: "ntfy", url: new URL("/topic", address).href })).rejects.toMatchObject({
+      code: "forbidden",
+      hint: expect.stringContaining("allowed_ranges"),
+    });
   }
   // The appliance itself stays out of reach, even where loopback is allowed.
   const own = ways(undefined, port);
   expect(await own({ kind: "webhook", url, secret })).toMatchObject({ kind: "again", status: 0 });
+  await expect(own.judge({ kind: "webhook", url, secret })).rejects.toMatchObject({ code: "forbidden" });
+  expect(requests).toEqual([]);
+});
+
+test("an address that is allowed, a name that nobody knows now, and a mailbox pass before anything is sent", async () => {
+  const { url, requests } = receive();
+  const { judge } = ways();
+  await judge({ kind: "webhook", url, secret });
+  // Longer than a name's part may be: no server is asked for it.
+  await judge({ kind: "webhook", url: `https://${"x".repeat(64)}.invalid/`, secret });
+  await judge({ kind: "email", address: "ada@example.com" });
   expect(requests).toEqual([]);
 });
 

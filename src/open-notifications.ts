@@ -1,6 +1,7 @@
 import type { Config } from "./config.ts";
 import { CcwError } from "./domain/errors.ts";
 import type { Send } from "./domain/notification.ts";
+import type { JudgeChannel } from "./domain/notification-channel.ts";
 import { createUpstreamHttp } from "./forge/upstream-http.ts";
 import { createReach, upstreamProxyOf, vetAddresses } from "./network.ts";
 import { createSend } from "./notify/send.ts";
@@ -15,7 +16,7 @@ export function openNotifications(options: {
   authorities: readonly string[];
   ownPort(): number;
   now(): number;
-}): { send: Send; close(): void } {
+}): { send: Send; judge: JudgeChannel; close(): void } {
   const { config, authorities, ownPort, now } = options;
   const { allowedRanges, mail } = config.notifications;
   const proxy = upstreamProxyOf(config.egress.upstreamProxy);
@@ -55,7 +56,16 @@ export function openNotifications(options: {
       return { status, retryAfter: answer["retry-after"] };
     },
   });
-  return { send, close: () => http.close() };
+  const judge: JudgeChannel = async (settings) => {
+    if (settings.kind === "email") return;
+    try {
+      await reach(new URL(settings.url));
+    } catch (thrown) {
+      // A name that nobody knows now may be known when something is sent.
+      if (!(thrown instanceof CcwError && thrown.code === "unavailable")) throw thrown;
+    }
+  };
+  return { send, judge, close: () => http.close() };
 }
 
 async function within<Result>(

@@ -240,6 +240,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       usage: { calendar: config.usage.calendar, limits: usageLimits },
       publicUrl: () => url,
       ...{ pullRequests, follower, notifications },
+      judgeChannel: waysOut.judge,
       sendsMail: config.notifications.mail !== undefined,
       hostNames: [
         ...config.hostNames,

@@ -45,6 +45,9 @@ export type ChannelSettings = z.infer<typeof channelSettingsSchema>;
 export type WebhookSettings = Extract<ChannelSettings, { kind: "webhook" }>;
 export type NtfySettings = Extract<ChannelSettings, { kind: "ntfy" }>;
 
+/** By the rule that sending goes by: rejects with `forbidden` where the address is one that nothing is sent to. */
+export type JudgeChannel = (settings: ChannelSettings) => Promise<void>;
+
 /** Addresses of webhooks and topics are half a secret: the end of a long one is left out. */
 export function shownTarget(settings: ChannelSettings): string {
   if (settings.kind === "email") return settings.address;

@@ -4,6 +4,7 @@ import type { Forge, ForgeApi, ForgeCredential } from "../domain/forge.ts";
 import type { GitEndpoint, GitTarget, PushRight } from "../domain/git-server.ts";
 import type { IdSource } from "../domain/ids.ts";
 import type { LfsTarget } from "../domain/lfs.ts";
+import type { JudgeChannel } from "../domain/notification-channel.ts";
 import type { AttachmentFiles, KeptWork, Log, RepositoryHost } from "../domain/ports.ts";
 import type { SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Person, Token } from "../domain/store/people.ts";
@@ -42,6 +43,7 @@ export interface HttpContext {
   pullRequests: PullRequests;
   follower: Pick<PullRequestFollower, "changed" | "follow" | "lookedAt">;
   notifications: Pick<Notifications, "test">;
+  judgeChannel: JudgeChannel;
   /** Whether the operator has set up a mail server. */
   sendsMail: boolean;
   model: ModelSettings;

@@ -1,15 +1,17 @@
 import { afterEach, expect, test } from "bun:test";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
 import { beginCli } from "../cli/wiring.fixture.ts";
+import { CcwError } from "../domain/errors.ts";
 import type { Send } from "../domain/notification.ts";
+import type { JudgeChannel } from "../domain/notification-channel.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-function serve(send?: Send) {
-  const house = startAppServer(send && { send });
+function serve(send?: Send, judgeChannel?: JudgeChannel) {
+  const house = startAppServer({ ...(send && { send }), ...(judgeChannel && { judgeChannel }) });
   closers.push(() => house.close());
   const bob = house.store.tokens.create({
     kind: "api",
@@ -42,6 +44,21 @@ test("a webhook's secret is shown once, and no secret or whole address ever agai
     { kind: "ntfy", target: "https://ntfy.example/topic" },
   ]);
   expect(listed.text).not.toMatch(/whsec|tk_hidden|secret-address/);
+});
+
+test("a channel to an address that nothing is sent to is neither added nor switched on", async () => {
+  let closed = false;
+  const { call } = serve(undefined, async () => {
+    if (closed) throw new CcwError("forbidden", "The appliance sends no notifications there.", "Ask for it.");
+  });
+  const { id } = (await call("POST", "channels", hook)).body.channel;
+  closed = true;
+  const added = await call("POST", "channels", hook);
+  expect([added.status, added.body.error.hint]).toEqual([403, "Ask for it."]);
+  // What it tells can be changed, and it can be switched off.
+  expect((await call("PATCH", `channels/${id}`, { kinds: ["done"], on: false })).status).toBe(200);
+  expect((await call("PATCH", `channels/${id}`, { on: true })).status).toBe(403);
+  expect((await call("GET", "channels")).body.channels).toMatchObject([{ id, on: false, kinds: ["done"] }]);
 });
 
 test("nobody sees, changes, tries or removes another person's channel", async () => {

@@ -68,7 +68,7 @@ const params = z.object({ id: z.coerce.number().int().positive() });
 const usualKinds = notificationKinds.filter((kind) => kind !== "pull_request");
 
 /** Everybody has notification channels of their own, and sees nobody else's. */
-export function notificationRoutes({ store, ids, notifications, sendsMail }: HttpContext) {
+export function notificationRoutes({ store, ids, notifications, judgeChannel, sendsMail }: HttpContext) {
   const own = (person: { id: string }, id: number): NotificationChannel => {
     const channel = store.notifications.channel(id);
     if (channel === undefined || channel.personId !== person.id)
@@ -113,7 +113,7 @@ export function notificationRoutes({ store, ids, notifications, sendsMail }: Htt
           ...failures,
         },
       }),
-      (c) => {
+      async (c) => {
         const { kinds = usualKinds, ...input } = c.req.valid("json");
         if (input.kind === "email" && !sendsMail) {
           throw new CcwError(
@@ -126,6 +126,7 @@ export function notificationRoutes({ store, ids, notifications, sendsMail }: Htt
           input.kind === "webhook"
             ? { ...input, secret: input.secret ?? newSecret(ids.randomBytes(32)) }
             : input;
+        await judgeChannel(settings);
         const channel = channelJson(store.notifications.addChannel(c.get("person").id, settings, kinds));
         const made = settings.kind === "webhook" ? { channel, secret: settings.secret } : { channel };
         return c.json(made, 201);
@@ -142,9 +143,10 @@ export function notificationRoutes({ store, ids, notifications, sendsMail }: Htt
         },
         responses: { 200: json(channelSchema, "The channel"), ...failures },
       }),
-      (c) => {
+      async (c) => {
         const { id } = own(c.get("person"), c.req.valid("param").id);
         const { kinds, on } = c.req.valid("json");
+        if (on) await judgeChannel(store.notifications.settingsOf(id));
         store.notifications.updateChannel(id, { ...(kinds && { kinds }), ...(on !== undefined && { on }) });
         return c.json(channelJson(own(c.get("person"), id)), 200);
       },
