@@ -38,6 +38,14 @@ export function questionsOf(
   });
 }
 
+/** Of AskUserQuestion's questions those that `answers`, by a question's text, say nothing to. */
+export function unanswered(input: unknown, answers: Readonly<Record<string, string>>): string[] {
+  const said = new Map(Object.entries(answers));
+  return questionsOf(input)
+    .map(({ question }) => question)
+    .filter((question) => (said.get(question) ?? "").trim() === "");
+}
+
 /** The plan, in Markdown, that an agent in plan mode asks leave for; undefined for every other question. */
 export function planOf(tool: string, input: unknown): string | undefined {
   const { plan } = record(input);

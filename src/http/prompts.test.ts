@@ -195,3 +195,35 @@ test("everything that can be said to a task is in the API's own description", as
     ]),
   );
 });
+
+test("each of an agent's questions wants an answer, and what is missing is named; leave for a tool has none", async () => {
+  const house = serve();
+  const { client, store } = house;
+  const id = house.submit({ title: "asks" });
+  const questions = ["Which colour?", "toString"].map((question) => ({ question, options: [] }));
+  house.play(id)(
+    { kind: "question", requestId: "q1", tool: "AskUserQuestion", input: { questions } },
+    { kind: "question", requestId: "q2", tool: "Bash", input: { command: "rm -rf ." } },
+  );
+  const answer = (requestId: string, answers: Record<string, string>) =>
+    client.read(
+      client.api.tasks[":id"].answers.$post({
+        ...{ param: { id }, json: { requestId, answer: { kind: "answers", answers } } },
+      }),
+    );
+  const colour = { "Which colour?": "Green" };
+  for (const [given, missing] of [
+    [{}, "Which colour?"],
+    [{ "Another?": "Green" }, "Which colour?"],
+    [colour, "toString"],
+    [{ ...colour, toString: " " }, "toString"],
+  ] as const) {
+    await expect(answer("q1", given)).rejects.toMatchObject({
+      ...{ code: "invalid", message: `There is no answer to "${missing}".` },
+    });
+  }
+  await answer("q1", { ...colour, toString: "Up" });
+  await answer("q2", {});
+  const answered = store.events.ofKinds(id, ["answered"]).map(({ body }) => body);
+  expect(answered).toMatchObject([{ requestId: "q1" }, { requestId: "q2" }]);
+});

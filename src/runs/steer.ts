@@ -1,11 +1,14 @@
 import { CcwError } from "../domain/errors.ts";
 import { type IdSource, isId, newId, type PromptId, type TaskId } from "../domain/ids.ts";
+import { plainLine } from "../domain/plain-text.ts";
 import type { Answer } from "../domain/question.ts";
 import { toPermissionResponse } from "../domain/question.ts";
+import { unanswered } from "../domain/question-text.ts";
 import type { Person } from "../domain/store/people.ts";
 import type { Prompt } from "../domain/store/prompts.ts";
 import type { Store } from "../domain/store.ts";
 import { type AgentMode, isActive, isEnded, type TaskState } from "../domain/task.ts";
+import { cut } from "../domain/text-line.ts";
 import { openQuestions } from "./questions.ts";
 import { attachmentIdOf, existing } from "./submit.ts";
 
@@ -144,6 +147,14 @@ export function answerQuestion(
         "conflict",
         "The task does not wait for this answer.",
         "Look at the task: the question may have been answered already.",
+      );
+    }
+    const [missing] = answer.kind === "answers" ? unanswered(asked.input, answer.answers) : [];
+    if (missing !== undefined) {
+      throw new CcwError(
+        "invalid",
+        `There is no answer to "${cut(plainLine(missing), 300)}".`,
+        "Answer each question, by its own text.",
       );
     }
     const response = toPermissionResponse(asked.input, answer);
