@@ -418,3 +418,27 @@ test("the page's files are compressed for who takes that, asked for anew, and no
   expect((await get(known)).status).toBe(304);
   expect((await get({ ...known, authorization: "Bearer wrong" })).status).toBe(401);
 });
+
+test("an unknown address is a page with a way back in a browser, and JSON for a program and below /api", async () => {
+  const house = serve();
+  const accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+  for (const authorization of [`Bearer ${house.token}`, ""]) {
+    const response = await fetch(`${house.url}/nowhere/<b>at all`, { headers: { accept, authorization } });
+    expect([response.status, response.headers.get("content-type")]).toEqual([
+      404,
+      "text/html; charset=UTF-8",
+    ]);
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+    const text = await response.text();
+    expect(text).toContain("There is nothing at this address");
+    expect(text).toContain('<a href="/">');
+    expect(text).not.toContain("at all");
+  }
+  for (const [path, headers] of [
+    ["/nowhere", { accept: "*/*" }],
+    ["/api/nowhere", { accept }],
+  ] as const) {
+    const told = await errorOf(await call(house, "GET", path, undefined, headers));
+    expect(told).toMatchObject({ status: 404, message: "There is nothing at this address." });
+  }
+});

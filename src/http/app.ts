@@ -16,6 +16,7 @@ import { forgeRoutes } from "./forges.ts";
 import { gitRoutes } from "./git.ts";
 import { groupRoutes } from "./groups.ts";
 import { liveRoutes } from "./live.ts";
+import { notFound } from "./not-found.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { promptRoutes } from "./prompts.ts";
 import { pullRequestRoutes } from "./pull-requests.ts";
@@ -38,9 +39,7 @@ const maxBody = 4 * maxPromptBytes;
 export function createApp(context: HttpContext) {
   const app = new OpenAPIHono<HttpEnv>();
   app.onError((thrown, c) => errorResponse(c, thrown, context.log));
-  app.notFound((c) =>
-    errorResponse(c, new CcwError("not_found", "There is nothing at this address."), context.log),
-  );
+  app.notFound((c) => notFound(c, context.log));
 
   // Its form goes to a forge, which the policy of every other page forbids: it has one of its own.
   const appFlow = createForgeAppFlow(context);
