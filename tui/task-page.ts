@@ -1,7 +1,7 @@
 import type { TaskJson } from "../src/client.ts";
 import { ageText, countText } from "../src/domain/amounts.ts";
 import { nameOf } from "../src/domain/pull-request.ts";
-import { pauseInWords } from "../src/domain/steering-words.ts";
+import { pauseText } from "../src/domain/steering-words.ts";
 import { fit, styled, width } from "./cells.ts";
 import type { Model } from "./model.ts";
 import { waitingLine } from "./request-views.ts";
@@ -49,7 +49,7 @@ function holdLines({ paused, held }: TaskJson, columns: number, now: number): st
       ? [fit(styled(" Interrupted: its prompts are held. u lets it go on.", "warning"), columns)]
       : [];
   const until = paused.until === undefined ? "" : ` It goes on in ${ageText(paused.until - now)}.`;
-  const words = line(`${pauseInWords[paused.why]}: ${paused.reason}`);
+  const words = line(pauseText(paused));
   return [fit(` ${styled(`${words}${until} u lets it go on now.`, "warning")}`, columns)];
 }
 

@@ -209,7 +209,7 @@ test("a task that is open offers what its state allows, and says why it does not
     paused: { why: "usage_limit" as const, reason: "Resets \u001b[2Jsoon.", hint: "", until: 3_600_000 },
   };
   expect(foot(paused)).toContain("u go on");
-  expect(screen(paused).join("\n")).toContain("usage limit is reached: Resets ␛[2Jsoon. It goes on in 1h.");
+  expect(screen(paused).join("\n")).toContain("account is reached: Resets ␛[2Jsoon. It goes on in 1h.");
   expect(screen({ state: "idle", held: true }).join("\n")).toContain("its prompts are held");
 });
 

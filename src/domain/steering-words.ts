@@ -53,14 +53,29 @@ export const modeInWords: Record<AgentMode, string> = {
   plan: "the agent plans first, and changes nothing before its plan is approved",
 };
 
-export const pauseInWords: Record<PauseReason, string> = {
+const pauseInWords: Record<PauseReason, string> = {
   interrupted: "Interrupted",
-  usage_limit: "The model account's usage limit is reached",
+  usage_limit: "The usage limit of the model account is reached",
   budget: "The budget is used up",
   broken: "The sandbox failed again and again",
   no_space: "A disk is full",
   questions: "The agent asks too many questions",
 };
+
+/** Why a task is paused: its kind, and what the reason adds to that; empty where it says the same. */
+export function pauseParts({ why, reason }: { why: PauseReason; reason: string }): {
+  kind: string;
+  more: string;
+} {
+  const kind = pauseInWords[why];
+  return { kind, more: reason.startsWith(kind) ? reason.slice(kind.length).replace(/^[.:\s]+/, "") : reason };
+}
+
+/** The same in one line. */
+export function pauseText(paused: { why: PauseReason; reason: string }): string {
+  const { kind, more } = pauseParts(paused);
+  return more === "" ? `${kind}.` : `${kind}: ${more}`;
+}
 
 const because = (reason: string): string => (reason === "" ? "" : `: ${reason.replace(/[.\s]+$/, "")}`);
 

@@ -1,5 +1,5 @@
 import type { TaskJson } from "../../src/client.ts";
-import { pauseInWords } from "../../src/domain/steering-words.ts";
+import { pauseParts } from "../../src/domain/steering-words.ts";
 import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction } from "../parts/hooks.ts";
@@ -16,21 +16,21 @@ export function HoldBanner(props: { task: TaskJson; waiting: number; onChanged: 
     onChanged();
   });
   const { paused, held } = task;
+  const pause = paused && pauseParts(paused);
   // A queue that is held and empty holds nothing up: the next prompt goes first.
   if (paused === undefined && !(held && waiting > 0)) return null;
   return (
     <div class="note ask hold" role="status">
       <Icon name="paused" />
       <div>
-        {paused === undefined ? (
+        {pause === undefined ? (
           <p>
             <strong>Interrupted.</strong> {counted(waiting, "prompt")} {waiting === 1 ? "waits" : "wait"} for
             your word. A new prompt goes first.
           </p>
         ) : (
           <p>
-            <strong>{pauseInWords[paused.why]}.</strong>{" "}
-            {plain([paused.reason, paused.hint].join(" ").trim())}
+            <strong>{pause.kind}.</strong> {plain([pause.more, paused?.hint].join(" ").trim())}
           </p>
         )}
         {paused?.until !== undefined && <p>It goes on by itself {atTime(paused.until, now.value)}.</p>}

@@ -1,7 +1,7 @@
 import { authorityText, reasonInWords, scopeInWords } from "../../src/domain/access-words.ts";
 import type { TaskEvent } from "../../src/domain/event.ts";
 import { pullRequestInWords } from "../../src/domain/pull-request-words.ts";
-import { pauseInWords, steeringInWords } from "../../src/domain/steering-words.ts";
+import { pauseText, steeringInWords } from "../../src/domain/steering-words.ts";
 import type { Item, LineItem, PromptItem, QuestionItem, StepItem } from "./item.ts";
 
 /**
@@ -133,7 +133,7 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
         line("quiet", `${body.branch} was put back`, `${body.repository} at ${body.commit.slice(0, 10)}`);
       return;
     case "pause_requested":
-      line("warning", `${pauseInWords[body.why]}: ${body.reason}`, body.hint);
+      line("warning", pauseText(body), body.hint);
       return;
     case "snapshot":
       // Once more when the turn's work was committed: it is the same turn.
