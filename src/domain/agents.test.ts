@@ -27,6 +27,9 @@ test("a bad entry is refused where it is bad, with the reason", () => {
   expect(why({ mine: { command: [] } })).toContain("must name a program");
   expect(why({ mine: { command, comand: 1 } })).toContain("comand");
   expect(why({ mine: { command, api: "chat" } })).toContain('"messages" or "responses"');
+  expect(why({ mine: { command, image: "-bad image" } })).toBe(
+    "mine.image: That is not an image reference such as `slim` or `registry/name:tag`.",
+  );
   expect(why({ mine: { command, title: "a\nb" } })).toContain("control characters");
   expect(why({ mine: { command, variables: { KEY: "{modell}" } } })).toBe(
     "mine.variables.KEY: {modell} is no placeholder; there are {model_url}, {model_token}, {model}",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type AcpProgram, acpProgramFields } from "./acp-program.ts";
+import { imageSchema } from "./environment.ts";
 import type { ModelApi } from "./model.ts";
 import { namedRecord } from "./named-record.ts";
 
@@ -49,7 +50,7 @@ export const configuredAgentsSchema = namedRecord(
     ...acpProgramFields,
     title: acpProgramFields.title.optional(),
     api: z.enum(["messages", "responses"], 'must be "messages" or "responses"').default("messages"),
-    image: z.string().min(1).max(300).optional(),
+    image: imageSchema.optional(),
   }),
 ).transform((agents) =>
   Object.entries(agents).map(

@@ -6,6 +6,13 @@ import { egressInputSchema, egressSchema, secretsSchema, whyNotInjected } from "
 export const accessLevels = ["none", "limited", "custom", "full"] as const;
 export type AccessLevel = (typeof accessLevels)[number];
 
+export const imageSchema = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][\w./:@-]{0,254}$/,
+    "That is not an image reference such as `slim` or `registry/name:tag`.",
+  );
+
 export const limitsSchema = z.object({
   /** Bytes of memory, swap included. */
   memoryBytes: z
@@ -46,13 +53,7 @@ const fields = z.object({
       "An environment's name has 1 to 63 lower-case letters, digits and hyphens, and starts with a letter or digit.",
     ),
   /** A built-in recipe's name (`slim`) or any image that the container engine holds. */
-  image: z
-    .string()
-    .regex(
-      /^[A-Za-z0-9][\w./:@-]{0,254}$/,
-      "That is not an image reference such as `slim` or `registry/name:tag`.",
-    )
-    .default("slim"),
+  image: imageSchema.default("slim"),
   access: z.enum(accessLevels).default("none"),
   variables: z
     .record(
