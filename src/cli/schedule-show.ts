@@ -54,13 +54,13 @@ export function showSchedule(
   return `${head}\n${table(["RUN", "BY", "TASK", "OUTCOME"], rows, { width: undefined })}`;
 }
 
-/** `0 3 * * * Europe/Berlin`, `once, tomorrow 09:00`, `no time`. */
+/** `0 3 * * * Europe/Berlin`, `once, tomorrow 09:00 Europe/Berlin`, `no time`. */
 export function timeText({ time, trigger }: ScheduleJson): string {
   switch (time.kind) {
     case "cron":
       return `${time.expression} ${time.zone}`;
     case "once":
-      return `once, ${momentText(time.at, Date.now())}`;
+      return `once, ${momentText(time.at, Date.now())} ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
     case "never":
       return trigger === undefined ? "no time" : "by its trigger";
   }

@@ -116,7 +116,7 @@ function whenText(time: ScheduleJson["time"], now: number): string {
     case "cron":
       return `${plainLine(time.expression)} · ${plainLine(time.zone)}`;
     case "once":
-      return `once, ${momentText(time.at, now)}`;
+      return `once, ${momentText(time.at, now)} · ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
     case "never":
       return "no time of its own";
   }

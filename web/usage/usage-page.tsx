@@ -34,7 +34,7 @@ export function UsagePage() {
   const loaded = state.value;
   const csv = `/api/usage.csv?${new URLSearchParams(query)}`;
   return (
-    <div class="page">
+    <div class="page stack">
       <Link to="/" class="back">
         <Icon name="back" /> All tasks
       </Link>
