@@ -109,6 +109,42 @@ test("a schedule's files, repositories, agent and mode are given and changed, an
   });
 }, 600_000);
 
+test("the words of a schedule outlive a reload, and are gone once they are given up", async () => {
+  await visit(async ({ page }) => {
+    const open = async () => {
+      await page.getByRole("button", { name: "New schedule" }).click();
+      await page.getByLabel("Name").waitFor();
+      return [await page.getByLabel("Name").inputValue(), await page.getByLabel("Prompt").inputValue()];
+    };
+    await page.goto(`${appliance.url}/schedules`);
+    expect(await open()).toEqual(["", ""]);
+    await page.getByLabel("Name").fill("weekly");
+    await page.getByLabel("Prompt").fill("Look at the licences");
+    await page.reload();
+    expect(await open()).toEqual(["weekly", "Look at the licences"]);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    expect(await open()).toEqual(["", ""]);
+  });
+});
+
+test("a time that comes once names the zone that it is told in", async () => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  await visit(async ({ page }) => {
+    await page.goto(`${appliance.url}/schedules`);
+    await page.getByRole("button", { name: "New schedule" }).click();
+    await page.getByLabel("Name").fill("some day");
+    await page.getByLabel("Prompt").fill("Greet");
+    await page.getByLabel("When").selectOption("once");
+    await page.locator("input[name=at]").fill("2038-01-05T09:00");
+    await page.getByRole("button", { name: "Make schedule" }).click();
+    const row = page.locator(".schedules > li", { hasText: "some day" });
+    await row.getByText(`once, 5 Jan 2038 09:00 · ${zone}`).waitFor();
+    await row.getByRole("button", { name: "Remove" }).click();
+    await row.getByRole("button", { name: "Yes, remove" }).click();
+    await page.getByText("There are none yet.").waitFor();
+  });
+});
+
 test("attempts stand side by side with their diffs, and one is kept after a second word", async () => {
   const { store, ids } = appliance;
   const host = {

@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import type { ScheduleJson } from "../../src/client.ts";
 import { aheadText, momentText } from "../../src/domain/time-words.ts";
 import { failureOf, useAppliance } from "../appliance.ts";
@@ -7,7 +7,7 @@ import { AgentField, ModeField, ModelField } from "../parts/agent-fields.tsx";
 import { AttachButton, AttachedFiles, useAttachments } from "../parts/attachments.tsx";
 import { Field } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
-import { submitting, useAction, useLoaded } from "../parts/hooks.ts";
+import { submitting, useAction, useDraft, useLoaded } from "../parts/hooks.ts";
 import { type Filled, filledFrom, taskOf, timeOf } from "./filled.ts";
 import { RepositoryFields } from "./repository-fields.tsx";
 
@@ -19,9 +19,21 @@ export function ScheduleForm(props: {
 }) {
   const { present } = props;
   const { client } = useAppliance();
-  const form = useSignal(filledFrom(present));
+  const first = useMemo(() => filledFrom(present), []);
+  // The words outlive a reload; the rest is chosen again.
+  const name = useDraft(`schedule:${present?.id ?? ""}:name`, first.name);
+  const prompt = useDraft(`schedule:${present?.id ?? ""}:prompt`, first.prompt);
+  const form = useSignal<Filled>({ ...first, name: name.peek(), prompt: prompt.peek() });
   const attachments = useAttachments(present?.attachments);
-  const set = (change: Partial<Filled>) => (form.value = { ...form.value, ...change });
+  const set = (change: Partial<Filled>) => {
+    form.value = { ...form.value, ...change };
+    name.value = form.value.name;
+    prompt.value = form.value.prompt;
+  };
+  const forgetDrafts = () => {
+    name.value = first.name;
+    prompt.value = first.prompt;
+  };
   const it = form.value;
   const choices = useLoaded(async () => {
     const repositories = await client.read(client.api.repositories.$get());
@@ -53,6 +65,7 @@ export function ScheduleForm(props: {
               },
             }),
           );
+    forgetDrafts();
     props.onDone(saved.id);
   });
   const choose = <Name extends Exclude<keyof Filled, "repositories">>(
@@ -181,7 +194,13 @@ export function ScheduleForm(props: {
         <button type="submit" class="primary" disabled={save.busy.value || attachments.busy()}>
           {present === undefined ? "Make schedule" : "Save"}
         </button>
-        <button type="button" onClick={props.onCancel}>
+        <button
+          type="button"
+          onClick={() => {
+            forgetDrafts();
+            props.onCancel();
+          }}
+        >
           Cancel
         </button>
       </div>
