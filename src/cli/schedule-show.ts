@@ -55,7 +55,7 @@ export function showSchedule(
 }
 
 /** `0 3 * * * Europe/Berlin`, `once, tomorrow 09:00 Europe/Berlin`, `no time`. */
-export function timeText({ time, trigger }: ScheduleJson): string {
+export function timeText({ time, trigger }: Pick<ScheduleJson, "time" | "trigger">): string {
   switch (time.kind) {
     case "cron":
       return `${time.expression} ${time.zone}`;
