@@ -77,8 +77,8 @@ export const sessionStartSchema = z.object({
     .object({
       /** The snapshot, in words for the transcript: "turn 3". */
       title: z.string(),
-      /** For the task's repositories in their order; undefined where there is nothing but the base branch. */
-      repositories: z.array(snapshotCommitSchema.optional()),
+      /** For the task's repositories in their order; null where there is nothing but the branches. */
+      repositories: z.array(snapshotCommitSchema.nullable()),
       /** Commit in the task's own snapshot repository with the agent's conversation and what lies beside the repositories. */
       session: z.string().optional(),
     })

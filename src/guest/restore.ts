@@ -46,8 +46,8 @@ export async function restore(
     }
   };
   for (const [index, checkout] of checkouts.entries()) {
-    const snapshot = repositories[index];
-    if (snapshot === undefined) continue;
+    const snapshot = repositories[index] ?? null;
+    if (snapshot === null) continue;
     const otherwise = `The work goes on from ${checkout.workBranch} as it was pushed, or from ${checkout.baseBranch}.`;
     await attempt(checkout.name, otherwise, () => restoreCheckout(checkout, index, snapshot, options));
   }

@@ -254,7 +254,7 @@ test("a restored checkout has its branch, its files and nothing staged; a conver
   await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
   const { session: from, ...rest } = options();
   await restore(
-    { title: "turn 1", repositories: [repositories[0] ?? undefined], session },
+    { title: "turn 1", repositories: [repositories[0] ?? null], session },
     {
       ...rest,
       checkouts: [other],
@@ -294,7 +294,7 @@ test("what was pushed after the snapshot stays, and what was uncommitted is laid
   const other = { ...checkout(), folder: join(folder, "other/demo") };
   await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
   await restore(
-    { title: "turn 1", repositories: [repositories[0] ?? undefined] },
+    { title: "turn 1", repositories: [repositories[0] ?? null] },
     {
       ...options(),
       checkouts: [other],

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { environmentSchema } from "../domain/environment.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";
+import { sessionStartSchema } from "../domain/session.ts";
 import type { Store } from "../domain/store.ts";
 import { createSnapshotWorld, type SnapshotWorld } from "../forge/snapshots.fixture.ts";
 import { createSeal } from "../store/seal.ts";
@@ -142,6 +143,13 @@ test("a new sandbox begins with the last snapshot; commits that are not there ar
   tell(task, { repositories: [taken], session: "" });
   expect(await restoreOf(store, world.snapshots, taskOf(task.id))).toEqual({
     ...{ title: "turn 5", repositories: [taken] },
+  });
+  // The conversation could be taken, the files not; as the sandbox gets it.
+  prompt(task, "and more still");
+  tell(task, { repositories: [null], session });
+  const sent = JSON.parse(JSON.stringify(await restoreOf(store, world.snapshots, taskOf(task.id))));
+  expect(sessionStartSchema.shape.restore.parse(sent)).toEqual({
+    ...{ title: "turn 6", repositories: [null], session },
   });
 });
 

@@ -84,14 +84,14 @@ async function heldOf(
 ) {
   const repositories = await Promise.all(
     snapshot.repositories.map(async (each, index) => {
-      if (each === null) return undefined;
+      if (each === null) return null;
       const held = await snapshots.holds(taskId, index, [each.commit, each.head]);
-      return held.has(each.commit) && held.has(each.head) ? each : undefined;
+      return held.has(each.commit) && held.has(each.head) ? each : null;
     }),
   );
   const held = await snapshots.holds(taskId, "session", [snapshot.session]);
   const session = held.has(snapshot.session) ? snapshot.session : undefined;
-  return { repositories, session, any: session !== undefined || repositories.some((each) => each) };
+  return { repositories, session, any: session !== undefined || repositories.some((each) => each !== null) };
 }
 
 /** The snapshot of this turn, of which something is there; `not_found` where there is none. */
@@ -149,7 +149,7 @@ export async function commitsOf(
   const { repositories, session } = await heldOf(snapshots, snapshot.taskId, snapshot);
   return [
     ...repositories.flatMap((each, place) =>
-      each === undefined ? [] : [each.head, each.commit].map((commit) => ({ place, commit })),
+      each === null ? [] : [each.head, each.commit].map((commit) => ({ place, commit })),
     ),
     ...(session === undefined ? [] : [{ place: "session" as const, commit: session }]),
   ];

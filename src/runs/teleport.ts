@@ -51,7 +51,7 @@ export async function openTeleport(
       const lenders = [pushed?.objects, kept].filter((each) => each !== undefined);
       const made = await teleports.makeWork(ticket, {
         ...{ index, name, branch: workBranch, lenders, tip: pushed?.tip },
-        snapshot: restore?.repositories[index],
+        snapshot: restore?.repositories[index] ?? undefined,
       });
       if (made !== undefined) repositories.push(made);
     }

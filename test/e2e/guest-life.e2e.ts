@@ -548,7 +548,7 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
 
   const other = await openHouse({
     beside: house,
-    restore: { title: "turn 2", repositories: [ofDemo ?? undefined], session: snapshot.session },
+    restore: { title: "turn 2", repositories: [ofDemo ?? null], session: snapshot.session },
   });
   other.startGuest();
   other.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
@@ -562,6 +562,16 @@ test("what a turn left is in its snapshot, an interrupted turn's too, and goes o
   expect(await git(other.checkout, "status", "--porcelain")).toBe("M file.txt\n?? last.txt\n?? new.txt");
   expect(textOf(other.events(), "notice")).toContain("Restored from turn 2: demo, The conversation");
   expect(existsSync(join(other.checkout, ".git/ccw-snapshot-index"))).toBe(true);
+
+  // Of a turn of which the conversation alone was kept.
+  const third = await openHouse({
+    beside: house,
+    restore: { title: "turn 2", repositories: [null], session: snapshot.session },
+  });
+  third.startGuest();
+  third.command({ kind: "prompt", promptId: "prm_3", text: "PLAY hello" });
+  await third.until(endOf("prm_3"));
+  expect(textOf(third.events(), "notice")).toContain("Restored from turn 2: The conversation.");
 }, 600_000);
 
 test("a turn that a full disk kept from its snapshot has it before the next turn begins, as it was left", async () => {
