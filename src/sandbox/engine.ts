@@ -122,8 +122,10 @@ export function createEngine({
         await containerOf(id)
           .start()
           .catch(async (thrown: unknown) => {
-            // What Podman was stopping when its service died cannot be started before it is stopped once more.
-            if (!/container state improper/i.test(engineWords(thrown))) throw thrown;
+            // What Podman was stopping, or had just started, when its service died is not to it what it is: it cannot be
+            // started before it is stopped once more.
+            if (!/container state improper| start [0-9a-f]{64}` failed/i.test(engineWords(thrown)))
+              throw thrown;
             await containerOf(id).stop({ t: stopSeconds });
             await containerOf(id).start();
           });

@@ -302,6 +302,32 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         expect((await engine.tail(id, 1000)).match(/up/g)?.length).toBe(2);
       });
 
+      test("a sandbox in whose start the engine died, at whatever instant, is started again", async () => {
+        const id = await begin("trap 'exit 143' TERM; sleep 600 & wait");
+        const own = await ownPodman(folder);
+        const met = new Set<string>();
+        try {
+          for (let delay = 30; delay < 150; delay += 6) {
+            await engine.stop(id);
+            const starting = own.engine.docker.getContainer(`ccw-${id}`).start();
+            const settled = starting.then(
+              () => "started",
+              () => "not answered",
+            );
+            await Bun.sleep(delay);
+            await own.kill();
+            met.add(await settled);
+            await own.start();
+            // One half-made start is in the way of the next, and gone after it.
+            await engine.restart(id).catch(() => engine.restart(id));
+            expect((await engine.list()).find((row) => row.id === id)?.condition).toBe("running");
+          }
+        } finally {
+          await own.close();
+        }
+        expect(met).toContain("not answered");
+      });
+
       test("of a sandbox in the middle of whose start the engine died, its removal leaves no process", async () => {
         const id = await begin("exec sleep 600");
         const container = connection.docker.getContainer(`ccw-${id}`);
