@@ -13,6 +13,7 @@ import {
   startAppliance,
   submit,
 } from "../e2e/appliance.ts";
+import { removeNow } from "../e2e/turns.ts";
 import { median, preciseNow, type Report, rounded } from "./figures.ts";
 import { type RecordingModel, startRecordingModel } from "./recording-model.ts";
 import { withAppliance } from "./with-appliance.ts";
@@ -60,7 +61,7 @@ async function onEngine(
       for (let round = 0; round < rounds; round++) {
         ways.stopped.push(await resumed(appliance, engine, model, task.id));
         for (const { Id } of await containersOf(engine, task.id))
-          await engine.docker.getContainer(Id).remove({ force: true });
+          await removeNow(engine.docker.getContainer(Id));
         ways.gone.push(await resumed(appliance, engine, model, task.id));
       }
     });
