@@ -28,6 +28,17 @@ import { addPrompt, cancelTask, resumeTask } from "./steer.ts";
 
 afterEach(closeHouses);
 
+async function runningTask() {
+  const house = createHouse({ holdMs: 20, leaseMs: 30 });
+  const { store, scheduler } = house;
+  const id = submit(store);
+  scheduler.start();
+  const sandbox = await sandboxOf(store, id);
+  say(store, sandbox, started);
+  await until("running", () => stateOf(store, id)?.kind === "running");
+  return { ...house, id, sandbox };
+}
+
 const fullDisk = () => new CcwError("no_space", "The appliance's disk is full: nothing was written.");
 
 test("a guest whose turn ends before it said that anything began does not stop its task from ending", async () => {
@@ -75,12 +86,7 @@ test("a cancellation while the engine is found to be down is not forgotten", asy
 });
 
 test("a task that is heard to run while the engine is away goes on with it, however long that takes", async () => {
-  const { store, engine, scheduler } = createHouse({ holdMs: 20, leaseMs: 30 });
-  const id = submit(store);
-  scheduler.start();
-  const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started);
-  await until("running", () => stateOf(store, id)?.kind === "running");
+  const { store, engine, id, sandbox } = await runningTask();
   const { list } = engine;
   let asked = 0;
   engine.list = async () => {
@@ -116,12 +122,7 @@ test("a container that is removed in the instant before it would be started agai
 });
 
 test("a sandbox that was started again, though the engine did not say so, keeps its door and goes on", async () => {
-  const { store, engine, scheduler } = createHouse({ holdMs: 20, leaseMs: 30 });
-  const id = submit(store);
-  scheduler.start();
-  const sandbox = await sandboxOf(store, id);
-  say(store, sandbox, started);
-  await until("running", () => stateOf(store, id)?.kind === "running");
+  const { store, engine, id, sandbox } = await runningTask();
   const { restart } = engine;
   engine.restart = async (wanted) => {
     await restart(wanted);
