@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CcwError, messageOf } from "../domain/errors.ts";
+import { orAborted } from "../domain/or-aborted.ts";
 import { pause } from "../domain/pause.ts";
 import {
   type SessionCommand,
@@ -184,19 +185,6 @@ export function createSessionClient(options: SessionClientOptions): SessionClien
       }
     },
   };
-}
-
-/** Rejects with the signal, whatever the runtime makes of that: a guest that waits for ever would be lost. */
-async function orAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort);
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 class RefusedError extends Error {

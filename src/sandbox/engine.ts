@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type Docker from "dockerode";
 import { CcwError } from "../domain/errors.ts";
 import type { SandboxId } from "../domain/ids.ts";
+import { orAborted } from "../domain/or-aborted.ts";
 import type { Log } from "../domain/ports.ts";
 import type { SandboxEngine, SandboxExit, SandboxStatus } from "../domain/sandbox.ts";
 import { containerNameOf, containerSpec, idsFromLabels, sandboxLabels } from "./container-spec.ts";
@@ -158,9 +159,9 @@ export function createEngine({
         // A connection may die without a word to its request, so no request is trusted for long; asking again is cheap.
         const round = AbortSignal.any([signal, AbortSignal.timeout(waitRoundMs)]);
         try {
-          const ended: { StatusCode: number } = await unlessAborted(
-            round,
+          const ended: { StatusCode: number } = await orAborted(
             containerOf(id).wait({ abortSignal: round }),
+            round,
           );
           return await exitNow(id, ended.StatusCode);
         } catch (thrown) {
@@ -231,18 +232,6 @@ async function forgetHalfStart(docker: Docker, container: string): Promise<void>
 }
 
 const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };
-
-/** The result, or the signal's reason as soon as it is aborted: a request may outlive its interest. */
-async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([result, aborted]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
-}
 
 /** Docker says 409; Podman's Docker API says 500 with these words, or 409 in later versions. */
 function nameIsTaken(thrown: unknown): boolean {
