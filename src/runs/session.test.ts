@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "bun:test";
 import { newId } from "../domain/ids.ts";
 import { closeHouses, createHouse, ids, sandboxOf, submit } from "./house.fixture.ts";
-import { attachmentOf, createGitPort } from "./session.ts";
+import { attachmentOf, createGitPort, taskOf } from "./session.ts";
 import { addPrompt } from "./steer.ts";
 
 afterEach(closeHouses);
@@ -49,6 +49,18 @@ test("a sandbox gets the attachments of its own task, while that is active, and 
     expect(await attachment(sandbox, id)).toBeUndefined();
   store.tasks.move(task, { kind: "cancelled", by: "ada" });
   expect(await attachment(sandbox, own)).toBeUndefined();
+});
+
+test("a task that waits for its place again serves the sandbox that it has, and no other", () => {
+  const { store } = createHouse();
+  const task = submit(store);
+  const [first, next] = [newId("SandboxId", ids), newId("SandboxId", ids)];
+  store.sandboxes.create(first, task);
+  expect(taskOf(store, first)).toMatchObject({ id: task, state: { kind: "queued" } });
+  store.sandboxes.create(next, task);
+  expect(taskOf(store, first)).toBeUndefined();
+  store.sandboxes.update(next, { endedAt: 1 });
+  expect(taskOf(store, next)).toBeUndefined();
 });
 
 test("a task's own branch moves forward only, but for the one push after a roll back", async () => {

@@ -239,12 +239,22 @@ function placeOf(task: TaskRow, name: string): SnapshotPlace | undefined {
   return index === -1 ? undefined : index;
 }
 
-/** The task that this sandbox works for now: it must be active, and this its sandbox. */
+/**
+ * The task that this sandbox works for now: it is active, or waits for its place again, and this is its sandbox. One that waits may
+ * be awake: an engine that does not answer may have started it all the same, and its agent goes on.
+ */
 export function taskOf(store: Store, sandboxId: SandboxId): TaskRow | undefined {
   const record = store.sandboxes.get(sandboxId);
   if (record === undefined || record.endedAt !== undefined) return undefined;
   const task = store.tasks.get(record.taskId);
-  return task !== undefined && isActive(task.state) && task.state.sandboxId === sandboxId ? task : undefined;
+  if (task === undefined) return undefined;
+  const { state } = task;
+  const own = isActive(state)
+    ? state.sandboxId
+    : state.kind === "queued"
+      ? store.sandboxes.current(task.id)?.id
+      : undefined;
+  return own === sandboxId ? task : undefined;
 }
 
 /** The agent's conversation is named by a UUID (RFC 9562, version 8) made from the task's id. */
