@@ -48,17 +48,28 @@ export async function restore(
   for (const [index, checkout] of checkouts.entries()) {
     const snapshot = repositories[index] ?? null;
     if (snapshot === null) continue;
-    const otherwise = `The work goes on from ${checkout.workBranch} as it was pushed, or from ${checkout.baseBranch}.`;
-    await attempt(checkout.name, otherwise, () => restoreCheckout(checkout, index, snapshot, options));
+    await attempt(checkout.name, goesOnFrom(checkout), () =>
+      restoreCheckout(checkout, index, snapshot, options),
+    );
   }
+  const found = new Set<string>();
   if (session !== undefined) {
     const otherwise = "The agent does not know what was said before.";
-    await attempt("The conversation", otherwise, () => restoreSession(session, options));
+    await attempt("The conversation", otherwise, () => restoreSession(session, found, options));
+  }
+  for (const [index, checkout] of checkouts.entries()) {
+    // The session has the files of a repository without a commit.
+    if (repositories[index] || found.has(sessionFolders.repository(index))) continue;
+    const text = `The files of ${checkout.name} were not kept at the end of ${title}. ${goesOnFrom(checkout)}`;
+    await emit({ kind: "notice", level: "warning", text });
   }
   if (done.length === 0) return;
   const text = `Restored from ${title}: ${done.join(", ")}. The sandbox is a new one: packages that had been installed and processes that ran are gone.`;
   await emit({ kind: "notice", level: "info", text });
 }
+
+const goesOnFrom = ({ workBranch, baseBranch }: Checkout) =>
+  `The work goes on from ${workBranch} as it was pushed, or from ${baseBranch}.`;
 
 async function restoreCheckout(
   { folder, workBranch, rewrite = false }: Checkout,
@@ -88,14 +99,15 @@ async function restoreCheckout(
   await run("reset", "--quiet", "--mixed");
 }
 
-async function restoreSession(commit: string, options: RestoreOptions): Promise<void> {
+/** `found` gets the names of what the session's snapshot has. */
+async function restoreSession(commit: string, found: Set<string>, options: RestoreOptions): Promise<void> {
   const { session, checkouts, conversationHome, git, env, state, signal } = options;
   const { gitDir, workspace } = session;
   await openSessionRepository(gitDir, options);
   await fetchCommit(commit, gitDir, sessionSnapshots, options);
   const call = { cwd: gitDir, env: { ...env, GIT_DIR: gitDir }, signal };
   const names = await mustGit(git(["ls-tree", "--name-only", commit], call), "It cannot be read");
-  const found = new Set(names.split("\n"));
+  for (const name of names.split("\n")) found.add(name);
   const extract = async (name: string, folder: string) => {
     if (!found.has(name)) return;
     mkdirSync(folder, { recursive: true });

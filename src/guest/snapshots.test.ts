@@ -306,6 +306,32 @@ test("what was pushed after the snapshot stays, and what was uncommitted is laid
   expect(await git(other.folder, "status", "--porcelain")).toBe("?? new.txt");
 });
 
+test("a turn whose files were not kept, and its conversation was, is restored with a word about that", async () => {
+  writeFileSync(join(folder, "home/talk.jsonl"), "{}\n");
+  await git(checkout().folder, "clone", "--quiet", "--bare", ".", join(folder, "origin.git"));
+  fill(snapshotRepository(0));
+  const { repositories, session } = await taken();
+  expect(repositories).toEqual([null]);
+  events = [];
+  const other = { ...checkout(), folder: join(folder, "other/demo") };
+  await git(folder, "clone", "--quiet", join(folder, "origin.git"), other.folder);
+  const { session: from, ...rest } = options();
+  await restore(
+    { title: "turn 1", repositories, session },
+    {
+      ...rest,
+      checkouts: [other],
+      session: { ...from, gitDir: join(folder, "other.git"), workspace: join(folder, "other") },
+      conversationHome: join(folder, "other-home"),
+      adoptConversation: () => {},
+    },
+  );
+  expect(notices()).toEqual([
+    "The files of demo were not kept at the end of turn 1. The work goes on from claude/w as it was pushed, or from main.",
+    expect.stringContaining("Restored from turn 1: The conversation."),
+  ]);
+});
+
 /** What receive-pack says when the appliance's disk is full. */
 const fill = (...places: string[]) => {
   for (const place of places)
