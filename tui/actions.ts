@@ -2,7 +2,7 @@ import type { AccessRequestJson, TaskJson } from "../src/client.ts";
 import type { AccessDecision } from "../src/domain/access-request.ts";
 import { authorityText, scopeInWords } from "../src/domain/access-words.ts";
 import { ageText } from "../src/domain/amounts.ts";
-import type { Answer } from "../src/domain/question.ts";
+import { type Answer, declined } from "../src/domain/question.ts";
 import { planOf, questionsOf, toolCall } from "../src/domain/question-text.ts";
 import { cut } from "../src/domain/text-line.ts";
 import { canCancel, canPutAway } from "./model.ts";
@@ -141,7 +141,7 @@ export function createActions({ client, openTask, isOpen, ask, confirm, say, bac
       if (word === undefined || word === "") return undefined;
       return /^y(es)?$/i.test(word) ? { kind: "allow" } : { kind: "deny", message: word };
     }
-    const asked = questionsOf(input);
+    const asked = questionsOf(tool, input);
     if (asked.length === 0) {
       const word = (await ask(`Allow ${toolCall(tool, input).slice(0, 60)}? [y/n]`))?.trim().toLowerCase();
       if (word === "y" || word === "yes") return { kind: "allow" };
@@ -149,9 +149,10 @@ export function createActions({ client, openTask, isOpen, ask, confirm, say, bac
     }
     const answers: Record<string, string> = {};
     for (const { question, options } of asked) {
-      const choices = options.map(({ label }, index) => `${index + 1} ${label}`).join(", ");
-      const typed = (await ask(`${question}${choices === "" ? "" : ` (${choices})`}`))?.trim();
+      const choices = [...options.map(({ label }, index) => `${index + 1} ${label}`), "- to decline"];
+      const typed = (await ask(`${question} (${choices.join(", ")})`))?.trim();
       if (typed === undefined || typed === "") return undefined;
+      if (typed === "-") return { kind: "deny", message: declined };
       answers[question] = (/^\d+$/.test(typed) ? options[Number(typed) - 1]?.label : undefined) ?? typed;
     }
     return { kind: "answers", answers };

@@ -8,7 +8,7 @@ export function answerOf(
   words: readonly string[],
   message?: string,
 ): Answer {
-  const asked = questionsOf(input);
+  const asked = questionsOf(tool, input);
   const first = words[0]?.toLowerCase();
   if (
     words.length === 1 &&

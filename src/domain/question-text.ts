@@ -19,12 +19,13 @@ export function toolCall(name: string, input: unknown): string {
   return `${plainLine(name)}(${cut(plainLine(shown === "{}" ? "" : shown), 300)})`;
 }
 
-/** The texts of AskUserQuestion's questions with their choices; empty for any other input. */
+/** What AskUserQuestion asks, with its choices; empty for any other tool: that wants leave alone. */
 export function questionsOf(
+  tool: string,
   input: unknown,
 ): { question: string; options: { label: string; description: string }[] }[] {
   const list = record(input)["questions"];
-  if (!Array.isArray(list)) return [];
+  if (tool !== "AskUserQuestion" || !Array.isArray(list)) return [];
   return list.flatMap((item) => {
     const { question, options } = record(item);
     if (typeof question !== "string") return [];
@@ -39,9 +40,13 @@ export function questionsOf(
 }
 
 /** Of AskUserQuestion's questions those that `answers`, by a question's text, say nothing to. */
-export function unanswered(input: unknown, answers: Readonly<Record<string, string>>): string[] {
+export function unanswered(
+  tool: string,
+  input: unknown,
+  answers: Readonly<Record<string, string>>,
+): string[] {
   const said = new Map(Object.entries(answers));
-  return questionsOf(input)
+  return questionsOf(tool, input)
     .map(({ question }) => question)
     .filter((question) => (said.get(question) ?? "").trim() === "");
 }
@@ -63,7 +68,7 @@ export function questionLines(tool: string, input: unknown): TextLine[] {
         .map((text) => ({ tone: "plain" as const, text: `    ${text}` })),
     ];
   }
-  const asked = questionsOf(input);
+  const asked = questionsOf(tool, input);
   if (asked.length === 0) {
     return [{ tone: "warning", text: `? The agent asks for leave: ${toolCall(tool, input)}` }];
   }

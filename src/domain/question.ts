@@ -13,6 +13,9 @@ export const answerSchema = z.discriminatedUnion("kind", [
 ]);
 export type Answer = z.infer<typeof answerSchema>;
 
+/** What is said to an agent whose questions a person will not answer. */
+export const declined = "The person declined to answer.";
+
 /** The answer as the Claude CLI's `can_use_tool` takes it; `input` is the question event's input. */
 export function toPermissionResponse(input: Json, answer: Answer): Json {
   switch (answer.kind) {

@@ -172,8 +172,11 @@ test("a tool call shows the part of its input that people look for", () => {
 });
 
 test("questions of any other shape are none", () => {
-  expect(questionsOf({ questions: [{ question: 5 }, null, { question: "Which?", options: "no" }] })).toEqual([
-    { question: "Which?", options: [] },
-  ]);
-  expect(questionsOf("text")).toEqual([]);
+  expect(
+    questionsOf("AskUserQuestion", {
+      questions: [{ question: 5 }, null, { question: "Which?", options: "no" }],
+    }),
+  ).toEqual([{ question: "Which?", options: [] }]);
+  expect(questionsOf("AskUserQuestion", "text")).toEqual([]);
+  expect(questionsOf("mcp__forms__send", { questions: [{ question: "Which?" }] })).toEqual([]);
 });

@@ -3,6 +3,7 @@ import WebSocket from "ws";
 import { startAppServer } from "../../test/fixtures/app-server.ts";
 import { createClient } from "../client.ts";
 import type { TaskId } from "../domain/ids.ts";
+import type { Answer } from "../domain/question.ts";
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -196,7 +197,7 @@ test("everything that can be said to a task is in the API's own description", as
   );
 });
 
-test("each of an agent's questions wants an answer, and what is missing is named; leave for a tool has none", async () => {
+test("each of an agent's questions wants an answer, and what is missing is named; leave for a tool wants a yes or a no", async () => {
   const house = serve();
   const { client, store } = house;
   const id = house.submit({ title: "asks" });
@@ -205,12 +206,10 @@ test("each of an agent's questions wants an answer, and what is missing is named
     { kind: "question", requestId: "q1", tool: "AskUserQuestion", input: { questions } },
     { kind: "question", requestId: "q2", tool: "Bash", input: { command: "rm -rf ." } },
   );
+  const send = (requestId: string, answer: Answer) =>
+    client.read(client.api.tasks[":id"].answers.$post({ param: { id }, json: { requestId, answer } }));
   const answer = (requestId: string, answers: Record<string, string>) =>
-    client.read(
-      client.api.tasks[":id"].answers.$post({
-        ...{ param: { id }, json: { requestId, answer: { kind: "answers", answers } } },
-      }),
-    );
+    send(requestId, { kind: "answers", answers });
   const colour = { "Which colour?": "Green" };
   for (const [given, missing] of [
     [{}, "Which colour?"],
@@ -222,8 +221,12 @@ test("each of an agent's questions wants an answer, and what is missing is named
       ...{ code: "invalid", message: `There is no answer to "${missing}".` },
     });
   }
+  await expect(send("q1", { kind: "allow" })).rejects.toMatchObject({ code: "invalid" });
   await answer("q1", { ...colour, toString: "Up" });
-  await answer("q2", {});
+  await expect(send("q2", { kind: "answers", answers: {} })).rejects.toMatchObject({
+    ...{ code: "invalid", message: "The agent asks for leave, and not for an answer." },
+  });
+  await send("q2", { kind: "allow" });
   const answered = store.events.ofKinds(id, ["answered"]).map(({ body }) => body);
   expect(answered).toMatchObject([{ requestId: "q1" }, { requestId: "q2" }]);
 });

@@ -1,9 +1,9 @@
 import { CcwError } from "../domain/errors.ts";
 import { type IdSource, isId, newId, type PromptId, type TaskId } from "../domain/ids.ts";
+import type { Json } from "../domain/json.ts";
 import { plainLine } from "../domain/plain-text.ts";
-import type { Answer } from "../domain/question.ts";
-import { toPermissionResponse } from "../domain/question.ts";
-import { unanswered } from "../domain/question-text.ts";
+import { type Answer, toPermissionResponse } from "../domain/question.ts";
+import { questionsOf, unanswered } from "../domain/question-text.ts";
 import type { Person } from "../domain/store/people.ts";
 import type { Prompt } from "../domain/store/prompts.ts";
 import type { Store } from "../domain/store.ts";
@@ -149,19 +149,32 @@ export function answerQuestion(
         "Look at the task: the question may have been answered already.",
       );
     }
-    const [missing] = answer.kind === "answers" ? unanswered(asked.input, answer.answers) : [];
-    if (missing !== undefined) {
-      throw new CcwError(
-        "invalid",
-        `There is no answer to "${cut(plainLine(missing), 300)}".`,
-        "Answer each question, by its own text.",
-      );
-    }
+    expectFits(asked, answer);
     const response = toPermissionResponse(asked.input, answer);
     // The plan is approved, and the agent leaves plan mode by itself.
     if (asked.tool === "ExitPlanMode" && answer.kind === "allow") store.tasks.update(taskId, { mode: "act" });
     store.events.append(taskId, { kind: "answered", requestId, person: person.name, answer: response });
   });
+}
+
+/** A question takes an answer, leave for a tool a yes; both a no. `invalid` for what does not fit. */
+function expectFits({ tool, input }: { tool: string; input: Json }, answer: Answer): void {
+  if (answer.kind === "deny") return;
+  const isLeave = questionsOf(tool, input).length === 0;
+  if (isLeave && answer.kind === "answers") {
+    throw new CcwError(
+      "invalid",
+      "The agent asks for leave, and not for an answer.",
+      "Allow it, or deny it.",
+    );
+  }
+  const [missing] = unanswered(tool, input, answer.kind === "answers" ? answer.answers : {});
+  if (missing === undefined) return;
+  throw new CcwError(
+    "invalid",
+    `There is no answer to "${cut(plainLine(missing), 300)}".`,
+    "Answer each question, by its own text.",
+  );
 }
 
 /** Ends the turn that runs. The sandbox stays, and what waits does so until a person says something. */

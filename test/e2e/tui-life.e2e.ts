@@ -225,6 +225,23 @@ test("a plan is read before it is approved, or sent back with words", async () =
   complete(id);
 }, 600_000);
 
+test("a question is declined as a whole", async () => {
+  const id = server.submit({ title: "Ask for a colour", repositories });
+  const say = server.play(id);
+  const questions = [{ question: "Which colour?", header: "Colour", options: [{ label: "Green" }] }];
+  say({ kind: "question", requestId: "q1", tool: "AskUserQuestion", input: { questions } });
+  server.store.tasks.move(id, { kind: "waiting", sandboxId: sandboxOf(id), requestId: "q1" });
+  await open();
+  await shows("? waiting");
+  await keys("a");
+  await shows("Which colour? (1 Green, - to decline)");
+  await keys("-", "Enter");
+  await shows("Answered.");
+  expect(server.store.events.last(id, "answered")?.body).toMatchObject({ answer: { behavior: "deny" } });
+  server.store.tasks.move(id, { kind: "running", sandboxId: sandboxOf(id) });
+  complete(id);
+}, 600_000);
+
 test("a task is archived and deleted after a yes, and help shows every key", async () => {
   const id = server.submit({ title: "Put me away", repositories });
   server.play(id);

@@ -150,7 +150,7 @@ test("a task is submitted, asked and answered from the keyboard", async () => {
   server.store.tasks.move(claimed.id, { kind: "waiting", sandboxId, requestId: "q" });
   await shows("? waiting");
   await tmux("send-keys", "a");
-  await shows("Which? (1 One, 2 Two)");
+  await shows("Which? (1 One, 2 Two, - to decline)");
   await tmux("send-keys", "2", "Enter");
   await shows("Answered.");
   expect(server.store.events.last(claimed.id, "answered")?.body).toMatchObject({

@@ -131,9 +131,13 @@ test("a question is answered with a choice, and with words of one's own", async 
     await page.reload();
     await page.getByRole("button", { name: "Answer" }).click();
     await page.locator("strong", { hasText: "straight on" }).waitFor();
+    say({ kind: "question_closed", requestId: "q2" }, question("q4"));
+    await page.getByRole("button", { name: "Decline" }).click();
+    await page.getByText("ada said no: The person declined to answer.").waitFor();
+    say({ kind: "question_closed", requestId: "q4" });
     say({ kind: "question", requestId: "q3", tool: "Bash", input: { command: "rm -rf /" } });
     await page.getByRole("button", { name: "Deny" }).click();
-    await page.getByText("said no", { exact: false }).waitFor();
+    await page.getByText("said no: The person said no.").waitFor();
   });
   const answers = appliance.store.events.ofKinds(id, ["answered"]).map(({ body }) => body);
   expect(answers).toMatchObject([
@@ -142,6 +146,7 @@ test("a question is answered with a choice, and with words of one's own", async 
       answer: { behavior: "allow", updatedInput: { answers: { "Which way?": "Right", toString: "Up" } } },
     },
     { requestId: "q2", answer: { updatedInput: { answers: { "Which way?": "straight on" } } } },
+    { requestId: "q4", answer: { behavior: "deny" } },
     { requestId: "q3", answer: { behavior: "deny" } },
   ]);
 }, 600_000);

@@ -1,5 +1,5 @@
 import { useMemo } from "preact/hooks";
-import type { Answer } from "../../src/domain/question.ts";
+import { type Answer, declined } from "../../src/domain/question.ts";
 import { useAppliance } from "../appliance.ts";
 import { FailureNote } from "../parts/failure.tsx";
 import { useAction, useDraft } from "../parts/hooks.ts";
@@ -106,9 +106,14 @@ function ChoiceForm(props: { requestId: string; questions: Question[]; onAnswer:
           onChoose={(choice) => choose(question.question, choice)}
         />
       ))}
-      <button type="submit" class="primary" disabled={!complete}>
-        Answer
-      </button>
+      <div class="actions">
+        <button type="submit" class="primary" disabled={!complete}>
+          Answer
+        </button>
+        <button type="button" onClick={() => onAnswer({ kind: "deny", message: declined })}>
+          Decline
+        </button>
+      </div>
     </form>
   );
 }
