@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, expect, test } from "bun:test";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import {
   chmodSync,
@@ -22,6 +22,7 @@ const file = join(folder, "authority.pem");
 const at = async (now: number) => await openAuthority({ folder, now: () => now });
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(parent, { recursive: true, force: true }));
 
 test("the authority is made once, for its owner alone, and is the same after a restart", async () => {
   const made = await at(start);
