@@ -120,6 +120,15 @@ test("over a real socket a cut answer breaks off and a stalled one says nothing 
   expect(cut.status).toBe(200);
   await expect(cut.text()).rejects.toThrow();
   expect(await (await ask("demo: cut")).text()).toContain("message_stop");
+  const brokenOff = await ask("demo: broken-off");
+  const heard: Uint8Array[] = [];
+  const read = async () => {
+    for await (const piece of brokenOff.body ?? []) heard.push(piece);
+  };
+  await expect(read()).rejects.toThrow();
+  const said = Buffer.concat(heard).toString();
+  expect(said).toContain("content_block_stop");
+  expect(said).not.toContain('"type":"message_stop"');
 
   const leaving = new AbortController();
   const stalled = await ask("demo: stall", leaving.signal);

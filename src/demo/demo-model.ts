@@ -95,9 +95,10 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
     const overMs = step.kind === "use" ? (step.overMs ?? 0) : 0;
     const pauseMs = overMs / texts;
     let deltas = 0;
-    for (const { sse, isText, isFirst } of events) {
+    for (const { sse, isText, isFirst, isLast } of events) {
       if (isText && pauseMs > 0) await sleep(pauseMs, signal);
-      if (isText && step.kind === "cut" && ++deltas > 2) yield* cutOff(sse, signal);
+      const isCut = step.kind === "cut" && (step.where === "end" ? isLast : isText && ++deltas > 2);
+      if (isCut) yield* cutOff(sse, signal);
       yield sse;
       if (isFirst && step.kind === "stall") await aborted(signal);
     }

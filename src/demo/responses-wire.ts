@@ -65,6 +65,7 @@ export const responsesSpeech: Speech = {
         sse: `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
         isText: event.type === "response.output_text.delta",
         isFirst: event.type === "response.created",
+        isLast: event.type === "response.completed",
       };
     }
   },

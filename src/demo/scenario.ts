@@ -12,8 +12,8 @@ export type Step =
   | { kind: "limit"; seconds: number }
   /** Sends the head of the answer, then nothing more, until the other side gives up. */
   | { kind: "stall" }
-  /** Breaks the connection in the middle of this text. */
-  | { kind: "cut"; text: string };
+  /** Breaks the connection in the middle of this text, or behind it, before the answer is said to be over. */
+  | { kind: "cut"; where: "middle" | "end"; text: string };
 
 export type ApiErrorType =
   | "invalid_request_error"

@@ -2,7 +2,7 @@ import type { Conversation } from "./conversation.ts";
 import type { Attempts, Scenario, Step } from "./scenario.ts";
 import { label } from "./scenario.ts";
 import { ask } from "./scenarios/ask.ts";
-import { cut, fail, overloaded, stall, usageLimit } from "./scenarios/faults.ts";
+import { brokenOff, cut, fail, overloaded, stall, usageLimit } from "./scenarios/faults.ts";
 import { fixTest } from "./scenarios/fix-test.ts";
 import { lookAround } from "./scenarios/look-around.ts";
 import { manyTools } from "./scenarios/many-tools.ts";
@@ -25,6 +25,7 @@ export const scenarios: readonly Scenario[] = [
   overloaded,
   stall,
   cut,
+  brokenOff,
   usageLimit,
 ];
 

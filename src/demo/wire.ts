@@ -36,6 +36,8 @@ export interface SpokenEvent {
   /** A piece of the text. */
   isText: boolean;
   isFirst: boolean;
+  /** Says that the answer is over. */
+  isLast: boolean;
 }
 
 /** One API's way to say an answer. */
@@ -50,7 +52,8 @@ export const messagesSpeech: Speech = {
     for (const event of eventsOf(answer)) {
       const isText = event.type === "content_block_delta" && event.delta.type === "text_delta";
       const isFirst = event.type === "message_start";
-      yield { sse: isFirst ? sseOf(event) + sseOf({ type: "ping" }) : sseOf(event), isText, isFirst };
+      const isLast = event.type === "message_stop";
+      yield { sse: isFirst ? sseOf(event) + sseOf({ type: "ping" }) : sseOf(event), isText, isFirst, isLast };
     }
   },
 };

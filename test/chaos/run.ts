@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
@@ -61,6 +61,7 @@ try {
   console.log(JSON.stringify(figures, undefined, 2));
   if (broken.length > 0) console.log(`\n${story}`);
   console.log(`\n${broken.length} broken promises; seed ${report.seed}`);
+  mkdirSync(join(root, "dist"), { recursive: true });
   writeFileSync(join(root, "dist/chaos.json"), `${JSON.stringify(report, undefined, 2)}\n`);
   failed = broken.length > 0;
 } finally {

@@ -37,6 +37,7 @@ export function scriptOf(random: Random, { stalls }: { stalls: boolean }): Scrip
       [2, "demo: ask"],
       [1, "demo: remember"],
       [1, "demo: cut 1"],
+      [1, "demo: broken-off 1"],
       [1, "demo: overloaded 2"],
     ] as const);
   const first = stalls && random.below(100) === 0 ? "demo: stall 1" : words();

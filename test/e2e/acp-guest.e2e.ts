@@ -86,6 +86,15 @@ const parts = (house: House) =>
       event.kind === "tool_use" || event.kind === "tool_result" ? [`${event.kind} ${event.toolUseId}`] : [],
     );
 
+test("claude-agent-acp: an answer that breaks off behind its first words is gone on with, in the same turn", async () => {
+  const house = await openHouse({ kind: claudeAcp.bin.as, acp: await fetched(claude) });
+  house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY broken 2" });
+  await house.until((event) => event.kind === "turn_ended");
+  expect(textOf(house.events(), "notice").match(/broke off/g)).toHaveLength(2);
+  expect(house.find("turn_ended")).toMatchObject({ outcome: "done", text: "All done." });
+}, 600_000);
+
 for (const { of, program, wroteDown } of agents) {
   test(`${of.bin.as}: a result that came unheard is told by the next process, once`, async () => {
     const house = await openHouse({ kind: of.bin.as, acp: await fetched({ of, program }) });

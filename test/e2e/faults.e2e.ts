@@ -241,8 +241,12 @@ test("a model endpoint that refuses the connection fails the task with its addre
 
 test("a model endpoint that cuts its answer is survived by trying again", async () => {
   const server = await appliance();
-  const task = await submit(server, { prompt: "demo: cut 1" });
-  await reaches(server, task.id, "completed");
+  const cut = await submit(server, { prompt: "demo: cut 1" });
+  await reaches(server, cut.id, "completed");
+  const brokenOff = await submit(server, { prompt: "demo: broken-off 2" });
+  await reaches(server, brokenOff.id, "completed");
+  const notices = JSON.stringify(await bodiesOf(server, brokenOff.id, "notice"));
+  expect(notices.match(/told to go on from there/g)).toHaveLength(2);
 }, 600_000);
 
 test("a model key on the page reaches the endpoint and nobody else", async () => {

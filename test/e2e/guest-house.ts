@@ -286,7 +286,8 @@ const modelRequestSchema = z.object({
 
 /**
  * Plays what the last `PLAY …` of the conversation names; the step is the number of answers since. `cut`: a stream breaks off,
- * and what is asked for in one piece then has words and a tool.
+ * and what is asked for in one piece then has words and a tool. `broken 2`: two answers break off behind
+ * their first words, `torn`: one behind its tool.
  */
 async function playModel(
   request: IncomingMessage,
@@ -365,6 +366,10 @@ async function playModel(
     send("content_block_delta", { index: 0, delta: { type: "input_json_delta", partial_json } });
   }
   send("content_block_stop", { index: 0 });
+  if ((verb === "broken" && step < Number(argument)) || (verb === "torn" && step === 0)) {
+    await Bun.sleep(50);
+    return void response.destroy();
+  }
   send("message_delta", { delta: { stop_reason: stop, stop_sequence: null }, usage: { output_tokens: 7 } });
   send("message_stop", {});
   response.end();
@@ -375,7 +380,7 @@ function toolCall(verb: string, argument: string, step: number): { name: string;
     name: "Bash",
     input: { command, description: "run", ...more },
   });
-  if ((verb === "bash" || verb === "cut") && step === 0) return bash(argument);
+  if (["bash", "cut", "torn"].includes(verb) && step === 0) return bash(argument);
   if (verb === "write" && step === 0)
     return { name: "Write", input: { file_path: argument, content: "written" } };
   if (verb === "use" && step === 0) return { name: argument, input: {} };

@@ -362,6 +362,65 @@ test("an agent that is killed twice before it has answered goes on all the same"
   expect(house.asked.at(-1)?.split("PLAY slow 100")).toHaveLength(2);
 }, 600_000);
 
+const requested = (house: House, words: string) =>
+  house.asked.filter((request) => request.includes(words) && request.includes('"tools":[{')).length;
+
+test("an answer that breaks off behind its first words is gone on with, in the same turn", async () => {
+  const house = await openHouse();
+  house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY broken 2" });
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house)).toEqual(["turn_started prm_1", "turn_ended prm_1 done"]);
+  expect(textOf(house.events(), "notice").match(/broke off/g)).toHaveLength(2);
+  expect(requested(house, "PLAY broken")).toBe(3);
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY hello" });
+  await house.until(endOf("prm_2"));
+  expect(turnsOf(house).slice(2)).toEqual(["turn_started prm_2", "turn_ended prm_2 done"]);
+}, 600_000);
+
+test("an endpoint that never ends an answer ends the turn, after some tries", async () => {
+  const house = await openHouse();
+  house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY broken 1000" });
+  await house.until(endOf("prm_1"));
+  expect(turnsOf(house)).toEqual(["turn_started prm_1", "turn_ended prm_1 error"]);
+  expect(requested(house, "PLAY broken")).toBe(11);
+}, 600_000);
+
+test.each(["torn sleep 3", "broken 1"])(
+  "an agent that is killed when an answer broke off goes on with it: %s",
+  async (play) => {
+    const house = await openHouse();
+    const guest = house.startGuest();
+    house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY ${play}` });
+    await house.until((event) => event.kind === "assistant_text" && event.text.startsWith("API Error"));
+    await endAgent(guest);
+    await house.until(endOf("prm_1"));
+    expect(turnsOf(house).at(-1)).toBe("turn_ended prm_1 done");
+    expect(textOf(house.events(), "assistant_text")).toEndWith("All done.");
+    expect(requested(house, "PLAY")).toBeGreaterThan(1);
+  },
+  600_000,
+);
+
+test("a turn that ended with an error is over: the next process begins with what it is asked then", async () => {
+  const house = await openHouse();
+  const guest = house.startGuest();
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY fail" });
+  await house.until(endOf("prm_1"));
+  await Bun.sleep(1000);
+  await endAgent(guest);
+  const before = house.asked.length;
+  house.command({ kind: "prompt", promptId: "prm_2", text: "PLAY bash echo next >> file.txt" });
+  await house.until(endOf("prm_2"));
+  expect(turnsOf(house)).toEqual([
+    ...["turn_started prm_1", "turn_ended prm_1 error"],
+    ...["turn_started prm_2", "turn_ended prm_2 done"],
+  ]);
+  expect(house.asked.slice(before).filter((request) => !request.includes("PLAY bash"))).toEqual([]);
+  expect(readFileSync(join(house.checkout, "file.txt"), "utf8")).toBe("first\nnext\n");
+}, 600_000);
+
 test("a turn in whose middle its sandbox is told to end is not over: it goes on with the next guest", async () => {
   const house = await openHouse();
   const first = house.startGuest();

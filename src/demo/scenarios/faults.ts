@@ -45,9 +45,20 @@ export const cut: Scenario = {
     const times = countArgument(turn, 1, 1000);
     if (turn.attempt >= times) return say(`${label} I was cut off ${times} times; this is my whole answer.`);
     return {
-      kind: "cut",
+      ...{ kind: "cut", where: "middle" },
       text: `${label} This answer breaks off in the middle of a sentence, as it was asked to.`,
     };
+  },
+};
+
+export const brokenOff: Scenario = {
+  name: "broken-off",
+  summary: "breaks the connection behind an answer's last word, once; `demo: broken-off 5` five times",
+  words: undefined,
+  play(turn) {
+    const times = countArgument(turn, 1, 1000);
+    if (turn.asked >= times) return say(`${label} My answer broke off ${times} times; this one is whole.`);
+    return { kind: "cut", where: "end", text: `${label} Nobody will be told that this answer is over.` };
   },
 };
 

@@ -3,7 +3,8 @@ import type { GuestEvent } from "../../domain/event.ts";
 import { neverRan } from "../kept-prompts.ts";
 import { cutWithNote } from "../text.ts";
 import type { AcpPromptAnswer } from "./acp-messages.ts";
-import type { AgentPrompt } from "./agent.ts";
+import { type AgentPrompt, goOn } from "./agent.ts";
+import { isCutOff, maxCuts, toldToGoOn } from "./claude-cut-off.ts";
 
 /** One prompt, one turn: what is to be told in the middle of one has the next, since the protocol knows no other way. */
 export interface AcpTurns {
@@ -82,9 +83,18 @@ export function createAcpTurns(options: AcpTurnsOptions): AcpTurns {
   };
 
   const turn = async (now: Running, first: AcpInput) => {
+    let cuts = 0;
     for (let input: AcpInput | undefined = first; input !== undefined; ) {
-      const answer = await options.give(input, now.prompt);
+      const answer = await options.give(input, now.prompt).catch((thrown) => {
+        if (now.isStopped || !isCutOff(messageOf(thrown)) || cuts++ >= maxCuts) throw thrown;
+        return undefined;
+      });
       if (running !== now) return;
+      if (answer === undefined) {
+        say([...options.end().events, toldToGoOn]);
+        input = { kind: "words", text: goOn };
+        continue;
+      }
       now.usage.inputTokens += inputOf(answer);
       now.usage.outputTokens += answer.usage?.outputTokens ?? 0;
       const { events, lastWords } = options.end();

@@ -267,6 +267,23 @@ test("an error of the agent ends the turn with its words", async () => {
   ]);
 });
 
+test("one whose every answer breaks off is told to go on ten times, and has failed then", async () => {
+  let asked = 0;
+  const agent = house.start({
+    prompt: () => {
+      asked++;
+      return Promise.reject(
+        new Error("API Error: Connection closed mid-response. What is above may be cut."),
+      );
+    },
+  });
+  agent.prompt("p1");
+  await agent.until(() => agent.of("turn_ended").length === 1);
+  expect(agent.of("turn_ended")).toMatchObject([{ outcome: "error" }]);
+  expect(agent.of("notice")).toHaveLength(10);
+  expect(asked).toBe(11);
+});
+
 test("variables are filled in, and a model's name that would break out of one is refused", async () => {
   const variables = {
     CONFIG: '{"url":"{model_url}","key":"{model_token}","model":"x/{model}"}',

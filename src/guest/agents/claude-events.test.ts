@@ -25,6 +25,7 @@ test.each([
   "dangerous-rm",
   "interrupt",
   "fail",
+  "broken-off",
   "background",
   "slash-command",
   "sub-agent",
@@ -67,6 +68,7 @@ test.each([
   ["hello", "done", "All done."],
   ["fail", "error", "No such model here."],
   ["interrupt", "interrupted", ""],
+  ["broken-off", "cut off", "Connection closed mid-response"],
 ])("the turn of %s is over as %s", (name, outcome, text) => {
   const over = recorded(name).find((meaning) => meaning.kind === "turn_over");
   expect(over).toMatchObject({ outcome });

@@ -1,6 +1,7 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import { type Json, jsonSchema } from "../../domain/json.ts";
 import { boundJson, cutText, cutWithNote } from "../text.ts";
+import { isCutOff } from "./claude-cut-off.ts";
 import { type ClaudeMessage, type ContentBlock, claudeMessageSchema } from "./claude-messages.ts";
 
 /** What a line of the CLI means: an event as it stands, or a word about turns and questions that needs their state. */
@@ -10,7 +11,7 @@ export type ClaudeMeaning =
   /** A turn begins; the CLI says it at the start of each. */
   | { kind: "turn_began" }
   | { kind: "prompt_taken"; uuid: string }
-  | { kind: "turn_over"; outcome: "done" | "error" | "interrupted"; text: string; usage: Usage }
+  | { kind: "turn_over"; outcome: TurnOutcome; text: string; usage: Usage }
   | { kind: "asked"; requestId: string; tool: string; input: Record<string, Json> }
   | { kind: "ask_withdrawn"; requestId: string }
   /** To a request of ours. */
@@ -18,6 +19,9 @@ export type ClaudeMeaning =
   | { kind: "mode_changed"; permissionMode: string }
   /** A request that only an SDK's host could answer. */
   | { kind: "asked_beyond_us"; requestId: string; subtype: string };
+
+/** `cut off`: the last answer of the model broke off behind its first block, and the CLI did not ask for it again. */
+type TurnOutcome = "done" | "error" | "interrupted" | "cut off";
 
 interface Usage {
   inputTokens: number;
@@ -78,14 +82,8 @@ export function createClaudeTranslator(
         return [
           {
             kind: "turn_over",
-            // A call that the model refused is `subtype: "success"` with `is_error`: the flag tells, not the subtype.
-            outcome:
-              message.terminal_reason?.startsWith("aborted") === true
-                ? "interrupted"
-                : message.is_error
-                  ? "error"
-                  : "done",
-            text: cutWithNote(message.result ?? (message.errors ?? []).join("\n")),
+            outcome: outcomeOf(message),
+            text: cutWithNote(resultWords(message)),
             usage: {
               inputTokens:
                 message.usage.input_tokens +
@@ -129,6 +127,17 @@ export function createClaudeTranslator(
         return [];
     }
   };
+}
+
+function outcomeOf(message: Extract<ClaudeMessage, { type: "result" }>): TurnOutcome {
+  if (message.terminal_reason?.startsWith("aborted") === true) return "interrupted";
+  // A call that the model refused is `subtype: "success"` with `is_error`: the flag tells, not the subtype.
+  if (!message.is_error) return "done";
+  return isCutOff(resultWords(message)) ? "cut off" : "error";
+}
+
+function resultWords({ result, errors }: Extract<ClaudeMessage, { type: "result" }>): string {
+  return result ?? (errors ?? []).join("\n");
 }
 
 const blockIdOf = (messageId: string, index: number) => `${messageId.slice(0, 150)}:${index}`;

@@ -215,3 +215,66 @@ test("a withdrawal that came too late, after the turn, lets the prompt have its 
   turns.withdrawn("u2", false);
   expect(named(turns.began())).toEqual(["turn_started prm_2"]);
 });
+
+const cutOff = { ...result, outcome: "cut off" } as const;
+
+test("a turn whose answer was cut off goes on, and has used what both parts did", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.taken("u1");
+  expect(named(turns.over(cutOff))).toEqual(["notice"]);
+  expect(given).toEqual(["prm_1", "go on"]);
+  expect(turns.pending).toBe(true);
+  // Told meanwhile: it joins the turn as it would have before.
+  turns.joined(second);
+  expect(turns.began()).toEqual([]);
+  expect(given).toEqual(["prm_1", "go on", "prm_2"]);
+  expect(named(turns.taken("u2"))).toEqual(["prompt_taken prm_2"]);
+  const ended = turns.over(result);
+  expect(named(ended)).toEqual(["turn_ended prm_1"]);
+  expect(ended).toMatchObject([{ outcome: "done", usage: { inputTokens: 2, outputTokens: 4 } }]);
+});
+
+test("a turn of the agent's own goes on, too, and may be interrupted before it does", () => {
+  const { turns, given } = openTurns("prm_1");
+  turns.began();
+  turns.over(cutOff);
+  expect(given).toEqual(["go on"]);
+  expect(turns.pending).toBe(true);
+  turns.began();
+  expect(named(turns.over(result))).toEqual(["turn_ended prm_1"]);
+  expect(turns.pending).toBe(false);
+});
+
+test("a turn that a person has ended does not go on, though its answer was cut off", () => {
+  const { turns, given } = openTurns();
+  turns.opened(first);
+  turns.began();
+  turns.taken("u1");
+  turns.withdraw();
+  expect(turns.over(cutOff)).toMatchObject([{ kind: "turn_ended", outcome: "interrupted" }]);
+  expect(given).toEqual(["prm_1"]);
+  turns.opened(second);
+  turns.began();
+  turns.taken("u2");
+  turns.over(cutOff);
+  expect(given).toEqual(["prm_1", "prm_2", "go on"]);
+});
+
+test("a turn of which every answer is cut off ends, and the next one has as many tries", () => {
+  const { turns, given } = openTurns();
+  for (const prompt of [first, second]) {
+    turns.opened(prompt);
+    for (let n = 0; n < 10; n++) {
+      turns.began();
+      turns.taken(prompt.uuid);
+      expect(named(turns.over(cutOff))).toEqual(["notice"]);
+    }
+    turns.began();
+    expect(turns.over(cutOff)).toMatchObject([
+      { kind: "turn_ended", outcome: "error", usage: { inputTokens: 11 } },
+    ]);
+  }
+  expect(given.filter((each) => each === "go on")).toHaveLength(20);
+});

@@ -1,9 +1,11 @@
 import type { GuestEvent } from "../../domain/event.ts";
 import { neverRan } from "../kept-prompts.ts";
+import { maxCuts, toldToGoOn } from "./claude-cut-off.ts";
 import type { ClaudeMeaning } from "./claude-events.ts";
 import type { Owed } from "./owed-answer.ts";
 
 type TurnOver = Extract<ClaudeMeaning, { kind: "turn_over" }>;
+type Ending = Pick<Extract<GuestEvent, { kind: "turn_ended" }>, "outcome" | "text" | "usage">;
 
 /**
  * Which prompt a turn belongs to. The CLI names prompts only in an echo, and
@@ -21,12 +23,12 @@ export interface ClaudeTurns<Prompt extends TurnPrompt> {
   began(): GuestEvent[];
   taken(uuid: string): GuestEvent[];
   over(result: TurnOver): GuestEvent[];
-  /** What waits to join shall not: `cancel` is with the CLI already, which has to be asked. */
+  /** A person ends the turn. What waits to join it shall not: `cancel` is with the CLI already, which has to be asked. */
   withdraw(): { events: GuestEvent[]; cancel: string | undefined };
   /** The CLI's answer: whether it had not taken the prompt yet. */
   withdrawn(uuid: string, cancelled: boolean): GuestEvent[];
   readonly running: boolean;
-  /** A prompt waits for its turn to begin. */
+  /** A prompt waits for its turn to begin, or a turn whose answer was cut off to go on. */
   readonly pending: boolean;
 }
 
@@ -66,6 +68,11 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
   let running = false;
   let announced: string | null = null;
   let cancelSilence = () => {};
+  /** Of a turn that goes on though an answer was cut off: what it has used before, and how often that was. */
+  let spent = unused;
+  let cuts = 0;
+  let goingOn = false;
+  let isInterrupted = false;
   const joining: Prompt[] = [];
   /** Given into the turn that runs, and not taken yet. */
   let given: { prompt: Prompt; withdrawn: boolean } | null = null;
@@ -79,6 +86,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
 
   const open = (next: Prompt) => {
     prompt = { promptId: next.promptId, uuid: next.uuid, echoed: false };
+    isInterrupted = false;
   };
 
   const giveNext = () => {
@@ -103,14 +111,31 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
     options.give(next);
   };
 
-  const close = ({ outcome, text, usage }: Omit<TurnOver, "kind">): GuestEvent[] => {
+  const close = ({ outcome, text, usage }: Ending): GuestEvent[] => {
     const promptId = prompt?.promptId ?? last;
     prompt = null;
     announced = null;
+    spent = unused;
+    cuts = 0;
     promote();
     if (promptId === null) return [];
     last = promptId;
     return [{ kind: "turn_ended", promptId, outcome, text, usage }];
+  };
+
+  const closeOrGoOn = ({ outcome, text, ...result }: TurnOver): GuestEvent[] => {
+    const usage = {
+      inputTokens: spent.inputTokens + result.usage.inputTokens,
+      outputTokens: spent.outputTokens + result.usage.outputTokens,
+    };
+    if (outcome !== "cut off") return close({ outcome, text, usage });
+    if (isInterrupted) return close({ outcome: "interrupted", text, usage });
+    if (cuts >= maxCuts) return close({ outcome: "error", text, usage });
+    spent = usage;
+    cuts++;
+    goingOn = true;
+    options.goOn();
+    return [toldToGoOn];
   };
 
   const whenSilent = (then: () => void) => {
@@ -150,6 +175,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
     began() {
       cancelSilence();
       running = true;
+      goingOn = false;
       giveNext();
       return announce();
     },
@@ -174,12 +200,13 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
       running = false;
       if (prompt !== null && !prompt.echoed) {
         // The end of a turn of the agent's own, with this prompt's still to come; or of one that gets no echo.
-        whenSilent(() => options.late(close(result)));
+        whenSilent(() => options.late(closeOrGoOn(result)));
         return [];
       }
-      return close(result);
+      return closeOrGoOn(result);
     },
     withdraw() {
+      isInterrupted = true;
       const events = joining.splice(0).map(({ promptId }) => neverRan(promptId));
       if (given === null) return { events, cancel: undefined };
       given.withdrawn = true;
@@ -197,7 +224,7 @@ export function createClaudeTurns<Prompt extends TurnPrompt>(
       return running;
     },
     get pending() {
-      return prompt !== null && !running;
+      return (prompt !== null || goingOn) && !running;
     },
   };
 }

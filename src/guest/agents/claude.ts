@@ -36,8 +36,10 @@ export function createClaude(command = "claude"): Agent {
       try {
         child = options.processes.spawn([command, ...claudeArguments(options)], {
           cwd: options.cwd,
-          // A turn that the last process was killed in goes on.
-          env: { ...options.env, CLAUDE_CODE_RESUME_INTERRUPTED_TURN: "1" },
+          env: {
+            ...options.env,
+            ...(goesOnByItself(options) && { CLAUDE_CODE_RESUME_INTERRUPTED_TURN: "1" }),
+          },
         });
       } catch (thrown) {
         throw new CcwError(
@@ -56,12 +58,21 @@ export function createClaude(command = "claude"): Agent {
     },
     conversationHome: ({ env, cwd }) => conversationHome(env, cwd),
     adoptConversation: ({ env, cwd, sessionId }) => nameAfter(sessionId, conversationHome(env, cwd)),
-    holdsPrompt({ env, sessionId }, key) {
-      const path = conversationFile({ env, sessionId });
-      return path !== undefined && conversationHolds(path, promptUuid(key));
-    },
+    holdsPrompt,
     unheard: (of, heard) => unheardIn(conversationFile(of) ?? "", heard),
   };
+}
+
+/**
+ * Whether the process is to go on with the turn that the last one was killed in. The CLI would do so, too, with one that had
+ * ended with an error: that is over, and what is asked next would be lost in it.
+ */
+const goesOnByItself = (options: AgentStart): boolean =>
+  options.unfinished !== null && holdsPrompt(options, options.unfinished.key);
+
+function holdsPrompt(of: Pick<AgentStart, "env" | "sessionId">, key: string): boolean {
+  const path = conversationFile(of);
+  return path !== undefined && conversationHolds(path, promptUuid(key));
 }
 
 function conversationFile({ env, sessionId }: Pick<AgentStart, "env" | "sessionId">): string | undefined {

@@ -23,6 +23,15 @@ const goesOn = {
   ...{ type: "user", isMeta: true },
   message: { content: [{ type: "text", text: "Continue from where you left off." }] },
 };
+const apiError = (text: string) => ({
+  ...words,
+  isApiErrorMessage: true,
+  message: { content: [{ type: "text", text }] },
+});
+const brokenOff = apiError(
+  "API Error: Connection closed mid-response. The response above may be incomplete.",
+);
+const refused = apiError("API Error: 400 No such model.");
 const aside = { ...prompt, isSidechain: true };
 const other = { type: "queue-operation", operation: "enqueue" };
 
@@ -35,6 +44,9 @@ test.each([
   ["an interruption", [prompt, use, result, stopped], "nothing"],
   ["a prompt behind an answer", [prompt, words, prompt], "by itself"],
   ["the CLI's own word to go on", [prompt, use, result, goesOn], "when told"],
+  ["an answer that broke off", [prompt, words, brokenOff], "when told"],
+  ["a tool that was being used when its answer broke off", [prompt, use, brokenOff], "when told"],
+  ["a refusal of the model's", [prompt, refused], "nothing"],
   ["what sub-agents and the CLI write for themselves", [prompt, words, aside, other], "nothing"],
 ] as const)("of a conversation that ends with %s", (_, records, owed) => {
   const folder = mkdtempSync(join(tmpdir(), "ccw-owed-"));

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseJson } from "../../domain/json.ts";
 import { goOn } from "./agent.ts";
+import { isCutOff } from "./claude-cut-off.ts";
 import { lastLines } from "./last-lines.ts";
 
 const block = z.object({ type: z.string(), text: z.string().optional() });
@@ -8,6 +9,7 @@ const recordSchema = z.object({
   type: z.enum(["assistant", "user"]),
   isSidechain: z.boolean().default(false),
   isMeta: z.boolean().default(false),
+  isApiErrorMessage: z.boolean().default(false),
   message: z.object({ content: z.union([z.string(), z.array(block)]) }),
 });
 
@@ -19,7 +21,8 @@ const interrupted = /^\[Request interrupted by user/;
 /**
  * What a conversation's file ends with. `by itself`: with a prompt or a tool's result that has no answer, or with a tool that
  * was being used; the CLI goes on with that when it is started again, and says so to the model in a message of its own.
- * `when told`: with that message, since it was killed again before it had an answer; it does not go on twice by itself.
+ * `when told`: with that message, since it was killed again before it had an answer: it does not go on twice by itself. Or
+ * with an answer that broke off.
  */
 export type Owed = "nothing" | "by itself" | "when told";
 
@@ -33,9 +36,10 @@ export function owedAnswer(path: string): Owed {
 function owedAfter(line: string): Owed | undefined {
   const record = recordSchema.safeParse(parseJson(line));
   if (!record.success || record.data.isSidechain) return undefined;
-  const { type, message, isMeta } = record.data;
+  const { type, message, isMeta, isApiErrorMessage } = record.data;
   const blocks =
     typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content;
+  if (isApiErrorMessage) return blocks.some(({ text = "" }) => isCutOff(text)) ? "when told" : "nothing";
   if (type === "assistant") return blocks.some((each) => each.type === "tool_use") ? "by itself" : "nothing";
   if (blocks.some(({ text = "" }) => interrupted.test(text))) return "nothing";
   if (!isMeta) return "by itself";
