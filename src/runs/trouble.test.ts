@@ -129,7 +129,7 @@ test("a sandbox that was started again, though the engine did not say so, keeps 
     throw new CcwError("unavailable", "The container engine does not answer.");
   };
   engine.running.get(sandbox)?.end({ exitCode: 137, reason: "was killed" });
-  await until("waits", () => stateOf(store, id)?.kind === "queued");
+  await until("waits", () => store.events.last(id, "appliance_notice") !== undefined);
   await until("taken up", () => stateOf(store, id)?.kind === "starting");
   say(store, sandbox, started);
   await until("running again", () => stateOf(store, id)?.kind === "running");

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fetchPackage } from "./download.ts";
 
 const content = Buffer.from("a package");
@@ -49,6 +50,24 @@ test("a package is downloaded once and verified at each use", async () => {
   await fetchIt();
   expect(requests).toBe(2);
   expect(await Bun.file(file).text()).toBe("a package");
+});
+
+test("two that fetch the same package at a time do not disturb each other", async () => {
+  const [one, other] = await Promise.all([fetchIt(), fetchIt()]);
+  expect(one).toBe(other);
+  expect(requests).toBe(2);
+  expect(await Bun.file(one).text()).toBe("a package");
+  expect(await readdir(cacheFolder)).toHaveLength(1);
+});
+
+test("what a download left that was killed is removed after an hour", async () => {
+  const [old, fresh] = [join(cacheFolder, "old.tgz.1.part"), join(cacheFolder, "fresh.tgz.2.part")];
+  for (const path of [old, fresh]) await writeFile(path, "half of it");
+  const twoHoursAgo = Date.now() / 1000 - 7200;
+  await utimes(old, twoHoursAgo, twoHoursAgo);
+  await fetchIt();
+  expect(await Bun.file(old).exists()).toBe(false);
+  expect(await Bun.file(fresh).exists()).toBe(true);
 });
 
 test("a package with other contents is refused and not kept", async () => {

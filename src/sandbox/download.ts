@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CcwError, messageOf } from "../domain/errors.ts";
 import type { PinnedPackage } from "./recipe.ts";
@@ -20,6 +20,7 @@ export interface DownloadOptions {
 
 /** No byte for this long ends a download. */
 const stallMs = 30_000;
+const abandonedMs = 3_600_000;
 
 /**
  * The package's tarball as a file whose contents have the pinned hash. Streams to disk; a file with another hash
@@ -30,7 +31,9 @@ export async function fetchPackage(wanted: PinnedPackage, options: DownloadOptio
   const file = join(options.cacheFolder, `${wanted.sha512.replace(/[^A-Za-z0-9]/g, "").slice(0, 24)}.tgz`);
   if ((await sha512Of(file)) === wanted.sha512) return file;
   const url = `${options.registryUrl}/${wanted.path}`;
-  const part = `${file}.part`;
+  await removeAbandoned(options.cacheFolder);
+  // Its own: a server and a command that build at the same time share the folder.
+  const part = `${file}.${randomUUID()}.part`;
   let received: string;
   try {
     received = await download(url, part, wanted.file, options);
@@ -54,6 +57,16 @@ export async function fetchPackage(wanted: PinnedPackage, options: DownloadOptio
   }
   await rename(part, file);
   return file;
+}
+
+/** Parts that nobody has written to for an hour, as a process that was killed leaves them. */
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.endsWith(".part")) continue;
+    const path = join(folder, name);
+    const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }));
+    if (mtimeMs < Date.now() - abandonedMs) await rm(path, { force: true });
+  }
 }
 
 async function download(url: string, part: string, label: string, options: DownloadOptions): Promise<string> {

@@ -38,7 +38,7 @@ test("the authority is made once, for its owner alone, and is the same after a r
   chmodSync(file, 0o644);
   expect((await at(start + day)).certificatePem).toBe(made.certificatePem);
   expect(statSync(file).mode & 0o777).toBe(0o600);
-  expect(made.certificatePem).not.toContain("KEY");
+  expect(made.certificatePem).not.toContain("PRIVATE KEY");
 });
 
 test("what a write that was broken off has left does not stand in the way", async () => {
