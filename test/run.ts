@@ -76,8 +76,12 @@ async function tests(
   count(name, counts);
 }
 
-/** The end of a run's output without the tests that passed, 16 KiB at most. */
-const withoutPassed = (told: string) => told.replaceAll(/^\(pass\).*\n/gm, "").slice(-16_384);
+/** The end of a run's output without the tests that passed, nor the names of files of which nothing else is told; 16 KiB at most. */
+const withoutPassed = (told: string) =>
+  told
+    .replaceAll(/^\(pass\).*\n/gm, "")
+    .replaceAll(/^\S+\.tsx?:\n\s*(?=^\S+\.tsx?:\n)/gm, "")
+    .slice(-16_384);
 
 function countsOf(report: string): { passed: number; failed: number; skipped: number } | undefined {
   let xml: string;

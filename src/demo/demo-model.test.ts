@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { createDemoModel } from "./demo-model.ts";
 import { demoFault, demoRepositoryFiles } from "./demo-repository.ts";
 import { scenarios } from "./scenarios.ts";
@@ -106,6 +107,22 @@ test("a slow answer takes its time between the pieces", async () => {
   expect(total).toBeCloseTo(5000);
 });
 
+/** What comes over the wire until it is closed; `fetch` drops what it has not handed on when a body breaks off. */
+async function allSent({ baseUrl, key }: { baseUrl: string; key: string }, body: string): Promise<string> {
+  const { hostname, port } = new URL(baseUrl);
+  const socket = connect(Number(port), hostname);
+  const head = `POST /v1/messages HTTP/1.1\r\nHost: x\r\nX-Api-Key: ${key}\r\nContent-Length: ${Buffer.byteLength(body)}`;
+  socket.write(`${head}\r\n\r\n${body}`);
+  let said = "";
+  socket.on("data", (piece) => {
+    said += piece;
+  });
+  // The server ends it by a reset.
+  socket.on("error", () => {});
+  await new Promise((closed) => socket.on("close", closed));
+  return said;
+}
+
 test("over a real socket a cut answer breaks off and a stalled one says nothing more", async () => {
   const running = startDemoModel();
   cleanUp.push(running.close);
@@ -120,15 +137,10 @@ test("over a real socket a cut answer breaks off and a stalled one says nothing 
   expect(cut.status).toBe(200);
   await expect(cut.text()).rejects.toThrow();
   expect(await (await ask("demo: cut")).text()).toContain("message_stop");
-  const brokenOff = await ask("demo: broken-off");
-  const heard: Uint8Array[] = [];
-  const read = async () => {
-    for await (const piece of brokenOff.body ?? []) heard.push(piece);
-  };
-  await expect(read()).rejects.toThrow();
-  const said = Buffer.concat(heard).toString();
+  const said = await allSent(running, JSON.stringify(prompt("demo: broken-off", { stream: true })));
   expect(said).toContain("content_block_stop");
   expect(said).not.toContain('"type":"message_stop"');
+  expect(said).not.toEndWith("0\r\n\r\n");
 
   const leaving = new AbortController();
   const stalled = await ask("demo: stall", leaving.signal);

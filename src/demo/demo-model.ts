@@ -115,8 +115,8 @@ export function createDemoModel(options: { key: string; now: () => number; sleep
 
   async function* cutOff(text: string, signal: AbortSignal): AsyncGenerator<string> {
     yield text.slice(0, text.length / 2);
-    // The server sends nothing of a body that fails in the same instant.
-    await sleep(50, signal);
+    // A server sends nothing of a body that fails in the same instant, and a busy reader drops what came just before.
+    await sleep(250, signal);
     throw new Error("The demo model cuts its answer here, as the scenario says.");
   }
 

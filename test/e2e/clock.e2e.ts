@@ -127,6 +127,11 @@ test("a schedule makes up for what was leapt over by one run or none, and does n
         },
       }),
     );
+  const hour = Math.floor(now() / 3_600_000);
+  const toHour = (count: number, seconds: number) =>
+    clock.set((hour + count) * 3600 + seconds - Date.now() / 1000);
+  // Half past, here and below, so that none is due by itself meanwhile.
+  await toHour(0, 1800);
   await add("makes up", "run");
   await add("leaves out", "skip");
   const runsOf = async (name: string) => {
@@ -150,10 +155,7 @@ test("a schedule makes up for what was leapt over by one run or none, and does n
       tasks: shown.runs.filter(({ kind }) => kind === "task"),
     };
   };
-  // Half an hour past the fifth time from now, so that none is due by itself meanwhile.
-  const intoHour = (now() % 3_600_000) / 1000;
-  const half = (count: number) => clock.set(count * 3600 - intoHour + 1800);
-  await half(5);
+  await toHour(5, 1800);
   const [made, left] = await until("both were looked at", async () => {
     const both = [await runsOf("makes up"), await runsOf("leaves out")] as const;
     return both.every(({ runs, next }) => runs.length > 0 && next > now()) && both;
@@ -161,14 +163,14 @@ test("a schedule makes up for what was leapt over by one run or none, and does n
   expect(made.tasks).toHaveLength(1);
   expect(left.tasks).toHaveLength(0);
   // Back, to where some of the times come again: none of them was done, and none is before its time.
-  await half(2);
+  await toHour(2, 1800);
   await Bun.sleep(tickMs);
   expect((await runsOf("makes up")).tasks).toHaveLength(1);
   // The next full hour comes: one run each.
-  await clock.set(3 * 3600 - intoHour + 5);
+  await toHour(3, 5);
   await until("the hour is done", async () => (await runsOf("leaves out")).tasks.length === 1);
   // And the same hour once more.
-  await clock.set(3 * 3600 - intoHour - 5);
+  await toHour(3, -5);
   await Bun.sleep(tickMs);
   for (const [name, count] of [
     ["makes up", 2],
@@ -178,7 +180,7 @@ test("a schedule makes up for what was leapt over by one run or none, and does n
     expect(new Set(tasks.map(({ dueAt }) => dueAt)).size).toBe(tasks.length);
     expect(tasks.length).toBeLessThanOrEqual(count);
   }
-  await clock.set(0);
+  await hours(0);
 });
 
 test("a task that is parked until a time goes on when the clock reaches it, and not because the clock goes back", async () => {

@@ -8,9 +8,12 @@ export interface Clock {
   env: Record<string, string>;
   /** Seconds from the machine's clock. */
   offset(): number;
-  /** Holds for a server within a second, and for those that are started later. */
+  /** Holds, when it returns, for a server that runs and for those that are started later. */
   set(offset: number): Promise<void>;
 }
+
+/** The library reads its file again when the last time was over one whole second ago, by the seconds of the clock: two at most. */
+const readAgainMs = 2100;
 
 /** Undefined where libfaketime is not installed (`apt-get install faketime`). */
 export function clockIn(folder: string): Clock | undefined {
@@ -37,7 +40,7 @@ export function clockIn(folder: string): Clock | undefined {
     async set(seconds) {
       offset = seconds;
       write();
-      await Bun.sleep(1500);
+      await Bun.sleep(readAgainMs);
     },
   };
 }
