@@ -8,6 +8,7 @@ import type { SandboxEngine, SandboxExit, SandboxStatus } from "../domain/sandbo
 import { containerNameOf, containerSpec, idsFromLabels, sandboxLabels } from "./container-spec.ts";
 import { engineError, engineWords, statusOf } from "./engine-errors.ts";
 import { exitOf, kernelKilledForMemory } from "./exit-reason.ts";
+import { forgetHalfStart, podmanWait } from "./libpod.ts";
 import { plainLog } from "./log-stream.ts";
 import { imageReferenceOf, isBuiltInReference, recipeIn } from "./recipe.ts";
 import type { EngineTraits } from "./traits.ts";
@@ -39,6 +40,13 @@ export function createEngine({
 }: EngineOptions): SandboxEngine {
   const name = `${traits.kind} ${traits.version}`;
   const containerOf = (id: SandboxId): Docker.Container => docker.getContainer(containerNameOf(id));
+
+  /** The exit code, as soon as it does not run. */
+  async function ended(id: SandboxId, abortSignal: AbortSignal): Promise<number> {
+    if (traits.kind === "podman") return podmanWait(docker, containerNameOf(id), abortSignal);
+    const { StatusCode }: { StatusCode: number } = await containerOf(id).wait({ abortSignal });
+    return StatusCode;
+  }
 
   async function exitNow(id: SandboxId, status: number): Promise<SandboxExit> {
     const facts = await containerOf(id)
@@ -159,14 +167,10 @@ export function createEngine({
         // A connection may die without a word to its request, so no request is trusted for long; asking again is cheap.
         const round = AbortSignal.any([signal, AbortSignal.timeout(waitRoundMs)]);
         try {
-          const ended: { StatusCode: number } = await orAborted(
-            containerOf(id).wait({ abortSignal: round }),
-            round,
-          );
-          return await exitNow(id, ended.StatusCode);
+          return await exitNow(id, await orAborted(ended(id, round), round));
         } catch (thrown) {
           signal.throwIfAborted();
-          if (statusOf(thrown) === 404) return { exitCode: -1, reason: "is gone: its container was removed" };
+          if (isGone(thrown)) return { exitCode: -1, reason: "is gone: its container was removed" };
           if (round.aborted) {
             awaySince = undefined;
             continue;
@@ -213,25 +217,12 @@ export function createEngine({
   };
 }
 
-/**
- * A Podman that died in the middle of a start does not know of the process which it was making, and no removal ends that. Told
- * to make the container ready, it finds that one in its way, and takes it away; of any other it makes one that goes with it.
- */
-async function forgetHalfStart(docker: Docker, container: string): Promise<void> {
-  await new Promise<void>((resolve) => {
-    docker.modem.dial(
-      {
-        path: `/v4.0.0/libpod/containers/${container}/init`,
-        method: "POST",
-        statusCodes: { 204: true, 304: true },
-      },
-      // What was in its way, what is missing, what is gone: the removal that follows tells what counts.
-      () => resolve(),
-    );
-  });
-}
-
 const nothingKnown = { outOfMemory: false, memoryLimit: 0, engineError: "" };
+
+/** Podman says 500 with these words where a container is removed while it is waited for. */
+function isGone(thrown: unknown): boolean {
+  return statusOf(thrown) === 404 || /has already been removed/.test(engineWords(thrown));
+}
 
 /** Docker says 409; Podman's Docker API says 500 with these words, or 409 in later versions. */
 function nameIsTaken(thrown: unknown): boolean {

@@ -8,7 +8,7 @@ import { wayNames } from "./egress-ways.ts";
 import type { Report } from "./figures.ts";
 
 /**
- * `bun run bench [--only a|b|…|m] [--json]`: measures what the product promises, on the built executable
+ * `bun run bench [--only a|b|…|n] [--json]`: measures what the product promises, on the built executable
  * (`bun run build` first; e, f, h and j to m run the sources; they and g need no engine). Prints tables and writes dist/bench.json; with
  * --json that document goes to standard output and the tables to standard error. Engines and agent CLI as the
  * scenarios have them (test/parts.ts), or as CCW_TEST_ENGINES, CCW_TEST_CLAUDE and CCW_TEST_EXECUTABLE name them.
@@ -63,9 +63,10 @@ const benches: Record<string, () => Promise<Report>> = {
       events: amount.parse(values.events),
       rounds: amount.parse(values.rounds),
     }),
+  n: async () => (await import("./watching.ts")).benchWatching(),
 };
 /** What runs on the executable, in sandboxes. */
-const needParts = ["a", "b", "c", "d", "i"];
+const needParts = ["a", "b", "c", "d", "i", "n"];
 
 const chosen = values.only === undefined ? Object.keys(benches) : values.only.split(",");
 const unknown = chosen.find((key) => benches[key] === undefined);
