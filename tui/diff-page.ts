@@ -1,5 +1,6 @@
 import type { TaskJson } from "../src/client.ts";
 import { diffLines } from "../src/domain/diff-lines.ts";
+import { turnInWords } from "../src/domain/snapshots.ts";
 import type { TextLine } from "../src/domain/text-line.ts";
 import { cellText, fit, styled, wrap } from "./cells.ts";
 import { line } from "./rows.ts";
@@ -26,7 +27,7 @@ export interface DiffPage {
 
 export function diffPageLines(page: DiffPage, columns: number, rows: number): string[] {
   const { task, turn, from, lines } = page;
-  const since = from === undefined ? "the base branch" : `turn ${from}`;
+  const since = from === undefined ? "the base branch" : turnInWords(from);
   if (page.wrapped?.columns !== columns) {
     const texts = (lines ?? []).flatMap(({ tone, text }) =>
       wrap(cellText(text), columns - 2).map((part) => ` ${styled(part, tone)}`),
@@ -52,7 +53,12 @@ export function diffKeys({ previous, from }: DiffPage): KeyWords {
   const other: KeyWords =
     previous === undefined
       ? []
-      : [["b", from === undefined ? `compare with turn ${previous}` : "compare with the base branch"]];
+      : [
+          [
+            "b",
+            from === undefined ? `compare with ${turnInWords(previous)}` : "compare with the base branch",
+          ],
+        ];
   return [["↑↓", "scroll"], ["g G", "start, end"], ...other, ["q", "back"]];
 }
 

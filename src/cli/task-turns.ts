@@ -4,6 +4,7 @@ import { ageText } from "../domain/amounts.ts";
 import { diffLines } from "../domain/diff-lines.ts";
 import { CcwError } from "../domain/errors.ts";
 import { plainLine } from "../domain/plain-text.ts";
+import { forkedTurn, turnInWords } from "../domain/snapshots.ts";
 import { type Cli, wholeNumber } from "./cli.ts";
 import { wantsColour } from "./io.ts";
 import { jsonText, paint, table } from "./output.ts";
@@ -14,6 +15,9 @@ import { findTaskId, shortId } from "./task-id.ts";
 const idHelp = "id, beginning or end of one, or `last`";
 const turnHelp = "number of a turn, as `task turns` shows it";
 export const turnNumber = wholeNumber(1, 1_000_000);
+export const fromNumber = wholeNumber(forkedTurn, 1_000_000);
+const fromHelp =
+  "against this turn, 0 for what it was forked from; against the base branch where it is left out";
 
 /** What can be done with a task's snapshots: one after each of its turns. */
 export function addTurnCommands(cli: Cli, task: Command): void {
@@ -48,7 +52,7 @@ export function addTurnCommands(cli: Cli, task: Command): void {
     .description("what a turn has made of the base branch, or of another turn, for `git apply`")
     .argument("<task>", idHelp)
     .option("-t, --turn <number>", `${turnHelp}; the last where it is left out`, turnNumber)
-    .option("--from <number>", "against this turn; against the base branch where it is left out", turnNumber)
+    .option("--from <number>", fromHelp, fromNumber)
     .option("-r, --repo <name>", "which of several repositories")
     .option("-o, --output <file>", "write it there; to standard output where it is left out")
     .addHelpText("after", "\nExample:\n  ccw-server task patch last | git apply")
@@ -139,7 +143,7 @@ export async function showTurnDiff(
   if (cli.globals().json) return io.out.write(jsonText(diffs, 2));
   const colour = wantsColour(io);
   for (const { repository, kept, diff, truncated } of diffs) {
-    const what = `${from === undefined ? "base branch" : `turn ${from}`}…turn ${param.turn}`;
+    const what = `${from === undefined ? "base branch" : turnInWords(from)}…turn ${param.turn}`;
     await io.err.write(`${plainLine(`${repository}: ${kept ? what : "there is no snapshot of it"}`)}\n`);
     // Byte for byte into a pipe; a person's terminal is kept from what stands in the files.
     if (!io.out.isTty) await io.out.write(diff);

@@ -15,7 +15,7 @@ import { addPutAwayCommands, type Shelves, shelfOf, stateText } from "./put-away
 import { repositoryAndBranch } from "./repository-and-branch.ts";
 import { addSteeringCommands, modeOption } from "./steer-tasks.ts";
 import { findTaskId, shortId } from "./task-id.ts";
-import { addTurnCommands, showTurnDiff, turnNumber } from "./task-turns.ts";
+import { addTurnCommands, fromNumber, showTurnDiff, turnNumber } from "./task-turns.ts";
 import { addBudgetCommand } from "./usage.ts";
 
 /** The states of domain/task.ts; written out, so that `--help` need not load the schemas. */
@@ -170,7 +170,11 @@ Examples:
     .description("what the task's branches add, or its files after a turn, as git prints it")
     .argument("<task>", idHelp)
     .option("-t, --turn <number>", "what the files after this turn add to the base branch", turnNumber)
-    .option("--from <number>", "with --turn: what they add to this turn", turnNumber)
+    .option(
+      "--from <number>",
+      "with --turn: what they add to this turn, 0 for what it was forked from",
+      fromNumber,
+    )
     .addHelpText(
       "after",
       "\nExamples:\n  ccw-server task diff last | git apply\n  ccw-server task diff last --turn 3 --from 2",

@@ -149,6 +149,14 @@ export const applianceEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("teleported"), person: z.string() }),
   /** The task began as a conversation on a person's machine. */
   z.object({ kind: z.literal("handed_over"), person: z.string(), repository: z.string() }),
+  /** The task began with the work of another one after a turn; `commits`: of its repositories, in their order. */
+  z.object({
+    kind: z.literal("forked"),
+    person: z.string(),
+    taskId: id,
+    turn: z.number().int(),
+    commits: z.array(z.string().nullable()),
+  }),
   z.object({ kind: z.literal("rolled_back"), person: z.string(), turn: z.number().int() }),
   /**
    * The push that puts the branch where the rolled-back work stands, over the commit `over` (zeros for none): before it

@@ -15,6 +15,12 @@ export interface SnapshotRange {
   to: string;
 }
 
+/** Stands for what a forked task began with, among its turns. */
+export const forkedTurn = 0;
+
+export const turnInWords = (turn: number): string =>
+  turn === forkedTurn ? "what it was forked from" : `turn ${turn}`;
+
 export const archiveFormats = ["tar.gz", "zip"] as const;
 export type ArchiveFormat = (typeof archiveFormats)[number];
 

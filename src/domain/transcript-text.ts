@@ -158,6 +158,10 @@ function linesOf(body: TaskEventBody, outputLines: number): TextLine[] {
       return [
         line("dim", `${body.person} handed the conversation over, with its files in ${body.repository}.`),
       ];
+    case "forked":
+      return [
+        line("dim", `${body.person} forked it from ${body.taskId}, as that was after turn ${body.turn}.`),
+      ];
     case "cancel_requested":
     case "interrupt_requested":
       return [line("warning", `${steeringInWords(body)}.`)];

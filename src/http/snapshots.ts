@@ -1,5 +1,5 @@
 import { createRoute, OpenAPIHono, z } from "@hono/zod-openapi";
-import { archiveFormats } from "../domain/snapshots.ts";
+import { archiveFormats, forkedTurn } from "../domain/snapshots.ts";
 import { forkSchema, forkTask } from "../runs/fork-task.ts";
 import { diffOfTurn, rangeOf, repositoryIndexOf, snapshotOf, turnsOf } from "../runs/snapshot-turns.ts";
 import { rollBack } from "../runs/snapshots.ts";
@@ -17,8 +17,8 @@ const maxPatchBytes = 4 * 1024 * 1024;
 const params = z.object({ id: z.string() });
 const turnNumber = z.coerce.number().int().min(1).max(1_000_000);
 const turnParams = params.extend({ turn: turnNumber });
-/** Another turn; against the base branch where nothing is said. */
-const from = turnNumber.optional();
+/** Another turn, or `forkedTurn`; against the base branch where nothing is said. */
+const from = z.coerce.number().int().min(forkedTurn).max(1_000_000).optional();
 /** Which of several repositories. */
 const repository = z.string().optional();
 
@@ -28,7 +28,7 @@ const turnSchema = z.object({
   promptId: z.string(),
   /** The first line of its prompt. */
   prompt: z.string(),
-  /** The turn whose work it went on with. */
+  /** The turn whose work it went on with; 0 for what a forked task began with. */
   previous: z.number().int().optional(),
   /** How many files it changed. */
   files: z.number().int().optional(),

@@ -50,19 +50,29 @@ export async function forkTask(
   try {
     // First: from the moment that the task is there it may be claimed.
     await snapshots.copy(from, id, await commitsOf(snapshots, snapshot));
-    store.tasks.create({
-      ...{ id, title, person, environment },
-      agent: origin.agent,
-      model: input.model ?? origin.model,
-      mode: input.mode ?? origin.mode,
-      repositories: origin.repositories.map((repository) => ({ ...repository, workBranch })),
-      restore: { taskId: from, turn: input.turn },
-      pullRequest: origin.repositories.length === 0 ? "none" : input.pullRequest,
-      prompt: {
-        id: newId("PromptId", ids),
-        text: input.prompt,
-        attachments: input.attachments.map(attachmentIdOf),
-      },
+    store.atomically(() => {
+      store.tasks.create({
+        ...{ id, title, person, environment },
+        agent: origin.agent,
+        model: input.model ?? origin.model,
+        mode: input.mode ?? origin.mode,
+        repositories: origin.repositories.map((repository) => ({ ...repository, workBranch })),
+        restore: { taskId: from, turn: input.turn },
+        pullRequest: origin.repositories.length === 0 ? "none" : input.pullRequest,
+        prompt: {
+          id: newId("PromptId", ids),
+          text: input.prompt,
+          attachments: input.attachments.map(attachmentIdOf),
+        },
+      });
+      const commits = snapshot.repositories.map((each) => each?.commit ?? null);
+      store.events.append(id, {
+        kind: "forked",
+        person: person.name,
+        taskId: from,
+        turn: input.turn,
+        commits,
+      });
     });
   } catch (thrown) {
     await snapshots.remove(id);

@@ -185,6 +185,7 @@ export function react(
     case "rolled_back_push":
     case "teleported":
     case "handed_over":
+    case "forked":
     case "sandbox_asleep":
     case "sandbox_removed":
     case "sandbox_started":

@@ -1,6 +1,6 @@
 import { CcwError } from "../domain/errors.ts";
 import type { TaskId } from "../domain/ids.ts";
-import type { SnapshotRange, SnapshotRepositories } from "../domain/snapshots.ts";
+import { forkedTurn, type SnapshotRange, type SnapshotRepositories } from "../domain/snapshots.ts";
 import type { Snapshot } from "../domain/store/snapshots.ts";
 import type { Store } from "../domain/store.ts";
 import { titleOf } from "../domain/task.ts";
@@ -18,7 +18,7 @@ export interface Turn {
   promptId: string;
   /** The first line of its prompt. */
   prompt: string;
-  /** The turn whose work it went on with; undefined for the base branches, or another task's. */
+  /** The turn whose work it went on with; `forkedTurn` for another task's, undefined for the base branches. */
   previous: number | undefined;
   /** How many files it changed; undefined where that cannot be said. */
   files: number | undefined;
@@ -33,7 +33,7 @@ const maxCounted = 200;
 export async function turnsOf({ store, snapshots }: Context, taskId: TaskId): Promise<Turn[]> {
   const task = existing(store, taskId);
   const all = store.snapshots.list(taskId);
-  const previous = previousOf(store, all);
+  const previous = previousOf(store, taskId, all);
   const counted = all.slice(-maxCounted);
   const files = new Map<number, number | undefined>();
   const kept = new Set<number>();
@@ -49,7 +49,7 @@ export async function turnsOf({ store, snapshots }: Context, taskId: TaskId): Pr
       const from =
         before === undefined
           ? await snapshots.baseOf(taskId, index, baseBranch, to)
-          : all.find((each) => each.turn === before)?.repositories[index]?.commit;
+          : commitOf(store, taskId, before, index);
       if (from !== undefined) pairs.push({ turn, from, to });
     }
     const counts = await snapshots.filesChanged(taskId, index, pairs);
@@ -69,13 +69,15 @@ export async function turnsOf({ store, snapshots }: Context, taskId: TaskId): Pr
 }
 
 /** Of each turn the one before it, or the one that the task was rolled back to meanwhile. */
-function previousOf(store: Store, all: readonly Snapshot[]): Map<number, number> {
-  const taskId = all[0]?.taskId;
-  const back = taskId === undefined ? [] : store.events.ofKinds(taskId, ["rolled_back"]);
+function previousOf(store: Store, taskId: TaskId, all: readonly Snapshot[]): Map<number, number> {
+  const back = store.events.ofKinds(taskId, ["rolled_back"]);
   const previous = new Map<number, number>();
   for (const [index, { turn, at }] of all.entries()) {
     const before = all[index - 1];
-    if (before === undefined) continue;
+    if (before === undefined) {
+      if (forkOf(store, taskId) !== undefined) previous.set(turn, forkedTurn);
+      continue;
+    }
     const last = back.findLast((event) => event.at >= before.at && event.at <= at);
     previous.set(turn, last?.body.kind === "rolled_back" ? last.body.turn : before.turn);
   }
@@ -121,11 +123,24 @@ export function rangeOf(
   { taskId, turn, from, index }: { taskId: TaskId; turn: number; from: number | undefined; index: number },
 ): SnapshotRange | undefined {
   const branch = existing(store, taskId).repositories[index]?.baseBranch;
-  const to = snapshotOf(store, taskId, turn).repositories[index]?.commit;
-  const start = from === undefined ? undefined : snapshotOf(store, taskId, from).repositories[index]?.commit;
+  const to = commitOf(store, taskId, turn, index);
+  const start = from === undefined ? undefined : commitOf(store, taskId, from, index);
   if (to === undefined || branch === undefined) return undefined;
   if (from === undefined) return { taskId, index, from: { branch }, to };
   return start === undefined ? undefined : { taskId, index, from: { commit: start }, to };
+}
+
+/** Of one of its repositories, after this turn or, with `forkedTurn`, as it began; `not_found` where there is no such turn. */
+function commitOf(store: Store, taskId: TaskId, turn: number, index: number): string | undefined {
+  if (turn !== forkedTurn) return snapshotOf(store, taskId, turn).repositories[index]?.commit;
+  const fork = forkOf(store, existing(store, taskId).id);
+  if (fork === undefined) throw new CcwError("not_found", "The task was not forked from another one.");
+  return fork.commits[index] ?? undefined;
+}
+
+function forkOf(store: Store, taskId: TaskId) {
+  const body = store.events.last(taskId, "forked")?.body;
+  return body?.kind === "forked" ? body : undefined;
 }
 
 export function snapshotOf(store: Store, taskId: TaskId, turn: number): Snapshot {

@@ -43,13 +43,16 @@ const ann = () => store.people.ensure("ann");
 /** A task that runs, with its sandbox. */
 function running(repositories = ["demo"]): { id: TaskId; sandbox: SandboxId } {
   const id = newId("TaskId", ids);
-  const sandbox = newId("SandboxId", ids);
   store.tasks.create({
     ...{ id, title: "Work", person: ann(), agent: "claude", model: "m1" },
     environment: environmentSchema.parse({ name: "default" }),
     repositories: repositories.map((name) => ({ name, baseBranch: "main", workBranch: "claude/work" })),
     prompt: { id: newId("PromptId", ids), text: "Do it\nwith care" },
   });
+  return begin(id);
+}
+function begin(id: TaskId): { id: TaskId; sandbox: SandboxId } {
+  const sandbox = newId("SandboxId", ids);
   store.tasks.move(id, { kind: "starting", sandboxId: sandbox });
   store.sandboxes.create(sandbox, id);
   store.tasks.move(id, { kind: "running", sandboxId: sandbox });
@@ -211,6 +214,26 @@ test("a fork has the other task's commits for itself, and begins with them on a 
   const path = join(world.folder, "snapshots", fork.id, "0.git");
   expect(await world.git(path, "rev-list", "--all")).not.toContain(second.commit);
   expect(await world.git(path, "fsck", "--connectivity-only")).toBe("");
+});
+
+test("the turns of a fork are compared with what it was forked from", async () => {
+  const { id } = await twoTurns();
+  const input = { turn: 2, prompt: "Go on", attachments: [], pullRequest: "none" as const };
+  const { id: fork } = await forkTask(context, id, ann(), input);
+  const event = store.events.last(fork, "forked")?.body;
+  expect(event).toMatchObject({ person: "ann", taskId: id, turn: 2 });
+  const task = begin(fork);
+  tell(task, { repositories: [await world.take(fork, { "b.txt": "b\n" })] });
+  const [turn, ...more] = await turnsOf(context, fork);
+  expect(turn).toMatchObject({ turn: 1, previous: 0, files: 1, kept: true });
+  expect(more).toEqual([]);
+  const limits = { maxPatchBytes: 1_000_000 };
+  const [since] = await diffOfTurn(context, { taskId: fork, turn: 1, from: 0 }, limits);
+  expect(since?.diff).toContain("+b\n");
+  expect(since?.diff).not.toContain("twice");
+  const [all] = await diffOfTurn(context, { taskId: fork, turn: 1, from: undefined }, limits);
+  expect(all?.diff).toContain("+a, twice\n");
+  await expect(diffOfTurn(context, { taskId: id, turn: 1, from: 0 }, limits)).rejects.toThrow("not forked");
 });
 
 test("a fork that cannot be made leaves nothing", async () => {

@@ -102,6 +102,7 @@ test("turns are compared, downloaded, rolled back to after a second word, and fo
     await picture(page, "turn-fork");
     await rows.nth(2).locator("form button[type=submit]").click();
     await page.getByRole("heading", { name: "Try it with cents" }).waitFor();
+    await page.getByText("forked it from another task, as that was after turn 1").waitFor();
   });
 });
 

@@ -75,7 +75,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       out += all.subarray(8, 8 + size).toString();
       all = all.subarray(8 + size);
     }
-    const { ExitCode } = await exec.inspect();
+    // Docker tells the end of the output first.
+    const { ExitCode } = await until("the command has ended", async () => {
+      const state = await exec.inspect();
+      return state.Running ? false : state;
+    });
     if (ExitCode !== 0) throw new Error(`exit code ${ExitCode}: ${out}`);
     return out;
   };
@@ -152,6 +156,14 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
     expect(known).toContain("demo: fix-test");
     expect(known).not.toContain("demo: slow 2");
     expect((await taskOf(appliance, fork)).repositories[0]?.workBranch).not.toBe(branch);
+    // What was mended before the fork is no work of its own.
+    expect(JSON.parse(await ccw("task", "turns", fork, "--json"))).toMatchObject([
+      { turn: 1, previous: 0, files: 1 },
+    ]);
+    const own = await ccw("task", "diff", fork, "--from", "0");
+    expect(own).toContain("+This took 4 seconds.");
+    expect(own).not.toContain("basket.js");
+    expect(await ccw("task", "diff", fork, "--turn", "1")).toContain("basket.js");
   }, 600_000);
 
   test("a sandbox cannot reach another task's snapshots, nor change its own", async () => {

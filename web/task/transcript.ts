@@ -125,6 +125,13 @@ function add(draft: Draft, { seq, at, body }: TaskEvent): void {
     case "handed_over":
       line("quiet", `${body.person} handed a conversation over, with its files`, body.repository);
       return;
+    case "forked":
+      line(
+        "quiet",
+        `${body.person} forked it from another task, as that was after turn ${body.turn}`,
+        body.taskId,
+      );
+      return;
     case "rolled_back":
       line("warning", steeringInWords(body));
       return;

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { TaskJson } from "../../src/client.ts";
+import { forkedTurn, turnInWords } from "../../src/domain/snapshots.ts";
 import { useAppliance } from "../appliance.ts";
 import { ConfirmButton } from "../parts/controls.tsx";
 import { FailureNote } from "../parts/failure.tsx";
@@ -40,6 +41,7 @@ export function TurnsTab({ task, feed }: { task: TaskJson; feed: TaskFeed }) {
   if (loaded.kind === "failed") return <FailureNote failure={loaded.failure} retry={reload} />;
   if (loaded.value.length === 0)
     return <p class="empty">No turn has ended yet. After each, its files are kept here.</p>;
+  const begun = loaded.value.some(({ previous }) => previous === forkedTurn) ? [forkedTurn] : [];
   return (
     <ol class="turns" aria-label="Turns, the newest first">
       {loaded.value.toReversed().map((turn) => (
@@ -47,7 +49,9 @@ export function TurnsTab({ task, feed }: { task: TaskJson; feed: TaskFeed }) {
           key={turn.turn}
           task={task}
           turn={turn}
-          others={loaded.value.flatMap((each) => (each.kept && each.turn !== turn.turn ? [each.turn] : []))}
+          others={begun.concat(
+            loaded.value.flatMap((each) => (each.kept && each.turn !== turn.turn ? [each.turn] : [])),
+          )}
           onRolledBack={() => feed.refresh()}
         />
       ))}
@@ -68,7 +72,7 @@ function TurnRow(props: { task: TaskJson; turn: Turn; others: number[]; onRolled
     onRolledBack();
   });
   const working = workingStates.includes(task.state);
-  const step = turn.previous === undefined ? "" : `Went on from turn ${turn.previous}. `;
+  const step = turn.previous === undefined ? "" : `Went on from ${turnInWords(turn.previous)}. `;
   return (
     <li class="turn">
       <div class="turn-head">
@@ -176,7 +180,7 @@ function TurnDiff({ task, turn, others }: { task: TaskJson; turn: Turn; others: 
             <option value="base">the base branch</option>
             {compared.map((each) => (
               <option key={each} value={each}>
-                turn {each}
+                {turnInWords(each)}
               </option>
             ))}
           </select>
