@@ -63,6 +63,8 @@ export function Composer() {
   const loaded = choices.state.value;
   const { repositories, environments, forges } =
     loaded.kind === "loaded" ? loaded.value : { repositories: [], environments: [], forges: [] };
+  // What is handed over before has no repository, and nobody meant that.
+  const ready = loaded.kind === "loaded";
   /** What was looked for, while a repository of a forge is being added. */
   const adding = useSignal<string | undefined>(undefined);
   // An empty choice is the usual one; "-" is none on purpose.
@@ -118,7 +120,7 @@ export function Composer() {
           onKeyDown={(event) => {
             if (!submits(event)) return;
             event.preventDefault();
-            if (!attachments.busy()) void submit.run();
+            if (ready && !attachments.busy()) void submit.run();
           }}
         />
         <AttachedFiles attachments={attachments} />
@@ -231,7 +233,7 @@ export function Composer() {
         {loaded.kind === "failed" && <FailureNote failure={loaded.failure} retry={choices.reload} />}
         <FailureNote failure={submit.failure.value ?? attachments.failure.value} />
         <div class="actions">
-          <button type="submit" class="primary" disabled={submit.busy.value || attachments.busy()}>
+          <button type="submit" class="primary" disabled={!ready || submit.busy.value || attachments.busy()}>
             {submit.busy.value ? "Submitting…" : "Submit task"}
           </button>
           <AttachButton attachments={attachments} />
