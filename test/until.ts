@@ -2,7 +2,7 @@
  * Waiting in tests: for what has to come, far longer than the busiest machine takes, since patience costs nothing where a
  * test passes. Never for a time by the clock after which something "will have" happened.
  */
-const patienceMs = 30_000;
+const patienceMs = 240_000;
 
 /** The first value that is neither undefined nor false; fails after a long while. */
 export async function until<Value>(

@@ -181,11 +181,14 @@ test("what a forge refuses for good fails the tasks that need it, with its words
 });
 
 test("a defect keeps nobody for ever: it is logged, told, and tried again", async () => {
-  const { store, scheduler, fetchOf, reasonOf } = houseWithSlowForge({ holdMs: 20 });
+  const { store, scheduler, fetching, fetchOf, reasonOf } = houseWithSlowForge({ holdMs: 20 });
   const id = submit(store, {}, ["new"]);
   scheduler.start();
-  (await fetchOf("new")).fail(new TypeError("not a function"));
-  await until("told", () => reasonOf(id).startsWith("new could not be fetched. The task waits"));
+  await fetchOf("new");
+  await until("told", () => {
+    fetching.get("new")?.fail(new TypeError("not a function"));
+    return reasonOf(id).startsWith("new could not be fetched. The task waits");
+  });
   (await fetchOf("new")).end();
   await sandboxOf(store, id);
 });

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { AcpProgram } from "../../src/domain/acp-program.ts";
@@ -99,9 +99,12 @@ for (const { of, program, wroteDown } of agents) {
   test(`${of.bin.as}: a result that came unheard is told by the next process, once`, async () => {
     const house = await openHouse({ kind: of.bin.as, acp: await fetched({ of, program }) });
     const first = house.startGuest();
-    house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 2; echo thro''ugh" });
+    const go = join(house.folder, "go");
+    const command = `until [ -e ${go} ]; do sleep 0.1; done; echo thro''ugh`;
+    house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash ${command}` });
     await house.until((event) => event.kind === "tool_use");
     first.kill("SIGSTOP");
+    writeFileSync(go, "");
     await until("its result is written down", () => wroteDown(house, "through"));
     expect(parts(house)).toHaveLength(1);
     createProcesses().killTree(first.pid);

@@ -69,7 +69,7 @@ export async function isInterrupted(under: AgentUnderTest): Promise<void> {
 
 export async function isKilledInMidTurn(under: AgentUnderTest): Promise<void> {
   const { appliance, engine } = under;
-  const { id } = await handOver(under, { prompt: "demo: slow 8" });
+  const { id } = await handOver(under, { prompt: "demo: slow 20" });
   await begun(appliance, id);
   await commandRuns(appliance, id);
   await killContainer(engine, id);
@@ -79,7 +79,7 @@ export async function isKilledInMidTurn(under: AgentUnderTest): Promise<void> {
   await say(appliance, id, "demo: remember");
   await doneAgain(appliance, id, 2);
   // Given once, however often the agent was started.
-  expect((await lastText(appliance, id)).match(/demo: slow 8/g)).toHaveLength(1);
+  expect((await lastText(appliance, id)).match(/demo: slow 20/g)).toHaveLength(1);
 }
 
 export async function plansFirst(under: AgentUnderTest): Promise<void> {

@@ -35,7 +35,7 @@ async function start(env: Record<string, string> = {}): Promise<void> {
   appliance = await startAppliance({ engine: engine ?? "", dataFolder, env: { ...clock.env, ...env } });
 }
 /** The schedules' clock looks at the wall clock twice a minute. */
-const tickMs = 35_000;
+const tickMs = 45_000;
 const hours = (count: number) => clock.set(count * 3600);
 /** As the server sees it. */
 const now = () => Date.now() + clock.offset() * 1000;

@@ -60,7 +60,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 600_000);
 
   test("a prompt sent at once is read within the turn that runs", async () => {
-    const task = await submit(appliance, { prompt: "demo: many-tools 20", agent: "codex" });
+    const task = await submit(appliance, { prompt: "demo: many-tools 80", agent: "codex" });
     await begun(appliance, task.id);
     await say(appliance, task.id, "By the way: the sky is blue.", true);
     await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);

@@ -43,7 +43,7 @@ beforeAll(async () => {
     tokens: { tokenFor: () => scoped, matches: (_id, _purpose, token) => token === scoped },
     log: { info() {}, warn() {}, error() {} },
     now: Date.now,
-    limits: { idleMs: 2_000 },
+    limits: { idleMs: 15_000 },
   });
   const sandbox = { id: "sbx_e2e" as SandboxId, taskId: "tsk_e2e" as TaskId };
   const server = createServer((request, response) => {

@@ -69,7 +69,7 @@ test("what cannot be right in the settings ends the start, with the setting and 
   const folder = newFolder();
   for (const [line, words] of settings) {
     writeFileSync(join(folder, "ccw.toml"), `[egress]\n${line}\n`);
-    const started = await run(["timeout", "20", executable, "start", "--data", folder, "--port", "0"], {
+    const started = await run(["timeout", "240", executable, "start", "--data", folder, "--port", "0"], {
       env: { CCW_ENGINE_SOCKET: engine?.socket ?? "" },
     });
     expectWords(started, words);

@@ -186,6 +186,7 @@ test("the ledger shows what went out, live, and tells refused ones from the rest
       status: 403,
     })();
     await page.getByText("1 refused").waitFor();
+    await rows.nth(251).waitFor();
     expect(await rows.count()).toBe(252);
 
     await page.getByLabel("Verdict").selectOption("refused");

@@ -42,7 +42,9 @@ async function appliance(options: Partial<Parameters<typeof startAppliance>[0]> 
 
 /** Runs `start` with settings that cannot work; it must end by itself. */
 const failingStart = (argv: string[], env: Record<string, string> = {}) =>
-  run(["timeout", "20", executable, "start", ...argv], { env: { CCW_ENGINE_SOCKET: engine.socket, ...env } });
+  run(["timeout", "240", executable, "start", ...argv], {
+    env: { CCW_ENGINE_SOCKET: engine.socket, ...env },
+  });
 
 function expectWords(
   { code, out, err }: { code: number; out: string; err: string },
@@ -174,7 +176,7 @@ test("a disk that fills while tasks run: submitting says so, and all goes on whe
 test("a disk that is full at the push: the task waits with its work, and hands it over by itself when there is room", async () => {
   const server = await appliance();
   const repository = join(server.dataFolder, "repositories/demo.git");
-  const task = await submit(server, { prompt: "demo: slow 15" });
+  const task = await submit(server, { prompt: "demo: slow 40" });
   await reaches(server, task.id, "running");
   const copy = join(newFolder(), "demo.git");
   await run(["cp", "-a", repository, copy]);

@@ -156,7 +156,7 @@ test("a stopped sandbox that is started again with a prompt asks the model at on
 test("prompts sent now reach the agent within its turn, each once", async () => {
   const house = await openHouse();
   house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY local 4" });
+  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY local 12" });
   await house.until((event) => event.kind === "tool_use");
   house.command({ kind: "prompt", promptId: "prm_2", text: "mind the gap", now: true });
   house.command({ kind: "prompt", promptId: "prm_3", text: "and the step", now: true });

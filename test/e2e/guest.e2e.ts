@@ -3,6 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { createProcesses, listProcesses } from "../../src/guest/processes.ts";
+import { pidsWith } from "../machine.ts";
+import { until } from "../until.ts";
 import { closeHouses, type House, later, openHouse, textOf } from "./guest-house.ts";
 
 /** The guest with the real agent CLI and real git: turns, questions, crashes, and how it ends. */
@@ -159,12 +161,19 @@ test("while the door is away the agent works on, and no event is lost or doubled
   expect(house.events().filter((event) => event.kind === "tool_result").length).toBe(20);
 }, 600_000);
 
+/** A shell's command that is killed the first time, and done at once when it is run again. */
+const hangsOnce = (mark: string) => `[ -e ${mark} ] || { touch ${mark}; sleep 60; }`;
+
 test("a sandbox killed in mid-turn and started again goes on with the turn", async () => {
   const house = await openHouse();
   const first = house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 3; echo through >> file.txt" });
-  await house.until((event) => event.kind === "tool_use");
-  await Bun.sleep(500);
+  const once = join(house.folder, "once");
+  house.command({
+    kind: "prompt",
+    promptId: "prm_1",
+    text: `PLAY bash ${hangsOnce(once)}; echo through >> file.txt`,
+  });
+  await until("the command runs", () => existsSync(once));
   createProcesses().killTree(first.pid);
   await first.exited;
   const before = house.received.length;
@@ -197,9 +206,13 @@ test("an agent that dies is started again, and one that keeps dying fails the ta
 test("an agent that is killed in mid-turn goes on with the turn, and what it did is kept", async () => {
   const house = await openHouse();
   const guest = house.startGuest();
-  house.command({ kind: "prompt", promptId: "prm_1", text: "PLAY bash sleep 2; echo through >> file.txt" });
-  await house.until((event) => event.kind === "tool_use");
-  await Bun.sleep(700);
+  const once = join(house.folder, "once");
+  house.command({
+    kind: "prompt",
+    promptId: "prm_1",
+    text: `PLAY bash ${hangsOnce(once)}; echo through >> file.txt`,
+  });
+  await until("the command runs", () => existsSync(once));
   const agent = listProcesses().find(({ parent }) => parent === guest.pid);
   createProcesses().killTree(agent?.pid ?? 0);
   expect(await house.until((event) => event.kind === "turn_ended")).toMatchObject({ outcome: "done" });
@@ -260,12 +273,11 @@ test("SIGTERM ends the agent and what it started, and the guest with 143", async
   const house = await openHouse();
   const guest = house.startGuest();
   const mark = join(house.folder, "mark");
-  house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash sleep 4; touch ${mark}` });
-  await house.until((event) => event.kind === "tool_use");
-  await Bun.sleep(300);
+  house.command({ kind: "prompt", promptId: "prm_1", text: `PLAY bash sleep 60; touch ${mark}` });
+  await until("the command runs", () => pidsWith(mark).length > 0);
   guest.kill("SIGTERM");
   expect(await guest.exited).toBe(143);
-  await Bun.sleep(4500);
+  expect(pidsWith(mark)).toEqual([]);
   expect(existsSync(mark)).toBe(false);
 }, 600_000);
 

@@ -104,11 +104,11 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
 
   test("a task that is stopped before its agent has begun does what is said next, and then what it was given", async () => {
     const { client } = appliance;
-    const setupScript = "if [ ! -e /root/once ]; then touch /root/once; sleep 600; fi";
+    const setupScript = "if [ ! -e /root/once ]; then touch /root/once; echo once; sleep 600; fi";
     await client.read(client.api.environments.$post({ json: { name: "slow-setup", setupScript } }));
     const task = await submit(appliance, { prompt: "demo: jot first", environment: "slow-setup" });
-    await until("it is being set up", async () =>
-      (await bodiesOf(appliance, task.id, "step_started")).some(({ step }) => step === "setup"),
+    await until("it is being set up, and not again", async () =>
+      (await bodiesOf(appliance, task.id, "step_output")).some(({ text }) => text.includes("once")),
     );
     await client.read(api().cancel.$post({ param: { id: task.id } }));
     await reaches(appliance, task.id, "cancelled");
@@ -122,7 +122,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
   }, 600_000);
 
   test("a prompt sent at once is read within the turn that runs", async () => {
-    const task = await submit(appliance, { prompt: "demo: many-tools 40" });
+    const task = await submit(appliance, { prompt: "demo: many-tools 80" });
     await begun(appliance, task.id);
     await say(appliance, task.id, "By the way: the sky is blue.", true);
     await until("it is taken", async () => (await bodiesOf(appliance, task.id, "prompt_taken")).length === 1);

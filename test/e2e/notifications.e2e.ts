@@ -49,6 +49,9 @@ beforeAll(async () => {
     ...{ key: testKey, cert: testCertificate, disableReverseLookup: true },
     onAuth: ({ username, password }, _session, done) =>
       password === "secret" ? done(null, { user: username }) : done(new Error("no")),
+    // As with the hook: what is taken in the instant of the kill is sent once more.
+    onMailFrom: (_address, _session, done) =>
+      done(answer === 200 ? null : Object.assign(new Error("Later."), { responseCode: 451 })),
     onData(stream, _session, done) {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));

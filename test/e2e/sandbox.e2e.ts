@@ -299,6 +299,7 @@ for name,call in (('ptrace',lambda:libc.ptrace(16,$!,0,0)),('bpf',lambda:libc.sy
         expect(await condition()).toBe("stopping");
         await engine.restart(id);
         expect(await condition()).toBe("running");
+        await untilPrinted(engine, id, /up[\s\S]*up/);
         expect((await engine.tail(id, 1000)).match(/up/g)?.length).toBe(2);
       });
 

@@ -49,7 +49,7 @@ test("schedules that come due while the server is killed again and again make on
   dataFolder = freshFolder();
   let appliance = await start();
   const names = ["a", "b", "c", "d", "e", "f"];
-  const dueAt = Date.now() + 2500;
+  const dueAt = Date.now() + 10_000;
   const task = { prompt: "Look around", repositories: [{ name: "demo" }] };
   for (const [index, name] of names.entries()) {
     const time = { kind: "once", at: dueAt + index * 700 } as const;

@@ -174,7 +174,7 @@ describe.each(enginesUnderTest().map((engine) => [engine.name, engine] as const)
       "grep -E '^(NoNewPrivs|CapEff)' /proc/self/status",
       "echo engine sockets: $(ls /var/run/docker.sock /run/podman/podman.sock 2>/dev/null | wc -l)",
       "echo mounts: $(grep -c ccw /proc/self/mounts) writable: $(grep ' /run/ccw' /proc/self/mounts | grep -vcE ' ro[, ]')",
-      "for u in http://example.com https://example.com; do curl -s -o /dev/null -w '%{http_code} %{http_connect}\\n' -m 5 $u; done; true",
+      "for u in http://example.com https://example.com; do curl -s -o /dev/null -w '%{http_code} %{http_connect}\\n' -m 60 $u; done; true",
       "curl -s -m 5 --noproxy '*' http://example.com; echo direct: $?",
       "curl -s -m 5 --proxy '' http://127.0.0.1:3128/git/other.git/info/refs?service=git-upload-pack; echo",
     ];

