@@ -8,7 +8,7 @@ import type { SandboxEngine, SandboxExit, SandboxStatus } from "../domain/sandbo
 import { containerNameOf, containerSpec, idsFromLabels, sandboxLabels } from "./container-spec.ts";
 import { engineError, engineWords, statusOf } from "./engine-errors.ts";
 import { exitOf, kernelKilledForMemory } from "./exit-reason.ts";
-import { forgetHalfStart, podmanWait } from "./libpod.ts";
+import { forgetHalfStart, hasLibpod, podmanWait } from "./libpod.ts";
 import { plainLog } from "./log-stream.ts";
 import { imageReferenceOf, isBuiltInReference, recipeIn } from "./recipe.ts";
 import type { EngineTraits } from "./traits.ts";
@@ -43,7 +43,7 @@ export function createEngine({
 
   /** The exit code, as soon as it does not run. */
   async function ended(id: SandboxId, abortSignal: AbortSignal): Promise<number> {
-    if (traits.kind === "podman") return podmanWait(docker, containerNameOf(id), abortSignal);
+    if (hasLibpod(traits)) return podmanWait(docker, containerNameOf(id), abortSignal);
     const { StatusCode }: { StatusCode: number } = await containerOf(id).wait({ abortSignal });
     return StatusCode;
   }

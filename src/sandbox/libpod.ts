@@ -1,7 +1,11 @@
 import type Docker from "dockerode";
+import type { EngineTraits } from "./traits.ts";
 
-/** What Podman does well by its own API alone; 4.0 is the oldest version that has it so. */
+/** What Podman does well by its own API alone. */
 const api = "/v4.0.0/libpod/containers";
+
+export const hasLibpod = ({ kind, version }: EngineTraits): boolean =>
+  kind === "podman" && Number.parseInt(version, 10) >= 4;
 
 /**
  * The container's exit code as soon as it does not run; rejects with what `statusOf` reads, 404 where there is none. Podman's

@@ -284,6 +284,9 @@ const modelRequestSchema = z.object({
   ),
 });
 
+/** What comes right before a connection breaks is lost on a reader who is late. */
+const heardMs = 1000;
+
 /**
  * Plays what the last `PLAY …` of the conversation names; the step is the number of answers since. `cut`: a stream breaks off,
  * and what is asked for in one piece then has words and a tool. `broken 2`: two answers break off behind
@@ -348,7 +351,7 @@ async function playModel(
   if (verb === "cut" && tool !== undefined) {
     send("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
     send("content_block_delta", { index: 0, delta: { type: "text_delta", text: "In on" } });
-    await Bun.sleep(50);
+    await Bun.sleep(heardMs);
     return void response.destroy();
   }
   if (tool === undefined) {
@@ -367,7 +370,7 @@ async function playModel(
   }
   send("content_block_stop", { index: 0 });
   if ((verb === "broken" && step < Number(argument)) || (verb === "torn" && step === 0)) {
-    await Bun.sleep(50);
+    await Bun.sleep(heardMs);
     return void response.destroy();
   }
   send("message_delta", { delta: { stop_reason: stop, stop_sequence: null }, usage: { output_tokens: 7 } });
