@@ -22,6 +22,9 @@ export function encodedForms(piece: string): EncodedForms {
       if (!reading.equals(bytes) && longEnough(reading.toString("latin1"))) exact.push(reading);
     }
   }
+  // For where that reading is too short to be looked for: what a writer of JSON makes of it stands there as it is.
+  const json = Buffer.from(JSON.stringify(piece).slice(1, -1));
+  if (!json.equals(bytes)) exact.push(json);
   const halves = surrogateHalves(piece);
   if (halves !== undefined) exact.push(halves);
   return { exact, hex: [Buffer.from(bytes.toString("hex"))] };

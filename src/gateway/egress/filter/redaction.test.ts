@@ -33,6 +33,13 @@ test("of base64 only the characters that the credential shares with its neighbou
   expect(clean).toMatch(/^dXNlcj.\*{24,}.{0,4}$/);
 });
 
+test("a short credential that holds what looks like an escape is found in JSON, too", () => {
+  const value = '%41%42"!';
+  const text = JSON.stringify({ said: value });
+  expect(text).toContain('%41%42\\"!');
+  expect(createRedaction([value]).text(text)).toBe(`{"said":"${"*".repeat(9)}"}`);
+});
+
 test("credentials that overlap are both blotted out", () => {
   expect(createRedaction(["abcdefghij", "ghijklmnop"]).text("-abcdefghijklmnop-")).toBe(
     `-${"*".repeat(16)}-`,
