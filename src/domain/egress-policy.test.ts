@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { policyCases } from "./egress-policy.cases.ts";
 import {
   compileEgressPolicy,

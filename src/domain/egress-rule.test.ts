@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { formatEgressRule, parseEgressRule } from "./egress-rule.ts";
 import { parseHost } from "./host.ts";
 import { crossesOwners, formatHostPattern, indexPatterns, parseHostPattern } from "./host-pattern.ts";

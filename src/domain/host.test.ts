@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { hostText, parseAuthority, parseHost } from "./host.ts";
 
 const canonical: readonly (readonly [text: string, kind: "name" | "address", host: string])[] = [

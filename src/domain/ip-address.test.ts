@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { createAddressRules, parseRange, whyNotDialled } from "./ip-address.ts";
 
 function rules(ranges: readonly string[] = [], own: readonly string[] = []) {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { plainLine, plainText } from "./plain-text.ts";
 
 test("what an ordinary text says stays as it is", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { credentialIn, isPathBelow, methodOverride, whyNotReading } from "./request-reading.ts";
 
 /** How servers differ: some decode once, some twice, before they resolve dot segments; some know `\` and `;x`. */

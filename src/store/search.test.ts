@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import fc from "../../test/properties.ts";
 import { environmentSchema } from "../domain/environment.ts";
 import type { GuestEvent } from "../domain/event.ts";
 import { type IdSource, newId, type SandboxId, type TaskId } from "../domain/ids.ts";

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../test/properties.ts";
 import { everywhere, open } from "./attacks.fixture.ts";
 import { client, closeEgress, connectTo, type EgressFixture, get, type Origin } from "./egress.fixture.ts";
 

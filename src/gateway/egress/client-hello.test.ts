@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { type ConnectionOptions, connect } from "node:tls";
-import fc from "fast-check";
+import fc from "../../../test/properties.ts";
 import {
   alpn,
   extension,

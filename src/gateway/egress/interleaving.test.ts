@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import fc from "fast-check";
+import fc from "../../../test/properties.ts";
 import { closeEgress, connectTo, openEgress } from "./egress.fixture.ts";
 import { soon } from "./inspected.fixture.ts";
 

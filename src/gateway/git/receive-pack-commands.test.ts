@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../test/properties.ts";
 import { flushPkt, pktLine } from "../../domain/pkt-line.ts";
 import { type CommandSection, createCommandReader, serialiseCommands } from "./receive-pack-commands.ts";
 

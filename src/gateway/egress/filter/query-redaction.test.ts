@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { redactTarget } from "./query-redaction.ts";
 import { createRedaction } from "./redaction.ts";
 

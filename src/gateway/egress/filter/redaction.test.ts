@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { createRedaction, type Redaction } from "./redaction.ts";
 
 const token = "tok-0123456789/ab+c";

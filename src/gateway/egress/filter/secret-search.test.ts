@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { createSecretSearch, type SecretSearch } from "./secret-search.ts";
 
 const value = 'hunter2 "q"/x+y~ü';

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { type BodyFraming, chunkOf, createBodyReader, lastChunk } from "./body.ts";
 import { bytesOf, cutAt, cuts, textOf } from "./pieces.fixture.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import type { BodyFraming } from "./body.ts";
 import { requestFraming, responseFraming } from "./body.ts";
 import { requestBytes, responseBytes } from "./forward-headers.ts";

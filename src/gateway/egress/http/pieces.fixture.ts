@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 
 /** Latin1: one character, one byte. */
 export function bytesOf(text: string): Uint8Array {

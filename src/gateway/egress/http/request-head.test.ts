@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { bytesOf, cuts, fieldValue, token, trickled } from "./pieces.fixture.ts";
 import { headerOf, maxHeadBytes, readRequestHead } from "./request-head.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import fc from "../../../../test/properties.ts";
 import { maxHeadBytes } from "./header-lines.ts";
 import { bytesOf, cuts, fieldValue, token, trickled } from "./pieces.fixture.ts";
 import { readResponseHead } from "./response-head.ts";
