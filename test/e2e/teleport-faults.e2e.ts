@@ -43,6 +43,7 @@ beforeAll(async () => {
     `#!/bin/sh
 n=$(($(cat "$HOME/count" 2>/dev/null || echo 0) + 1))
 echo "$n" >"$HOME/count"
+echo "$*" >>"$HOME/calls"
 [ "$n" = "$FAULT_AT" ] || exec ${Bun.which("git")} "$@"
 case $FAULT in
   fails) exit 1 ;;
@@ -122,6 +123,29 @@ describe.each([
     // Which git is killed before it is done is up to the machine.
     expect(refused).toBeGreaterThan(fault === "killed" ? 0 : 15);
   });
+});
+
+test("local changes that git cannot look for are not written over", async () => {
+  fresh();
+  // Nothing but a file of theirs that the task has changed, too.
+  await eve.run("git reset -q --hard && git clean -q -f -d && echo mine > README.md");
+  const own = await eve.state();
+  const checkout = `${eve.home}-own`;
+  cpSync(eve.home, checkout, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
+  try {
+    expect(await attempt("dash", script)).toMatchObject({ code: 0 });
+    const calls = readFileSync(join(eve.home, "calls"), "utf8").split("\n");
+    const at = calls.findIndex((call) => /\bstatus --porcelain /.test(call)) + 1;
+    rmSync(eve.home, { recursive: true });
+    renameSync(checkout, eve.home);
+    const done = await attempt("dash", script, { FAULT: "fails", FAULT_AT: String(at) });
+    expect(done.err).toContain("Your local changes could not be looked for.");
+    expect(done.code).not.toBe(0);
+    expect(await eve.state()).toBe(own);
+    expect(readFileSync(join(eve.checkout, "README.md"), "utf8")).toBe("mine\n");
+  } finally {
+    rmSync(checkout, { recursive: true, force: true });
+  }
 });
 
 test("a disk that takes no more leaves all as it was", async () => {

@@ -13,6 +13,14 @@ ccw_fail() {
   exit 1
 }
 
+# Sets ccw_answer to what git says, or to nothing where it says, by status 1, that there is none. Fails where git does otherwise.
+ccw_ask() {
+  ccw_answer=$(git "$@") && return 0
+  ccw_status=$?
+  ccw_answer=
+  [ "$ccw_status" = 1 ]
+}
+
 # For a shell that a person pastes it into.
 ccw_quote() {
   printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"

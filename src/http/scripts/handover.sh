@@ -49,7 +49,7 @@ ccw_snapshot() {
     ccw_fail "The objects of this checkout cannot be found."
   mkdir -p "$ccw_tmp/objects/info" && printf '%s\n' "$ccw_objects" >"$ccw_tmp/objects/info/alternates" ||
     ccw_fail "Nothing can be written to $ccw_tmp."
-  ccw_index=$(git rev-parse --git-path index)
+  ccw_index=$(git rev-parse --git-path index) || ccw_fail "$top could not be read."
   if [ -f "$ccw_index" ]; then
     cp "$ccw_index" "$ccw_tmp/index" || ccw_fail "Nothing can be written to $ccw_tmp."
   fi
@@ -152,7 +152,8 @@ ccw_main() {
   if [ -z "$top" ] || ! cd "$top"; then ccw_fail "$ccw_started is not in a checkout of a git repository."; fi
   top=$(pwd -P)
   head=$(git rev-parse --quiet --verify 'HEAD^{commit}') || ccw_fail "$top has no commit yet."
-  ccw_at=$(git symbolic-ref --quiet --short HEAD) || ccw_at=
+  ccw_ask symbolic-ref --quiet --short HEAD || ccw_fail "What $top has checked out could not be read."
+  ccw_at=$ccw_answer
   [ -z "$with_session" ] || ccw_find_session
   ccw_tmp=$(mktemp -d "${TMPDIR:-/tmp}/ccw-handover.XXXXXX") || ccw_fail "Nothing can be written to ${TMPDIR:-/tmp}."
   ccw_ref=h$(date +%s)x$$

@@ -75,9 +75,11 @@ ccw_put_back() {
     fi
   fi
   if [ -n "$ccw_stashing" ]; then
-    ccw_stash=$(git rev-parse --quiet --verify refs/stash) || ccw_stash=
+    ccw_ask rev-parse --quiet --verify refs/stash || return 1
+    ccw_stash=$ccw_answer
     if [ -n "$ccw_stash" ] && [ "$ccw_stash" != "$stash_before" ]; then
-      case $(git log -1 --format=%s "$ccw_stash") in
+      ccw_subject=$(git log -1 --format=%s "$ccw_stash") || return 1
+      case $ccw_subject in
         *"$ccw_marker"*)
           # Step by step, each of which may have been done already: what was removed, what was changed, what was untracked.
           ccw_copy_has "$orig_commit" || return 1
@@ -213,7 +215,8 @@ ccw_choose_branch() {
   ccw_number=1
   while :; do
     branch_ref=refs/heads/$ccw_wanted
-    branch_before=$(git rev-parse --quiet --verify "$branch_ref") || branch_before=
+    ccw_ask rev-parse --quiet --verify "$branch_ref" || ccw_fail "The branches could not be read."
+    branch_before=$ccw_answer
     if [ -z "$branch_before" ]; then
       git check-ref-format "$branch_ref" || ccw_fail "The branch $branch cannot be made here."
       break
@@ -255,9 +258,11 @@ ccw_main() {
   [ -n "$ccw_found" ] || ccw_wrong_place "$top is a checkout of another repository."
   ccw_repository "$ccw_found"
   orig_commit=$(git rev-parse --quiet --verify 'HEAD^{commit}') || ccw_fail "$top has no commit checked out."
-  orig_ref=$(git symbolic-ref --quiet HEAD) || orig_ref=
+  ccw_ask symbolic-ref --quiet HEAD || ccw_fail "What $top has checked out could not be read."
+  orig_ref=$ccw_answer
   for ccw_each in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG rebase-merge rebase-apply sequencer; do
-    [ ! -e "$(git rev-parse --git-path "$ccw_each")" ] ||
+    ccw_path=$(git rev-parse --git-path "$ccw_each") || ccw_fail "$top could not be read."
+    [ ! -e "$ccw_path" ] ||
       ccw_fail "A merge, rebase or the like is under way in $top." "Finish it, or abort it, then paste the command again."
   done
   if [ -n "$ccw_session_commit" ]; then
@@ -282,24 +287,29 @@ ccw_main() {
 
   # From here on the checkout is changed.
   ccw_marker="ccw-server teleport $ccw_task $$ $(date +%s)"
-  ccw_index=$(git rev-parse --git-path index)
+  ccw_index=$(git rev-parse --git-path index) || ccw_fail "$top could not be read."
   [ ! -e "$ccw_index.lock" ] || ccw_fail "Another git is at work in $top." "If none is, remove $ccw_index.lock."
   # A stash writes an index of its own beside, and leaves it there when it is killed.
   ccw_stash_files=
   for ccw_each in "$ccw_index".stash.*; do
     [ ! -e "$ccw_each" ] || ccw_stash_files=yes
   done
-  stash_before=$(git rev-parse --quiet --verify refs/stash) || stash_before=
+  ccw_ask rev-parse --quiet --verify refs/stash || ccw_fail "The stash could not be read."
+  stash_before=$ccw_answer
   stashed=
   if [ -f "$ccw_index" ]; then
     cp "$ccw_index" "$ccw_tmp/index" || ccw_fail "Nothing can be written to $ccw_tmp."
     ccw_index_saved=yes
   fi
-  if [ -n "$(git status --porcelain --untracked-files=normal --ignore-submodules=all)" ]; then
+  # What is not known to be clean is never written over; and a git that only looks leaves no lock behind when it is killed.
+  ccw_changes=$(git --no-optional-locks status --porcelain --untracked-files=normal --ignore-submodules=all) ||
+    ccw_fail "Your local changes could not be looked for."
+  if [ -n "$ccw_changes" ]; then
     ccw_say "Stashing your local changes."
     ccw_stashing=yes
     ccw_git stash push -q -u -m "$ccw_marker" || ccw_fail "Your local changes could not be stashed."
-    stashed=$(git rev-parse --quiet --verify refs/stash) || stashed=
+    ccw_ask rev-parse --quiet --verify refs/stash || ccw_fail "Your local changes could not be stashed."
+    stashed=$ccw_answer
     [ "$stashed" != "$stash_before" ] || stashed=
   fi
   # Files that git ignores were not stashed, and are overwritten by nothing.
@@ -313,7 +323,7 @@ ccw_main() {
   ccw_choose_branch
   ccw_moving=yes
   ccw_git checkout -q --no-overwrite-ignore --detach "$files" -- || ccw_fail "The task's files could not be checked out."
-  ccw_git update-ref -m "ccw-server teleport" "$branch_ref" "$target" || ccw_fail "The branch could not be made."
+  ccw_git update-ref -m "ccw-server teleport" "$branch_ref" "$target" "$branch_before" || ccw_fail "The branch could not be made."
   ccw_git symbolic-ref -m "ccw-server teleport" HEAD "$branch_ref" || ccw_fail "The branch could not be checked out."
   if [ "$files" != "$target" ]; then
     ccw_git reset -q --mixed || ccw_fail "The index could not be written."
