@@ -162,17 +162,14 @@ test("while the door is away the agent works on, and no event is lost or doubled
 }, 600_000);
 
 /** A shell's command that is killed the first time, and done at once when it is run again. */
-const hangsOnce = (mark: string) => `[ -e ${mark} ] || { touch ${mark}; sleep 60; }`;
+const hangsOnce = (mark: string) =>
+  `PLAY bash [ -e ${mark} ] || { touch ${mark}; sleep 60; }; echo through >> file.txt`;
 
 test("a sandbox killed in mid-turn and started again goes on with the turn", async () => {
   const house = await openHouse();
   const first = house.startGuest();
   const once = join(house.folder, "once");
-  house.command({
-    kind: "prompt",
-    promptId: "prm_1",
-    text: `PLAY bash ${hangsOnce(once)}; echo through >> file.txt`,
-  });
+  house.command({ kind: "prompt", promptId: "prm_1", text: hangsOnce(once) });
   await until("the command runs", () => existsSync(once));
   createProcesses().killTree(first.pid);
   await first.exited;
@@ -207,11 +204,7 @@ test("an agent that is killed in mid-turn goes on with the turn, and what it did
   const house = await openHouse();
   const guest = house.startGuest();
   const once = join(house.folder, "once");
-  house.command({
-    kind: "prompt",
-    promptId: "prm_1",
-    text: `PLAY bash ${hangsOnce(once)}; echo through >> file.txt`,
-  });
+  house.command({ kind: "prompt", promptId: "prm_1", text: hangsOnce(once) });
   await until("the command runs", () => existsSync(once));
   const agent = listProcesses().find(({ parent }) => parent === guest.pid);
   createProcesses().killTree(agent?.pid ?? 0);
